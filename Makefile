@@ -1,0 +1,61 @@
+# Larder in two commands: `make run` and `make test`. Both install what they need into .venv, from the locked
+# requirements, and do their whole job.
+SHELL := /bin/sh
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(shell command -v uv 2>/dev/null || echo $(BIN)/uv)
+export UV_COMPILE_BYTECODE := 1
+export UV_NO_CONFIG := 1
+unexport PYTHONDONTWRITEBYTECODE
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev run test lint demo stop docs clean lock
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+run: setup ## Start the demo retailer, load its year, build, test, publish, document
+	@$(BIN)/larder demo start
+	@$(BIN)/larder run
+
+test: setup-dev ## Check and test everything
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	@$(BIN)/pytest
+
+lint: setup-dev ## Run all pre-commit checks on all files
+	@$(BIN)/pre-commit run --all-files
+
+setup: .venv/.run ## Install what `make run` needs into .venv
+setup-dev: .venv/.dev ## Install what contributors need as well
+
+demo: setup ## Start the demo retailer
+	@$(BIN)/larder demo start
+
+stop: setup ## Stop the demo retailer
+	@$(BIN)/larder demo stop
+
+clean: ## Stop the demo and remove everything that a run wrote
+	@if [ -x $(BIN)/larder ]; then $(BIN)/larder demo stop; fi
+	rm -rf data target logs
+
+lock: .venv/.run ## Write the requirements files anew from pyproject.toml
+	$(UV) pip compile pyproject.toml --all-extras $(LOCK) -o requirements/dev.txt
+	$(UV) pip compile pyproject.toml --extra demo -c requirements/dev.txt $(LOCK) -o requirements/run.txt
+LOCK := --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --quiet
+
+.venv/.python:
+	@$(PYTHON) -c 'import sys; sys.exit("Larder needs Python 3.11 or newer, this is %d.%d: make PYTHON=python3.11 run" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv .venv
+	@command -v uv >/dev/null 2>&1 || $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	@touch $@
+
+.venv/.run: .venv/.python requirements/run.txt pyproject.toml
+	@echo "… install"
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/run.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.dev: .venv/.run requirements/dev.txt
+	@echo "… install the tools for contributors"
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@touch $@

@@ -1,0 +1,12 @@
+"""The one error that ingestion raises for what an operator can mend."""
+
+
+class IngestionError(Exception):
+    """Something outside the code is wrong: a file, a password, a server, a disk.
+
+    `str(error)` names the place and the reason; `next_step` says what to do about it.
+    """
+
+    def __init__(self, message: str, next_step: str) -> None:
+        super().__init__(message)
+        self.next_step = next_step

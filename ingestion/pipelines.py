@@ -1,0 +1,183 @@
+"""Run one source into the lake: finish what was interrupted, then load what is new, exactly once."""
+
+import errno
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dlt
+import requests
+from dlt.common.configuration.exceptions import ConfigFieldMissingException
+from dlt.common.runtime.collector_base import Collector
+from dlt.destinations import filesystem
+from sqlalchemy.exc import SQLAlchemyError
+
+from ingestion.errors import IngestionError
+from ingestion.lake import sweep_dead_loads
+from ingestion.sources.campaigns import campaigns
+from ingestion.sources.loyalty import loyalty
+from ingestion.sources.merchandising import merchandising
+from ingestion.sources.pos import pos
+from ingestion.sources.promotions import promotions
+
+SOURCES: dict[str, Callable[[], Any]] = {
+    "pos": pos,
+    "promotions": promotions,
+    "merchandising": merchandising,
+    "loyalty": loyalty,
+    "campaigns": campaigns,
+}
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What one run of a source brought: rows by table (empty when there was nothing new) and seconds."""
+
+    source: str
+    seconds: float
+    rows: dict[str, int] = field(default_factory=dict)
+
+
+def ingest(source: str, lake: Path, work: Path, report: Report) -> Loaded:
+    """Load what is new in `source` into `<lake>/raw/<source>`; `work` is dlt's working directory.
+
+    The caller holds the source's lease. The state lives with the data: the working directory only matters to a load
+    that is under way, and losing it loses nothing. Raises IngestionError for whatever an operator can mend.
+    """
+    started = time.monotonic()
+    dataset = lake / "raw" / source
+    work.mkdir(parents=True, exist_ok=True)
+    pipeline = _pipeline(source, lake, work, report)
+    with _plain_errors(source):
+        rows = _finish_interrupted(pipeline)
+        sweep_dead_loads(dataset)
+        pipeline = pipeline.drop()
+        rows = _add(rows, _run(pipeline, SOURCES[source]()))
+    return Loaded(source, time.monotonic() - started, rows)
+
+
+def _pipeline(source: str, lake: Path, work: Path, report: Report) -> dlt.Pipeline:
+    return dlt.pipeline(
+        pipeline_name=source,
+        pipelines_dir=str(work),
+        destination=filesystem(bucket_url=str(lake / "raw")),
+        dataset_name=source,
+        progress=_Progress(source, report),
+    )
+
+
+def _finish_interrupted(pipeline: dlt.Pipeline) -> dict[str, int]:
+    if not pipeline.has_pending_data:
+        return {}
+    pipeline.normalize()
+    pipeline.load(raise_on_failed_jobs=True)
+    return _row_counts(pipeline)
+
+
+def _run(pipeline: dlt.Pipeline, data: Any) -> dict[str, int]:
+    pipeline.run(data, loader_file_format="parquet")
+    return _row_counts(pipeline)
+
+
+def _row_counts(pipeline: dlt.Pipeline) -> dict[str, int]:
+    info = pipeline.last_trace.last_normalize_info if pipeline.last_trace else None
+    counts = info.row_counts if info else {}
+    return {table: rows for table, rows in counts.items() if rows and not table.startswith("_dlt")}
+
+
+def _add(left: dict[str, int], right: dict[str, int]) -> dict[str, int]:
+    return {table: left.get(table, 0) + right.get(table, 0) for table in {**left, **right}}
+
+
+class _Progress(Collector):
+    """Passes dlt's counters on as one line: the step, and the rows read so far."""
+
+    def __init__(self, source: str, report: Report) -> None:
+        self._source, self._report, self._rows = source, report, {}  # type: ignore[var-annotated]
+
+    def update(self, name: str, inc: int = 1, *_: Any, label: str | None = None, **__: Any) -> None:
+        if self.step.startswith("Extract") and name not in ("Resources", "Files") and label is None:
+            self._rows[name] = self._rows.get(name, 0) + inc
+            read = ", ".join(f"{rows:,} {table}" for table, rows in self._rows.items() if rows)
+            self._report(f"{self._source}: {read} read")
+
+    def _start(self, step: str) -> None:
+        self._report(f"{self._source}: {step.split()[0].lower()}")
+
+    def _stop(self) -> None:
+        pass
+
+
+@contextmanager
+def _plain_errors(source: str) -> Iterator[None]:
+    """Turn what dlt and the drivers raise into one IngestionError; anything unknown stays as it is."""
+    try:
+        yield
+    except Exception as error:
+        for cause in _chain(error):
+            plain = _explain(source, cause)
+            if plain:
+                raise plain from error
+        raise
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _explain(source: str, error: BaseException) -> IngestionError | None:
+    name = f"SOURCES__{source.upper()}"
+    if isinstance(error, IngestionError):
+        return error
+    if isinstance(error, ConfigFieldMissingException):
+        wanted = ", ".join(f"{name}__{key.upper()}" for key in error.fields)
+        return IngestionError(
+            f"{source}: no connection is configured ({wanted} is missing)",
+            "Set it in the environment or in .dlt/secrets.toml, or start the demo retailer: larder demo start",
+        )
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return IngestionError(
+            f"{source}: the disk is full", "Free space (larder doctor shows how much), then run again."
+        )
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return _explain_http(source, name, error.response)
+    if isinstance(error, requests.RequestException):
+        return IngestionError(
+            f"{source}: the API does not answer ({_first_line(error)})",
+            f"Check that the service runs and that {name}__BASE_URL is its address, then run again.",
+        )
+    if isinstance(error, SQLAlchemyError) or (
+        isinstance(error, RuntimeError) and "error" in str(error).lower()
+    ):
+        return IngestionError(
+            f"{source}: the database refused or broke off ({_first_line(error)})",
+            f"Check that the server runs and that {name}__CREDENTIALS is right, then run again.",
+        )
+    return None
+
+
+def _explain_http(source: str, name: str, response: requests.Response) -> IngestionError:
+    status = response.status_code
+    place = f"{source}: {response.url.partition('?')[0]} answered {status}"
+    if status in (401, 403):
+        return IngestionError(
+            f"{place}: the token was refused", f"Set a valid {name}__TOKEN, then run again."
+        )
+    return IngestionError(
+        f"{place} {response.reason}, also after retries",
+        "Tell the owner of the service; the next run continues where this one stopped.",
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    """The first line of a driver's message, without any password that an address in it carries."""
+    text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return re.sub(r"://([^:/@\s]+):[^@\s]+@", r"://\1:***@", text)

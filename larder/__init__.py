@@ -1,0 +1,1 @@
+"""The command `larder`: a thin conductor over dlt, dbt and files."""

@@ -1,0 +1,147 @@
+"""The verbs. Each reads its options here and does its work in the module of its name."""
+
+import os
+import signal
+import sys
+from typing import Annotated
+
+import typer
+
+from larder.errors import LarderError
+from larder.settings import PROJECT, paths
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    help="Run Larder: ingest a grocery retailer's data, build and test the warehouse, publish it.\n\n"
+    "`LARDER_DATA` (default `data/`) holds everything that a run writes.",
+)
+
+INTERRUPTED = 130
+"""The exit code that typer gives to Ctrl-C."""
+
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+
+
+@app.command(
+    "demo", context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False
+)
+def demo_(context: typer.Context) -> None:
+    """Start, stop, look at or advance the demo retailer. `larder demo --help` lists its verbs.
+
+    Example: `larder demo start`
+    """
+    from larder import demo
+
+    raise typer.Exit(demo.run(paths(), context.args))
+
+
+@app.command()
+def ingest(
+    sources: Annotated[
+        list[str] | None, typer.Argument(help="Sources to load; all when none is named.")
+    ] = None,
+) -> None:
+    """Load what is new in the source systems into the lake.
+
+    Example: `larder ingest pos campaigns`
+    """
+    from larder import ingest
+
+    ingest.run(paths(), sources or [])
+
+
+@app.command()
+def build(
+    everything: Annotated[
+        bool, typer.Option("--all", help="Build from nothing, also when nothing has changed.")
+    ] = False,
+) -> None:
+    """Build and test a candidate generation; readers keep what is published.
+
+    Example: `larder build`
+    """
+    from larder import build
+
+    build.run(paths(), everything)
+
+
+@app.command()
+def publish() -> None:
+    """Show readers the candidate that passed its tests, in one step.
+
+    Example: `larder publish`
+    """
+    from larder import publish
+
+    publish.run(paths())
+
+
+@app.command()
+def run() -> None:
+    """Ingest, build, publish, docs: bring the warehouse up to its sources.
+
+    Example: `larder run`
+    """
+    from larder import run
+
+    run.run(paths())
+
+
+@app.command()
+def docs() -> None:
+    """Write the catalogue of what is published as one static page.
+
+    Example: `larder docs`
+    """
+    from larder import docs
+
+    docs.run(paths())
+
+
+@app.command()
+def status(as_json: Json = False) -> None:
+    """Show what is loaded, what is published, and who is at work.
+
+    Example: `larder status --json`
+    """
+    from larder import console, status
+
+    found = status.collect(paths())
+    console.as_json(found) if as_json else status.render(found)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Check Python, versions, memory, disk, ports and leases: what is wrong, and how to mend it.
+
+    Exits with 1 when something is broken. Example: `larder doctor`
+    """
+    from larder import doctor
+
+    findings = doctor.examine(paths())
+    doctor.render(findings, as_json)
+    raise typer.Exit(int(any(finding.level == "error" for finding in findings)))
+
+
+def main() -> None:
+    """Run a verb; turn an expected failure into one message and exit code 1, Ctrl-C into 130."""
+    os.environ["LARDER_DATA"] = str(paths().data)
+    os.chdir(PROJECT)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        app()
+    except LarderError as error:
+        _say(str(error), error.next_step)
+        sys.exit(1)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            _say("interrupted", "Run the same command again: nothing is lost, nothing is doubled.")
+        raise
+
+
+def _say(message: str, next_step: str) -> None:
+    from larder import console
+
+    console.failed(message, next_step)

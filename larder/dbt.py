@@ -1,0 +1,117 @@
+"""The one place where dbt is called: a process of its own, so that it never holds a warehouse longer than its run."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from larder.errors import LarderError
+from larder.settings import PROJECT, Paths
+
+PASSED = {"success", "pass", "warn", "no-op"}
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node's outcome in dbt's run_results: `failures` counts the rows that a test found."""
+
+    unique_id: str
+    status: str
+    failures: int
+    message: str
+    seconds: float
+
+    @property
+    def kind(self) -> str:
+        return self.unique_id.partition(".")[0]
+
+    @property
+    def name(self) -> str:
+        return self.unique_id.split(".")[2]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a dbt command did: its nodes, and the folder of its artifacts."""
+
+    nodes: list[Node]
+    artifacts: Path
+
+    def count(self, *kinds: str) -> int:
+        return sum(node.kind in kinds and node.status in PASSED for node in self.nodes)
+
+    @property
+    def broken(self) -> list[Node]:
+        return [node for node in self.nodes if node.status not in PASSED and node.status != "skipped"]
+
+
+def run(
+    where: Paths, target: str, arguments: list[str], report: Callable[[str], None], **env: str
+) -> Outcome:
+    """Run `dbt <arguments>` on `target` and report each node as it starts.
+
+    Raises LarderError when dbt stops before it has run a node. Failed nodes are in the outcome, not raised.
+    """
+    artifacts = where.dbt / target
+    artifacts.mkdir(parents=True, exist_ok=True)
+    results = artifacts / "run_results.json"
+    results.unlink(missing_ok=True)
+    errors, code = _stream(_command(artifacts, where, target, arguments), _environment(where, env), report)
+    if not results.exists() and (code or arguments[0] == "build"):
+        raise LarderError(
+            f"dbt {arguments[0]} stopped: {' '.join(errors) or f'exit code {code}'}",
+            f"See {where.dbt}/logs/dbt.log",
+        )
+    return Outcome(_nodes(results), artifacts)
+
+
+def _command(artifacts: Path, where: Paths, target: str, arguments: list[str]) -> list[str]:
+    options = ["--target", target, "--target-path", str(artifacts), "--project-dir", str(PROJECT)]
+    logs = ["--log-format", "json", "--log-path", str(where.dbt / "logs")]
+    return [sys.executable, "-m", "dbt.cli.main", *logs, *arguments, *options, "--profiles-dir", str(PROJECT)]
+
+
+def _environment(where: Paths, extra: dict[str, str]) -> dict[str, str]:
+    return {**os.environ, "LARDER_DATA": str(where.data), "DO_NOT_TRACK": "1", **extra}
+
+
+def _stream(command: list[str], env: dict[str, str], report: Callable[[str], None]) -> tuple[list[str], int]:
+    errors: list[str] = []
+    with subprocess.Popen(
+        command, cwd=PROJECT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        for line in process.stdout or ():
+            event = _event(line)
+            data, info = event.get("data", {}), event.get("info", {})
+            if info.get("name") == "LogStartLine":
+                report(f"{data['index']} of {data['total']} {data['description']}")
+            elif info.get("level") == "error":
+                errors.append(str(info.get("msg", "")).strip())
+    return errors, process.returncode
+
+
+def _event(line: str) -> dict[str, Any]:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return {"info": {"level": "error", "msg": line}} if line.strip() else {}
+    return event if isinstance(event, dict) else {}
+
+
+def _nodes(results: Path) -> list[Node]:
+    if not results.exists():
+        return []
+    return [
+        Node(
+            unique_id=node["unique_id"],
+            status=node["status"],
+            failures=node["failures"] or 0,
+            message=(node["message"] or "").strip(),
+            seconds=node["execution_time"],
+        )
+        for node in json.loads(results.read_text())["results"]
+    ]

@@ -1,0 +1,72 @@
+"""`larder status`: what is loaded, what is published, who is at work."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from ingestion.lake import completed_loads
+from larder import console, leases
+from larder.settings import Paths
+from larder.store import Store
+
+
+def collect(where: Paths) -> dict[str, Any]:
+    """Everything that `larder status --json` says, as plain values. Reads files' footers only; takes no lock."""
+    store = Store(where.warehouse)
+    published = store.published()
+    return {
+        "data": str(where.data),
+        "sources": _sources(where.lake),
+        "published": asdict(published) if published else None,
+        "warehouse": str(store.reader_address()) if published else None,
+        "docs": str(where.docs) if where.docs.exists() else None,
+        "generations": [{"id": m.id, "state": m.state, "created_at": m.created_at} for m in store.all()],
+        "at_work": {name: asdict(holder) for name, holder in leases.holders(where.leases).items()},
+    }
+
+
+def render(status: dict[str, Any]) -> None:
+    """Print a status for people."""
+    if status["sources"]:
+        rows = [[s["source"], s["table"], s["rows"], s["loads"]] for s in status["sources"]]
+        console.table("Lake", ["source", "table", "rows", "loads"], rows)
+    published = status["published"]
+    if published is None:
+        console.out.print("\nNothing is published yet. Next: larder run")
+    else:
+        _render_published(status, published)
+    for name, holder in status["at_work"].items():
+        console.out.print(
+            f"At work: {name}, process {holder['pid']} since {holder['since']} ({holder['command']})"
+        )
+
+
+def _render_published(status: dict[str, Any], published: dict[str, Any]) -> None:
+    results = published["results"]
+    console.out.print(f"\n[bold]Published[/] generation {published['id']}, {published['published_at']}")
+    console.out.print(
+        f"  {results['models']} models, {results['seeds']} seeds, {results['tests']} tests passed"
+        f" ({results['warnings']} warnings), {published['seconds']:.0f} s"
+    )
+    console.out.print(f"  warehouse  {status['warehouse']}")
+    console.out.print(f"  docs       {status['docs'] or 'none yet: larder docs'}")
+    console.out.print(f"  next       duckdb -readonly {status['warehouse']}")
+
+
+def _sources(lake: Path) -> list[dict[str, Any]]:
+    found = []
+    for folder in sorted((lake / "raw").glob("*/*")):
+        if folder.is_dir() and not folder.name.startswith("_"):
+            complete = completed_loads(folder.parent)
+            files = [f for f in folder.glob("*.parquet") if ".".join(f.name.split(".")[:2]) in complete]
+            found.append(
+                {
+                    "source": folder.parent.name,
+                    "table": folder.name,
+                    "rows": sum(pq.read_metadata(file).num_rows for file in files),
+                    "loads": len({".".join(file.name.split(".")[:2]) for file in files}),
+                }
+            )
+    return found

@@ -1,0 +1,62 @@
+{#
+  Bind schema `raw` to the loads that are complete now: one view per declared source table, over an explicit list
+  of files. This is the only place that decides which loads count. A load that was interrupted has files but no row
+  in dlt's `_dlt_loads`; it stays invisible. A view over named files answers the same when the lake grows.
+  A table that no load has brought yet is empty, with the declared types.
+#}
+{% macro create_raw_views() %}
+    {% if not execute %}{% do return('') %}{% endif %}
+    {% set tables = graph.sources.values() | selectattr('schema', 'equalto', 'raw')
+        | selectattr('source_name', 'ne', 'lake') | list %}
+    {% do run_query('create schema if not exists raw') %}
+    {% do run_query('create schema if not exists observe') %}
+    {% do run_query('create or replace table raw.completed_loads (source varchar, load_id varchar, completed_at timestamp)') %}
+    {% do run_query('create table if not exists observe.built_loads (model varchar, source varchar, load_id varchar)') %}
+    {% for source in tables | map(attribute='source_name') | unique | sort %}
+        {% do larder.read_completed_loads(source) %}
+    {% endfor %}
+    {% for table in tables %}
+        {% do larder.create_raw_view(table) %}
+    {% endfor %}
+    {% do return('') %}
+{% endmacro %}
+
+
+{% macro read_completed_loads(source) %}
+    {% set pattern = lake_path() ~ '/raw/' ~ source ~ '/_dlt_loads/*.jsonl' %}
+    {% if run_query("select count(*) from glob('" ~ pattern ~ "')").columns[0].values()[0] %}
+        {% do run_query(
+            "insert into raw.completed_loads select '" ~ source ~ "', load_id, inserted_at from read_json('" ~ pattern
+            ~ "', columns = {load_id: 'varchar', status: 'integer', inserted_at: 'timestamp'}, ignore_errors = true)"
+            ~ " where status = 0 group by all"
+        ) %}
+    {% endif %}
+{% endmacro %}
+
+
+{% macro create_raw_view(table) %}
+    {% set files = larder.completed_files(table.source_name, table.name) %}
+    {% set columns = table.columns.values() | list %}
+    {% if not files %}
+        {% set typed = [] %}
+        {% for column in columns %}
+            {% do typed.append('cast(null as ' ~ column.data_type ~ ') as ' ~ column.name) %}
+        {% endfor %}
+        {% set body = 'select ' ~ typed | join(', ') ~ ' where false' %}
+    {% else %}
+        {% set body = 'select ' ~ columns | map(attribute='name') | join(', ')
+            ~ " from read_parquet(['" ~ files | join("', '") ~ "'], union_by_name = true)" %}
+    {% endif %}
+    {% do run_query('create or replace view raw.' ~ table.identifier ~ ' as ' ~ body) %}
+{% endmacro %}
+
+
+{# Files of one raw table that belong to a completed load; dlt puts the load id at the head of each file's name. #}
+{% macro completed_files(source, table) %}
+    {% set found = run_query(
+        "select file from glob('" ~ lake_path() ~ "/raw/" ~ source ~ "/" ~ table ~ "/*.parquet')"
+        ~ " join raw.completed_loads on source = '" ~ source ~ "'"
+        ~ " and load_id = regexp_extract(file, '([0-9]+\\.[0-9]+)\\.[^/]*$', 1) order by file"
+    ) %}
+    {% do return(found.columns[0].values() | list) %}
+{% endmacro %}

@@ -1,0 +1,4 @@
+{# A schema is named by its layer alone: readers query marts.dim_products, on every target. #}
+{% macro generate_schema_name(custom_schema_name, node) -%}
+    {{ custom_schema_name | trim if custom_schema_name else target.schema }}
+{%- endmacro %}

@@ -1,0 +1,9 @@
+{# An instant as a plain timestamp in UTC: what every column named `_at` holds. #}
+{% macro utc_timestamp(instant) -%}
+    {{ return(adapter.dispatch('utc_timestamp', 'larder')(instant)) }}
+{%- endmacro %}
+
+
+{% macro duckdb__utc_timestamp(instant) -%}
+    timezone('UTC', {{ instant }})
+{%- endmacro %}

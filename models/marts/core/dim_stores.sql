@@ -1,0 +1,26 @@
+-- grain: one row per store
+with stores as (
+    select * from {{ ref('stg_merchandising__stores') }}
+),
+
+promotions as (
+    select * from {{ ref('fct_promotions') }}
+),
+
+promoting_stores as (
+    select store_id
+    from promotions
+    group by store_id
+),
+
+final as (
+    select
+        stores.store_id,
+        stores.till_system,
+        promoting_stores.store_id is not null as has_promotion_data
+    from stores
+    left join promoting_stores
+        on stores.store_id = promoting_stores.store_id
+)
+
+select * from final

@@ -1,0 +1,9 @@
+{#
+  The expression holds on every row; null counts as broken, because a rule that cannot be judged is not kept.
+  arguments: expression, a condition over the columns of the model.
+#}
+{% test expression_is_true(model, expression) %}
+    select *
+    from {{ model }}
+    where not coalesce({{ expression }}, false)
+{% endtest %}
