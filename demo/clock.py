@@ -10,6 +10,7 @@ from demo.paths import write_atomically
 
 FIRST_DAY = date(2017, 1, 1)
 LAST_DAY = date(2017, 12, 31)
+BEFORE_FIRST_DAY = date(2016, 12, 31)
 FIRST_MONDAY = date(2017, 1, 2)
 
 

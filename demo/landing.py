@@ -1,6 +1,7 @@
 """Files: the daily till exports and the weekly promotion files.
 
-Shape, one folder per store-local day (America/New_York) that has sales, and one per retailer week:
+Shape, one folder per store-local day (America/New_York), and one per retailer week. Both store groups deliver a file for
+every day, an empty one for a day without sales (25 December), so that a missing file is always a fault:
 
     pos/business_date=YYYY-MM-DD/sales_a.parquet    store group A: the stores whose id is not a multiple of 4
     pos/business_date=YYYY-MM-DD/sales_b.csv.gz     store group B: the others; header, ISO timestamps in UTC
@@ -20,7 +21,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from demo.clock import week_of
+from demo.clock import FIRST_DAY, week_of
 from demo.errors import DemoError
 from demo.paths import Paths
 from demo.year import Report
@@ -78,7 +79,7 @@ def count_rows(paths: Paths) -> dict[str, int]:
         "transactions": _count(connection, "read_parquet(?)", till_a)
         + _count(
             connection,
-            "read_csv(?, header = true, all_varchar = true, columns = {'line': 'varchar'}, delim = '\\t')",
+            "read_csv(?, header = true, columns = {'line': 'varchar'}, delim = '\\t')",
             till_b,
         ),
         "placements": _count(connection, "read_parquet(?)", placements),
@@ -86,43 +87,34 @@ def count_rows(paths: Paths) -> dict[str, int]:
 
 
 def _deliver_tills(year: duckdb.DuckDBPyConnection, paths: Paths, to: date, report: Report) -> None:
-    due = [day for day in _days_with_sales(year, to) if not _is_complete(paths.pos / f"business_date={day}")]
+    due = [day for day in _days(to) if not _is_complete(paths.pos / f"business_date={day}")]
     if not due:
         return
     report("till files", 0, len(due))
     columns = ", ".join(f"{expression} as {name}" for name, expression in TILL_COLUMNS.items())
     year.execute(
-        f"create or replace temp table tills as select {columns}, store_day(transaction_timestamp) as business_date "
-        # The range on UTC lets the scan skip what cannot matter: converting a time to the store's zone is slow.
-        "from transactions where transaction_timestamp >= $first and transaction_timestamp < $last "
-        "and store_day(transaction_timestamp) in (select unnest($due))",
-        {"due": due, "first": min(due), "last": max(due) + timedelta(days=2)},
+        f"create or replace temp table tills as select {columns}, business_date "
+        "from sales where business_date in (select unnest(?))",
+        [due],
     )
-    parquet_days, csv_days = _till_a(year), _till_b(year)
+    parquet_days, csv_days = _till_a(year, due), _till_b(year, due)
     for done, day in enumerate(due, start=1):
         folder = paths.pos / f"business_date={day}"
-        if day in parquet_days:
-            _write_once(paths, folder / TILL_A, _parquet_writer(parquet_days[day]))
-        if day in csv_days:
-            _write_once(paths, folder / TILL_B, _gzip_writer(csv_days[day]))
+        _write_once(paths, folder / TILL_A, _parquet_writer(parquet_days[day]))
+        _write_once(paths, folder / TILL_B, _gzip_writer(csv_days[day]))
         report("till files", done, len(due))
     year.execute("drop table tills")
 
 
-def _days_with_sales(year: duckdb.DuckDBPyConnection, to: date) -> list[date]:
-    rows = year.execute(
-        "select distinct store_day(transaction_timestamp) as day from transactions where day <= ? order by day",
-        [to],
-    ).fetchall()
-    return [row[0] for row in rows]
+def _days(to: date) -> list[date]:
+    return [FIRST_DAY + timedelta(days=n) for n in range((to - FIRST_DAY).days + 1)]
 
 
 def _is_complete(folder: Path) -> bool:
-    # Both store groups sell on every day on which the shops are open.
     return (folder / TILL_A).exists() and (folder / TILL_B).exists()
 
 
-def _till_a(year: duckdb.DuckDBPyConnection) -> dict[date, pa.Table]:
+def _till_a(year: duckdb.DuckDBPyConnection, due: list[date]) -> dict[date, pa.Table]:
     """One sort for all days, then a slice per day: far cheaper than a query per day."""
     where = "from tills where store_id % 4 <> 0"
     table = year.execute(f"select * {where} order by business_date, {TILL_ORDER}").to_arrow_table()
@@ -130,14 +122,14 @@ def _till_a(year: duckdb.DuckDBPyConnection) -> dict[date, pa.Table]:
     sizes = year.execute(
         f"select business_date, count(*) {where} group by business_date order by business_date"
     ).fetchall()
-    slices, start = {}, 0
+    slices, start = dict.fromkeys(due, table.slice(0, 0)), 0
     for day, size in sizes:
         slices[day] = table.slice(start, size)
         start += size
     return slices
 
 
-def _till_b(year: duckdb.DuckDBPyConnection) -> dict[date, str]:
+def _till_b(year: duckdb.DuckDBPyConnection, due: list[date]) -> dict[date, str]:
     """The text of each day's CSV file, header included."""
     texts = {name: f"coalesce({name}::varchar, '')" for name in TILL_COLUMNS}
     texts["transaction_timestamp"] = "strftime(transaction_timestamp, '%Y-%m-%dT%H:%M:%SZ')"
@@ -147,7 +139,7 @@ def _till_b(year: duckdb.DuckDBPyConnection) -> dict[date, str]:
         "from tills where store_id % 4 = 0 group by business_date"
     ).fetchall()
     header = ",".join(TILL_COLUMNS)
-    return {day: f"{header}\n{lines}\n" for day, lines in rows}
+    return dict.fromkeys(due, f"{header}\n") | {day: f"{header}\n{lines}\n" for day, lines in rows}
 
 
 def _deliver_promotions(year: duckdb.DuckDBPyConnection, paths: Paths, to: date, report: Report) -> None:

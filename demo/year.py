@@ -31,9 +31,20 @@ MACROS = """
 create macro pick(key, choices) as (md5_number_lower(cast(key as varchar)) % choices)::bigint;
 create macro at_some_hour(day, key) as
     ((day::timestamp + interval 12 hour) at time zone 'UTC') + to_milliseconds(pick(key, 43200000));
-create macro store_day(utc) as ((utc at time zone 'UTC') at time zone 'America/New_York')::date;
 create macro week_start(week) as
     case when week = 1 then date '2017-01-01' else date '2017-01-02' + 7 * (week - 2)::integer end;
+"""
+
+# The store-local day of every line. Conversion to the store's zone is slow, so it is done once per hour, not once per
+# line: zone offsets are whole hours.
+SALES = """
+create table hours as
+    with hours as (select distinct date_trunc('hour', transaction_timestamp) as hour from transactions)
+    select hour, ((hour at time zone 'UTC') at time zone 'America/New_York')::date as business_date from hours;
+create view sales as
+    select transactions.*, hours.business_date
+    from transactions
+    inner join hours on date_trunc('hour', transactions.transaction_timestamp) = hours.hour;
 """
 
 
@@ -54,7 +65,7 @@ def data_folder() -> Path:
 
 
 def open_year(scratch: Path) -> duckdb.DuckDBPyConnection:
-    """Open an in-memory DuckDB with one view per file; what does not fit into 2 GB goes to `scratch`."""
+    """Open an in-memory DuckDB with one view per file, and `sales` with the store-local day; what does not fit into 2 GB goes to `scratch`."""
     folder = data_folder()
     scratch.mkdir(parents=True, exist_ok=True)
     connection = duckdb.connect(config={"memory_limit": "2GB", "temp_directory": str(scratch)})
@@ -63,4 +74,5 @@ def open_year(scratch: Path) -> duckdb.DuckDBPyConnection:
     for name in FILES:
         path = str(folder / f"{name}.parquet").replace("'", "''")
         connection.execute(f"create view {name} as select * from read_parquet('{path}')")
+    connection.execute(SALES)
     return connection

@@ -1,6 +1,5 @@
 """Tables of a relational database, read by cursor as Arrow."""
 
-from functools import partial
 from typing import Any
 
 import dlt
@@ -27,4 +26,4 @@ def changed_rows(credentials: str, database_schema: str, table: str, schema: pa.
         primary_key=key,
     )
     resource.apply_hints(schema_contract=FROZEN)
-    return resource.add_map(partial(conform, schema=schema, place=f"{database_schema}.{table}"))
+    return resource.add_map(lambda rows: conform(rows, schema, f"{database_schema}.{table}"))

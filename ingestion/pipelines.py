@@ -171,9 +171,13 @@ def _explain_http(source: str, name: str, response: requests.Response) -> Ingest
         return IngestionError(
             f"{place}: the token was refused", f"Set a valid {name}__TOKEN, then run again."
         )
+    if status == 429 or status >= 500:
+        return IngestionError(
+            f"{place} {response.reason}, also after retries",
+            "Tell the owner of the service; the next run continues where this one stopped.",
+        )
     return IngestionError(
-        f"{place} {response.reason}, also after retries",
-        "Tell the owner of the service; the next run continues where this one stopped.",
+        f"{place} {response.reason}", f"Check that {name}__BASE_URL is the API's address, then run again."
     )
 
 

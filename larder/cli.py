@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import traceback
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ from larder.settings import PROJECT, paths
 
 app = typer.Typer(
     no_args_is_help=True,
+    pretty_exceptions_enable=False,
     add_completion=False,
     rich_markup_mode="markdown",
     help="Run Larder: ingest a grocery retailer's data, build and test the warehouse, publish it.\n\n"
@@ -139,6 +141,14 @@ def main() -> None:
         if end.code == INTERRUPTED:
             _say("interrupted", "Run the same command again: nothing is lost, nothing is doubled.")
         raise
+    except Exception:
+        log = paths().history / "fault.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(traceback.format_exc())
+        _say(
+            f"Larder met a fault of its own: {sys.exc_info()[1]!r}", f"Report it with {log}; then run again."
+        )
+        sys.exit(1)
 
 
 def _say(message: str, next_step: str) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 from larder.errors import LarderError
 from larder.settings import PROJECT, Paths
 
+DBT = Path(sys.executable).with_name("dbt")
+
 PASSED = {"success", "pass", "warn", "no-op"}
 
 
@@ -72,7 +74,7 @@ def run(
 def _command(artifacts: Path, where: Paths, target: str, arguments: list[str]) -> list[str]:
     options = ["--target", target, "--target-path", str(artifacts), "--project-dir", str(PROJECT)]
     logs = ["--log-format", "json", "--log-path", str(where.dbt / "logs")]
-    return [sys.executable, "-m", "dbt.cli.main", *logs, *arguments, *options, "--profiles-dir", str(PROJECT)]
+    return [str(DBT), *logs, *arguments, *options, "--profiles-dir", str(PROJECT)]
 
 
 def _environment(where: Paths, extra: dict[str, str]) -> dict[str, str]:

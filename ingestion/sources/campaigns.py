@@ -77,7 +77,7 @@ def _endpoint(table: str) -> Any:
         "primary_key": TABLES[table].names[0],
         "selected": False,
         "endpoint": {
-            "path": f"v1/{table}",
+            "path": table,
             "data_selector": "data",
             "params": {"limit": PAGE_ROWS, "updated_since": "{incremental.start_value}"},
             "incremental": {"cursor_path": "updated_at", "initial_value": "2000-01-01T00:00:00Z"},
@@ -91,6 +91,6 @@ def _as_arrow(table: str) -> Any:
     @dlt.transformer(name=table, primary_key=TABLES[table].names[0], schema_contract=FROZEN)
     def pages(rows: list[dict[str, Any]]) -> Iterator[pa.Table]:
         if rows:
-            yield rows_to_arrow(rows, TABLES[table], f"campaigns API, /v1/{table}")
+            yield rows_to_arrow(rows, TABLES[table], f"campaigns API, /{table}")
 
     return pages

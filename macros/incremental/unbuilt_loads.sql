@@ -1,14 +1,19 @@
-{# The completed loads of one source that this model has not taken in yet, as a subquery. #}
-{% macro unbuilt_loads(source) -%}
+{#
+  The completed loads of one source system that this model does not hold yet, as a subquery. Only for an incremental
+  run: a first build and a full refresh take everything, and `record_built_loads` then remembers everything.
+  source_system: a source's name, e.g. 'pos'.
+#}
+{% macro unbuilt_loads(source_system) -%}
     (
         select loads.load_id
         from raw.completed_loads as loads
+        left join observe.built_loads as built
+            on
+                built.model = '{{ this.identifier }}'
+                and loads.source = built.source
+                and loads.load_id = built.load_id
         where
-            loads.source = '{{ source }}'
-            and loads.load_id not in (
-                select built.load_id
-                from observe.built_loads as built
-                where built.model = '{{ this.identifier }}'
-            )
+            loads.source = '{{ source_system }}'
+            and built.load_id is null
     )
 {%- endmacro %}

@@ -5,7 +5,12 @@
   A table that no load has brought yet is empty, with the declared types.
 #}
 {% macro create_raw_views() %}
-    {% if not execute %}{% do return('') %}{% endif %}
+    {# What is published is closed: its views stay bound to the loads it was built from. #}
+    {% if not execute or target.name == 'published' %}{% do return('') %}{% endif %}
+    {# `dbt test` judges what was built: bound anew, the marts would be held to loads that they have not seen yet. #}
+    {% if flags.WHICH == 'test' and adapter.get_relation(target.database, 'raw', 'completed_loads') %}
+        {% do return('') %}
+    {% endif %}
     {% set tables = graph.sources.values() | selectattr('schema', 'equalto', 'raw')
         | selectattr('source_name', 'ne', 'lake') | list %}
     {% do run_query('create schema if not exists raw') %}
@@ -22,13 +27,14 @@
 {% endmacro %}
 
 
+{# One row per load, however often `_dlt_loads` names it: a load listed twice would double its files below. #}
 {% macro read_completed_loads(source) %}
-    {% set pattern = lake_path() ~ '/raw/' ~ source ~ '/_dlt_loads/*.jsonl' %}
-    {% if run_query("select count(*) from glob('" ~ pattern ~ "')").columns[0].values()[0] %}
+    {% set pattern = larder.quote_path(lake_path() ~ '/raw/' ~ source ~ '/_dlt_loads/*.jsonl') %}
+    {% if run_query('select count(*) from glob(' ~ pattern ~ ')').columns[0].values()[0] %}
         {% do run_query(
-            "insert into raw.completed_loads select '" ~ source ~ "', load_id, inserted_at from read_json('" ~ pattern
-            ~ "', columns = {load_id: 'varchar', status: 'integer', inserted_at: 'timestamp'}, ignore_errors = true)"
-            ~ " where status = 0 group by all"
+            "insert into raw.completed_loads select '" ~ source ~ "', load_id, min(inserted_at) from read_json(" ~ pattern
+            ~ ", columns = {load_id: 'varchar', status: 'integer', inserted_at: 'timestamp'}, ignore_errors = true)"
+            ~ " where status = 0 group by load_id"
         ) %}
     {% endif %}
 {% endmacro %}
@@ -44,8 +50,10 @@
         {% endfor %}
         {% set body = 'select ' ~ typed | join(', ') ~ ' where false' %}
     {% else %}
+        {% set paths = [] %}
+        {% for file in files %}{% do paths.append(larder.quote_path(file)) %}{% endfor %}
         {% set body = 'select ' ~ columns | map(attribute='name') | join(', ')
-            ~ " from read_parquet(['" ~ files | join("', '") ~ "'], union_by_name = true)" %}
+            ~ ' from read_parquet([' ~ paths | join(', ') ~ '], union_by_name = true)' %}
     {% endif %}
     {% do run_query('create or replace view raw.' ~ table.identifier ~ ' as ' ~ body) %}
 {% endmacro %}
@@ -53,10 +61,17 @@
 
 {# Files of one raw table that belong to a completed load; dlt puts the load id at the head of each file's name. #}
 {% macro completed_files(source, table) %}
+    {% set pattern = larder.quote_path(lake_path() ~ '/raw/' ~ source ~ '/' ~ table ~ '/*.parquet') %}
     {% set found = run_query(
-        "select file from glob('" ~ lake_path() ~ "/raw/" ~ source ~ "/" ~ table ~ "/*.parquet')"
-        ~ " join raw.completed_loads on source = '" ~ source ~ "'"
-        ~ " and load_id = regexp_extract(file, '([0-9]+\\.[0-9]+)\\.[^/]*$', 1) order by file"
+        'select file from glob(' ~ pattern ~ ') as files'
+        ~ " inner join raw.completed_loads as loads on loads.source = '" ~ source ~ "'"
+        ~ " and loads.load_id = regexp_extract(files.file, '([0-9]+\\.[0-9]+)\\.[^/]*$', 1) order by file"
     ) %}
     {% do return(found.columns[0].values() | list) %}
 {% endmacro %}
+
+
+{# A path as a string of SQL. #}
+{% macro quote_path(path) -%}
+    '{{ path | replace("'", "''") }}'
+{%- endmacro %}

@@ -1,10 +1,27 @@
--- grain: one row per product: the master, and one inferred member per id that only tills or campaigns know
+-- grain: one row per product: the master, and one inferred member per id that only the facts know
 with classified as (
     select * from {{ ref('int_products_classified') }}
 ),
 
-inferred as (
-    select * from {{ ref('int_products_inferred') }}
+basket_lines as (
+    select * from {{ ref('fct_basket_lines') }}
+),
+
+coupon_products as (
+    select * from {{ ref('bridge_coupon_products') }}
+),
+
+promotions as (
+    select * from {{ ref('fct_promotions') }}
+),
+
+-- union, not union all: an id may be seen many times and on every side.
+seen as (
+    select product_id from basket_lines
+    union
+    select product_id from coupon_products
+    union
+    select product_id from promotions
 ),
 
 known as (
@@ -21,9 +38,9 @@ known as (
     from classified
 ),
 
-unknown as (
+inferred as (
     select
-        product_id,
+        seen.product_id,
         cast(null as bigint) as manufacturer_id,
         'Unknown' as department,
         'Unknown' as brand,
@@ -32,13 +49,16 @@ unknown as (
         cast(null as varchar) as package_size,
         false as is_volume,
         true as is_unknown
-    from inferred
+    from seen
+    left join classified
+        on seen.product_id = classified.product_id
+    where classified.product_id is null
 ),
 
 final as (
     select * from known
     union all
-    select * from unknown
+    select * from inferred
 )
 
 select * from final

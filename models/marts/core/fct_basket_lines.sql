@@ -3,13 +3,13 @@ with basket_lines as (
     select * from {{ ref('int_basket_lines_priced') }}
 ),
 
+products as (
+    select * from {{ ref('int_products_classified') }}
+),
+
 {% if is_incremental() %}
     built_lines as (
         select * from {{ this }}
-    ),
-
-    products as (
-        select * from {{ ref('int_products_classified') }}
     ),
 
     new_lines as (

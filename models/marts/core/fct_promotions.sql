@@ -3,11 +3,11 @@ with promotions as (
     select * from {{ ref('int_promotions_grouped') }}
 ),
 
-{% if is_incremental() %}
-    placements as (
-        select * from {{ ref('stg_promotions__placements') }}
-    ),
+placements as (
+    select * from {{ ref('stg_promotions__placements') }}
+),
 
+{% if is_incremental() %}
     -- The weeks to build again, each from all its completed loads.
     touched_weeks as (
         select week_number

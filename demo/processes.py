@@ -1,0 +1,186 @@
+"""Background processes: start, find again, stop.
+
+A process is recognised by its command line, which names the instance's data folder, and not by its pid alone: after a
+restart of the machine the same pid may belong to another program. The pid in the state file is where the search begins.
+"""
+
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from demo.errors import DemoError
+
+START_SECONDS = 60.0
+STOP_SECONDS = 15.0
+PRIVATE_UMASK = 0o077
+
+
+@dataclass(frozen=True)
+class Running:
+    """A process that was found alive, and the port that it listens on."""
+
+    pid: int
+    port: int
+
+
+@dataclass(frozen=True)
+class Service:
+    """How to recognise and how to stop one kind of process of one instance.
+
+    `marks` are arguments that its command line holds; `--port=N` is always one more.
+    """
+
+    name: str
+    marks: tuple[str, ...]
+    log: Path
+    stop_signal: signal.Signals = signal.SIGTERM
+
+
+@dataclass(frozen=True)
+class Account:
+    """The system user that a process runs as, where it must not be the caller."""
+
+    user: int
+    group: int
+
+
+def find(service: Service, pid: int | None) -> Running | None:
+    """Find the service's process: first at the pid that was noted, then among all processes."""
+    if pid is not None and (running := _recognise(service, pid)):
+        return running
+    for candidate in psutil.pids():
+        if running := _recognise(service, candidate):
+            return running
+    return None
+
+
+def start(
+    service: Service,
+    command: list[str],
+    ready: Callable[[], bool],
+    *,
+    account: Account | None = None,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start the command in a session of its own and wait until `ready`; a DemoError names the log when it is not."""
+    service.log.parent.mkdir(parents=True, exist_ok=True)
+    with service.log.open("ab") as log:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C in the terminal is for the command in front, not for the servers
+            cwd=folder,
+            env=environment,
+            user=account.user if account else None,
+            group=account.group if account else None,
+            extra_groups=[] if account else None,
+            umask=PRIVATE_UMASK if account else -1,
+        )
+    try:
+        _await(process, ready, service)
+    except BaseException:
+        stop(service, process.pid)
+        raise
+    return process
+
+
+def stop(service: Service, pid: int) -> None:
+    """Stop a process politely and, when it does not listen, by force."""
+    try:
+        process = psutil.Process(pid)
+        process.send_signal(service.stop_signal)
+        try:
+            process.wait(STOP_SECONDS)
+        except psutil.TimeoutExpired:
+            children = process.children(recursive=True)
+            for each in [process, *children]:
+                each.kill()
+            psutil.wait_procs([process, *children], STOP_SECONDS)
+    except psutil.NoSuchProcess:
+        return
+
+
+def run(command: list[str], account: Account | None, log: Path) -> None:
+    """Run a short command to its end with its output in `log`; a DemoError names the log when it fails."""
+    with log.open("ab") as output:
+        code = subprocess.run(
+            command,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd="/",  # a place that the other user can be in
+            user=account.user if account else None,
+            group=account.group if account else None,
+            extra_groups=[] if account else None,
+            umask=PRIVATE_UMASK if account else -1,
+        ).returncode
+    if code != 0:
+        raise DemoError(f"{Path(command[0]).name} failed: {last_line(log)} (see {log})")
+
+
+def choose_port(preferred: int | None) -> int:
+    """The preferred port of 127.0.0.1 if it is free, else any free one."""
+    return preferred if preferred is not None and port_is_free(preferred) else _any_port()
+
+
+def port_is_free(port: int) -> bool:
+    """Whether a server could listen on this port of 127.0.0.1 now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # as the servers do: TIME_WAIT is no hindrance
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def last_line(log: Path) -> str:
+    """The last line of a log that says something."""
+    lines = [
+        line.strip()
+        for line in log.read_text(encoding="utf-8", errors="replace").splitlines()
+        if line.strip()
+    ]
+    return lines[-1] if lines else "no message"
+
+
+def _any_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _recognise(service: Service, pid: int) -> Running | None:
+    try:
+        process = psutil.Process(pid)
+        arguments = process.cmdline()
+        if process.status() == psutil.STATUS_ZOMBIE or not set(service.marks) <= set(arguments):
+            return None
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return None
+    ports = [argument.removeprefix("--port=") for argument in arguments if argument.startswith("--port=")]
+    return Running(pid, int(ports[0])) if ports and ports[0].isdigit() else None
+
+
+def _await(process: subprocess.Popen[bytes], ready: Callable[[], bool], service: Service) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            reason = last_line(service.log)
+            raise DemoError(f"{service.name} did not start: {reason} (see {service.log})")
+        if ready():
+            return
+        time.sleep(0.05)
+    raise DemoError(f"{service.name} gave no answer for {START_SECONDS:.0f} s (see {service.log})")

@@ -1,0 +1,324 @@
+"""The retailer as a whole: start it, let time pass, look at it, stop it."""
+
+import fcntl
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+import psycopg2
+
+from demo import landing, postgres, processes, records
+from demo.clock import LAST_DAY, Clock
+from demo.credentials import Credentials
+from demo.database import Database
+from demo.errors import DemoError
+from demo.paths import Paths, write_atomically
+from demo.processes import Running, Service
+from demo.year import Report, data_folder, open_year
+
+POSTGRES_URL = "LARDER_DEMO_POSTGRES_URL"
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class System:
+    """One source system as a user sees it; `rows` is empty where the system does not answer."""
+
+    name: str
+    kind: str
+    address: str
+    state: str
+    rows: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Status:
+    """What the demo shows: its data folder, its clock and its systems."""
+
+    data: Path
+    clock: Clock
+    systems: tuple[System, ...]
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Ports that the user insists on; None leaves the choice to the demo."""
+
+    postgres: int | None = None
+    api: int | None = None
+
+
+class Retailer:
+    """All source systems of one instance, in one data folder."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+        self._external_url = os.environ.get(POSTGRES_URL) or None
+        self._started: list[tuple[Service, int]] = []
+
+    def start(self, to: date | None, ports: Ports, report: Report) -> None:
+        """Start what is not running and bring the year to the end of the day `to`.
+
+        Without `to` a new demo gets the whole year and one that exists stays at its day. Whatever fails, nothing that
+        this call has started is left running.
+        """
+        data_folder()
+        with self._alone("start"), self._nothing_left_on_failure():
+            target = self._target(to or Clock.read(self._paths.clock).floor or LAST_DAY)
+            credentials = Credentials.read_or_create(self._paths.secrets)
+            database = self._start_database(credentials, ports.postgres, report)
+            self._bring_to(target, database, report)
+            api = self._start_api(ports.api, report)
+            self._write_connections(credentials, database, api)
+
+    def advance(self, to: date, report: Report) -> None:
+        """Make the year happen up to and including the day `to` in systems that are running."""
+        with self._alone("advance"):
+            if Clock.read(self._paths.clock).day is None:
+                raise DemoError("the demo has not been started: run 'larder demo start' first")
+            target = self._target(to)
+            database = self._find_database(Credentials.read(self._paths.secrets))
+            if database is None or self._find(self._api_service()) is None:
+                raise DemoError("the demo is not running: run 'larder demo start' first")
+            self._bring_to(target, database, report)
+
+    def stop(self) -> list[str]:
+        """Stop every server of this instance; returns the names of those that were running."""
+        with self._alone("stop"):
+            stopped = []
+            for service in (self._api_service(), postgres.describe(self._paths)):
+                if running := self._find(service):
+                    processes.stop(service, running.pid)
+                    self._note(service, None)
+                    stopped.append(service.name)
+            return stopped
+
+    def status(self) -> Status:
+        """Ask every system what it holds."""
+        clock = Clock.read(self._paths.clock)
+        systems = (*self._file_systems(), *self._database_systems(), self._api_system())
+        return Status(self._paths.data, clock, systems)
+
+    # The clock
+
+    def _target(self, to: date) -> date:
+        floor = Clock.read(self._paths.clock).floor
+        if floor is not None and to < floor:
+            raise DemoError(
+                f"the demo's clock is already at {floor}: time only goes forward, choose {floor} or later"
+            )
+        landing.refuse_later_files(self._paths, to)
+        return to
+
+    def _bring_to(self, to: date, database: Database, report: Report) -> None:
+        """Bring all systems to the end of a day: each step is repeatable, and the clock moves last."""
+        before = Clock.read(self._paths.clock)
+        if before != Clock(to):
+            Clock(before.day, advancing_to=to).write(self._paths.clock)
+        year = open_year(self._paths.scratch)
+        try:
+            landing.deliver(year, self._paths, to, report)
+            if database.day() != to:
+                report("database tables", 0, len(records.TABLES))
+                records.build(year)
+                database.advance(year, to, report)
+        finally:
+            year.close()
+        if before != Clock(to):
+            Clock(to).write(self._paths.clock)
+
+    # The servers
+
+    def _start_database(self, credentials: Credentials, port: int | None, report: Report) -> Database:
+        if self._external_url:
+            database = Database(self._external_url, credentials.reader_password)
+        else:
+            running = self._start_server(credentials, port, report)
+            database = self._own_database(credentials, running)
+        database.prepare()
+        return database
+
+    def _start_server(self, credentials: Credentials, port: int | None, report: Report) -> Running:
+        server = postgres.Server(self._paths, credentials.admin_password)
+        running = self._find(server.service)
+        if running is None:
+            report(server.service.name, 0, 1)
+            running = server.start(self._choose_port(server.service, port))
+            self._started.append((server.service, running.pid))
+        self._accept(server.service, running, port)
+        report(server.service.name, 1, 1)
+        return running
+
+    def _start_api(self, port: int | None, report: Report) -> Running:
+        service = self._api_service()
+        running = self._find(service)
+        if running is None:
+            report(service.name, 0, 1)
+            chosen = self._choose_port(service, port)
+            command = [sys.executable, "-m", *service.marks, f"--port={chosen}"]
+            search = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+            process = processes.start(
+                service,
+                command,
+                lambda: _get(chosen, "/health") == b"ok",
+                environment={**os.environ, "PYTHONPATH": search},
+                folder=ROOT,
+            )
+            running = Running(process.pid, chosen)
+            self._started.append((service, running.pid))
+        self._accept(service, running, port)
+        report(service.name, 1, 1)
+        return running
+
+    def _find_database(self, credentials: Credentials) -> Database | None:
+        if self._external_url:
+            return Database(self._external_url, credentials.reader_password)
+        running = self._find(postgres.describe(self._paths))
+        return self._own_database(credentials, running) if running else None
+
+    def _own_database(self, credentials: Credentials, running: Running) -> Database:
+        server = postgres.Server(self._paths, credentials.admin_password)
+        return Database(server.admin_url(running.port), credentials.reader_password)
+
+    def _api_service(self) -> Service:
+        marks = ("demo.api", f"--data={self._paths.data}")
+        return Service("campaign API", marks, self._paths.log("api"))
+
+    @contextmanager
+    def _nothing_left_on_failure(self) -> Iterator[None]:
+        self._started.clear()
+        try:
+            yield
+        except BaseException:
+            for service, pid in reversed(self._started):
+                processes.stop(service, pid)
+                self._note(service, None)
+            raise
+
+    # The state file: pids, and the ports that are taken again at the next start
+
+    def _find(self, service: Service) -> Running | None:
+        return processes.find(service, self._state().get(service.name, {}).get("pid"))
+
+    def _choose_port(self, service: Service, wanted: int | None) -> int:
+        if wanted is None:
+            return processes.choose_port(self._state().get(service.name, {}).get("port"))
+        if not processes.port_is_free(wanted):
+            raise DemoError(
+                f"port {wanted} is taken by another program: choose another one for {service.name}"
+            )
+        return wanted
+
+    def _accept(self, service: Service, running: Running, wanted: int | None) -> None:
+        if wanted is not None and running.port != wanted:
+            raise DemoError(
+                f"{service.name} already runs on port {running.port}: run 'larder demo stop' first"
+            )
+        self._note(service, running)
+
+    def _note(self, service: Service, running: Running | None) -> None:
+        state = self._state()
+        port = running.port if running else state.get(service.name, {}).get("port")
+        state[service.name] = {"pid": running.pid if running else None, "port": port}
+        write_atomically(self._paths.state, json.dumps(state, indent=2) + "\n")
+
+    def _state(self) -> dict[str, dict[str, int | None]]:
+        try:
+            state = json.loads(self._paths.state.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return {}  # the processes are found by their command lines all the same
+        return state if isinstance(state, dict) else {}
+
+    def _write_connections(self, credentials: Credentials, database: Database, api: Running) -> None:
+        values = {
+            "SOURCES__POS__LANDING": str(self._paths.pos),
+            "SOURCES__PROMOTIONS__LANDING": str(self._paths.promotions),
+            "SOURCES__MERCHANDISING__CREDENTIALS": database.reader_url,
+            "SOURCES__LOYALTY__CREDENTIALS": database.reader_url,
+            "SOURCES__CAMPAIGNS__BASE_URL": f"http://127.0.0.1:{api.port}/v1/",
+            "SOURCES__CAMPAIGNS__TOKEN": credentials.api_token,
+        }
+        lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in values.items()]
+        write_atomically(self._paths.connections, "".join(lines), mode=0o600)
+
+    @contextmanager
+    def _alone(self, verb: str) -> Iterator[None]:
+        """Hold the instance's lock; the kernel lets it go when the process ends, however it ends."""
+        self._paths.demo.mkdir(parents=True, exist_ok=True)
+        with self._paths.lock.open("a+", encoding="utf-8") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                handle.seek(0)
+                holder = handle.read().strip() or "another command"
+                raise DemoError(f"{holder} is at work on {self._paths.data}: wait until it is done") from None
+            handle.truncate(0)
+            handle.write(f"'larder demo {verb}' (pid {os.getpid()})\n")
+            handle.flush()
+            yield
+
+    # Status
+
+    def _file_systems(self) -> tuple[System, System]:
+        rows = landing.count_rows(self._paths)
+        return (
+            _file_system("pos", self._paths.pos, {"transactions": rows["transactions"]}),
+            _file_system("promotions", self._paths.promotions, {"placements": rows["placements"]}),
+        )
+
+    def _database_systems(self) -> tuple[System, System]:
+        rows: dict[str, int] = {}
+        database = (
+            self._find_database(Credentials.read(self._paths.secrets))
+            if self._paths.secrets.exists()
+            else None
+        )
+        if database is not None:
+            try:
+                rows = database.count_rows()
+            except (DemoError, psycopg2.Error):
+                database = None
+        schemas = sorted({table.schema for table in records.TABLES}, reverse=True)
+        address, state = (database.address, "running") if database else ("-", "stopped")
+        first, second = (
+            System(schema, "PostgreSQL", address, state, _of_schema(schema, rows)) for schema in schemas
+        )
+        return first, second
+
+    def _api_system(self) -> System:
+        running = self._find(self._api_service())
+        if running is None:
+            return System("campaigns", "HTTP API", "-", "stopped")
+        token = Credentials.read(self._paths.secrets).api_token
+        answer = _get(running.port, "/v1/summary", token)
+        rows = json.loads(answer)["rows"] if answer else {}
+        state = "running" if answer else "no answer"
+        return System("campaigns", "HTTP API", f"http://127.0.0.1:{running.port}/v1/", state, rows)
+
+
+def _file_system(name: str, folder: Path, rows: dict[str, int]) -> System:
+    files = landing.count_files(folder)
+    return System(name, "files", str(folder), f"{files} files" if files else "empty", rows)
+
+
+def _of_schema(schema: str, rows: dict[str, int]) -> dict[str, int]:
+    return {name.partition(".")[2]: count for name, count in rows.items() if name.startswith(f"{schema}.")}
+
+
+def _get(port: int, path: str, token: str | None = None) -> bytes | None:
+    """Ask a server on this machine directly, whatever proxy the environment names; None without a good answer."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path, headers={"Authorization": f"Bearer {token}"} if token else {})
+        response = connection.getresponse()
+        return response.read() if response.status == 200 else None
+    except (OSError, HTTPException):
+        return None
+    finally:
+        connection.close()

@@ -1,0 +1,97 @@
+"""Instances of Larder with a data root of their own, driven by the real command, as a user would."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One data root, and the commands that work on it."""
+
+    data: Path
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {**os.environ, "LARDER_DATA": str(self.data)}
+
+    @property
+    def warehouse(self) -> Path:
+        return self.data / "warehouse" / "current" / "larder.duckdb"
+
+    def start(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "larder", *arguments],
+            cwd=PROJECT,
+            env={**self.env, **env},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def larder(self, *arguments: str, code: int = 0, **env: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments, **env)
+        out, err = process.communicate()
+        assert process.returncode == code, f"larder {' '.join(arguments)}: {process.returncode}\n{out}\n{err}"
+        assert "Traceback" not in err
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(self.warehouse), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
+    def lake_rows(self, source: str, table: str) -> int:
+        """Rows of the completed loads, as `larder status` counts them."""
+        import json
+
+        found = json.loads(self.larder("status", "--json").stdout)["sources"]
+        return next((item["rows"] for item in found if (item["source"], item["table"]) == (source, table)), 0)
+
+    def marts(self) -> dict[str, tuple[Any, ...]]:
+        """For each mart its row count and two order-free hashes over all columns."""
+        names = self.query(
+            "select table_name from information_schema.tables where table_schema = 'marts' order by 1"
+        )
+        return {
+            name: self.query(
+                f"select count(*), bit_xor(hash(t)), sum(hash(t)::hugeint) from marts.{name} as t"
+            )[0]
+            for (name,) in names
+        }
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[Instance]:
+    """An empty data root. Whatever demo it starts is stopped at the end."""
+    made = Instance(tmp_path / "data")
+    yield made
+    made.larder("demo", "stop")
+
+
+@pytest.fixture(scope="session")
+def retailer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    """A demo retailer whose year has come to 8 January. Tests may read its systems, not change them."""
+    made = Instance(tmp_path_factory.mktemp("retailer"))
+    made.larder("demo", "start", "--to", "2017-01-08")
+    yield made
+    made.larder("demo", "stop")
+
+
+def connections(instance: Instance) -> dict[str, str]:
+    """The environment that leads dlt to an instance's demo systems."""
+    import tomllib
+
+    return {
+        name: str(value)
+        for name, value in tomllib.loads((instance.data / "demo/connections.toml").read_text()).items()
+    }

@@ -1,0 +1,119 @@
+"""Till files that arrive, come again, change, break or fail to come: through the real pipeline into a real lake."""
+
+import shutil
+from pathlib import Path
+
+import duckdb
+import pytest
+from conftest import Instance, connections
+
+from ingestion.errors import IngestionError
+from ingestion.lake import completed_loads, sweep_dead_loads
+from ingestion.pipelines import ingest
+
+DAY = "business_date=2017-01-05"
+
+
+@pytest.fixture
+def landing(retailer: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    copy = tmp_path / "landing"
+    shutil.copytree(connections(retailer)["SOURCES__POS__LANDING"], copy)
+    monkeypatch.setenv("SOURCES__POS__LANDING", str(copy))
+    return copy
+
+
+def load(root: Path) -> int:
+    return ingest("pos", root / "lake", root / "dlt", lambda _: None).rows.get("transactions", 0)
+
+
+def visible(root: Path) -> tuple[int, int]:
+    """Rows and distinct keys of the completed loads."""
+    dataset = root / "lake" / "raw" / "pos"
+    files = [
+        str(f) for f in dataset.glob("transactions/*") if f.name.rsplit(".", 2)[0] in completed_loads(dataset)
+    ]
+    found = duckdb.execute(
+        "select count(*), count(distinct (basket_id, product_id)) from read_parquet(?)", [files]
+    ).fetchone()
+    assert found
+    return found
+
+
+def delivered(landing: Path) -> int:
+    counted = duckdb.execute(f"select count(*) from '{landing}/*/*.parquet'").fetchone()
+    csv = duckdb.execute(f"select count(*) from read_csv('{landing}/*/*.csv.gz')").fetchone()
+    assert counted and csv
+    return counted[0] + csv[0]
+
+
+def test_every_row_arrives_once_and_the_second_run_brings_nothing(landing: Path, tmp_path: Path) -> None:
+    assert load(tmp_path) == delivered(landing)
+    assert load(tmp_path) == 0
+    assert visible(tmp_path) == (delivered(landing), delivered(landing))
+
+
+def test_losing_the_working_directory_loses_and_doubles_nothing(landing: Path, tmp_path: Path) -> None:
+    load(tmp_path)
+    shutil.rmtree(tmp_path / "dlt")
+    assert load(tmp_path) == 0
+
+
+def test_the_same_content_delivered_again_is_not_loaded_again(landing: Path, tmp_path: Path) -> None:
+    load(tmp_path)
+    file = landing / DAY / "sales_a.parquet"
+    file.write_bytes(file.read_bytes())
+    assert load(tmp_path) == 0
+
+
+def test_a_corrected_file_is_loaded_as_a_correction(landing: Path, tmp_path: Path) -> None:
+    load(tmp_path)
+    file = landing / DAY / "sales_a.parquet"
+    kept = duckdb.execute(
+        f"select * from read_parquet('{file}', hive_partitioning = false) limit 7"
+    ).to_arrow_table()
+    duckdb.from_arrow(kept).write_parquet(str(file))
+    assert load(tmp_path) == 7
+
+
+@pytest.mark.parametrize("name", ["sales_a.parquet", "sales_b.csv.gz"])
+def test_a_truncated_file_is_named_and_loads_when_it_is_whole(
+    landing: Path, tmp_path: Path, name: str
+) -> None:
+    file = landing / DAY / name
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(IngestionError, match=f"{DAY}/{name}"):
+        load(tmp_path)
+    assert completed_loads(tmp_path / "lake/raw/pos") == set()
+    file.write_bytes(whole)
+    assert load(tmp_path) == delivered(landing)
+
+
+def test_a_missing_day_is_named_and_loads_when_it_comes(landing: Path, tmp_path: Path) -> None:
+    away = tmp_path / "away"
+    shutil.move(landing / DAY / "sales_b.csv.gz", away)
+    with pytest.raises(IngestionError, match=f"{DAY}/sales_b.csv.gz"):
+        load(tmp_path)
+    shutil.move(away, landing / DAY / "sales_b.csv.gz")
+    assert load(tmp_path) == delivered(landing)
+
+
+def test_files_that_the_retailer_has_cleared_away_are_not_missed(landing: Path, tmp_path: Path) -> None:
+    load(tmp_path)
+    shutil.rmtree(landing / DAY)
+    assert load(tmp_path) == 0
+
+
+def test_a_load_that_died_before_its_completion_is_swept_and_loaded_again(
+    landing: Path, tmp_path: Path
+) -> None:
+    """The lake as a crash leaves it that hits between the state and the completion, with the working directory lost."""
+    load(tmp_path)
+    dataset = tmp_path / "lake" / "raw" / "pos"
+    for marker in (dataset / "_dlt_loads").glob("*.jsonl"):
+        marker.unlink()
+    shutil.rmtree(tmp_path / "dlt")
+    assert load(tmp_path) == delivered(landing)
+    assert visible(tmp_path) == (delivered(landing), delivered(landing))
+    assert len(list(dataset.glob("transactions/*.parquet"))) == 1
+    assert sweep_dead_loads(dataset) == []

@@ -1,0 +1,119 @@
+"""The whole path on a slice of the real year, by the commands that a user types."""
+
+import json
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from conftest import PROJECT, Instance
+
+TOTALS = PROJECT / "seeds" / "control_totals_daily.csv"
+
+
+def expected_sales(to: str) -> list[tuple[int, str]]:
+    """Lines and sales up to a day, straight from the committed control totals."""
+    import duckdb
+
+    return duckdb.execute(
+        f"select sum(lines)::bigint, sum(sales_usd)::decimal(18, 2)::varchar from '{TOTALS}' where business_date <= '{to}'"
+    ).fetchall()
+
+
+def sales(instance: Instance) -> list[tuple[int, str]]:
+    return instance.query("select count(*), sum(sales_usd)::varchar from marts.fct_basket_lines")
+
+
+def generation(instance: Instance) -> str:
+    published = json.loads(instance.larder("status", "--json").stdout)["published"]
+    return str(published["id"])
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Instance:
+    """One instance that was run once, at the end of 4 January."""
+    made = Instance(tmp_path_factory.mktemp("built"))
+    made.larder("demo", "start", "--to", "2017-01-04")
+    made.larder("run")
+    return made
+
+
+def test_the_figures_are_those_of_the_source(built: Instance) -> None:
+    assert sales(built) == expected_sales("2017-01-04")
+
+
+def test_docs_are_one_page_that_names_the_marts(built: Instance) -> None:
+    page = (built.data / "site/docs/index.html").read_text()
+    assert "fct_basket_lines" in page
+    assert "<script src" not in page
+
+
+def test_a_second_run_loads_builds_and_publishes_nothing(built: Instance) -> None:
+    before, marts = generation(built), built.marts()
+    again = built.larder("run")
+    assert "nothing to build" in again.stderr and "nothing to publish" in again.stderr
+    assert (generation(built), built.marts()) == (before, marts)
+
+
+def test_a_wrong_delivery_fails_the_reconciliation_and_leaves_what_is_published(built: Instance) -> None:
+    """A till file comes again with other money: loaded as a correction, caught by the control totals, taken back."""
+    import duckdb
+
+    before = generation(built)
+    file = built.data / "landing/pos/business_date=2017-01-03/sales_a.parquet"
+    right = file.read_bytes()
+    wrong = duckdb.execute(
+        f"select * replace (sales_value + 1 as sales_value) from read_parquet('{file}', hive_partitioning = false)"
+    ).to_arrow_table()
+    duckdb.from_arrow(wrong).write_parquet(str(file))
+    refused = built.larder("run", code=1)
+    assert "control_totals" in refused.stderr and "still published" in refused.stderr
+    assert generation(built) == before
+    assert sales(built) == expected_sales("2017-01-04")
+    assert list((built.data / "warehouse/generations").glob("*-failed/larder.duckdb"))
+    file.write_bytes(right)
+    built.larder("run")
+    assert sales(built) == expected_sales("2017-01-04")
+
+
+def test_day_by_day_ends_in_the_same_marts_as_one_run(built: Instance, instance: Instance) -> None:
+    for day in ("2017-01-05", "2017-01-06", "2017-01-07", "2017-01-08"):
+        built.larder("demo", "advance", "--to", day)
+        built.larder("run")
+        assert sales(built) == expected_sales(day)
+    instance.larder("demo", "start", "--to", "2017-01-08")
+    instance.larder("run")
+    assert built.marts() == instance.marts()
+    built.larder("demo", "stop")
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_ingestion_is_completed_by_the_next(instance: Instance, how: signal.Signals) -> None:
+    """Interrupted while the first files of the largest source are on their way into the lake."""
+    instance.larder("demo", "start", "--to", "2017-01-08")
+    process = instance.start("ingest", "promotions")
+    deadline = time.monotonic() + 60
+    while not list((instance.data / "dlt").glob("promotions/**/*.parquet")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(how)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode in (130, -signal.SIGKILL), err
+    assert "Traceback" not in err
+    instance.larder("ingest", "promotions")
+    expected = 386_086 + 355_244  # weeks 1 and 2
+    assert instance.lake_rows("promotions", "placements") == expected
+
+
+def test_a_second_build_beside_the_first_leaves_at_once(instance: Instance, built: Instance) -> None:
+    shutil.copytree(built.data / "lake", instance.data / "lake")
+    first = instance.start("build")
+    lock = instance.data / "history/leases/build.lock"
+    while first.poll() is None and not (lock.exists() and lock.read_text()):
+        time.sleep(0.02)
+    second = instance.larder("build", code=1)
+    assert f"build is held by process {first.pid}" in second.stderr
+    first.send_signal(signal.SIGINT)
+    _, err = first.communicate(timeout=60)
+    assert first.returncode == 130, err
+    assert not list(Path(instance.data / "warehouse/generations").glob("*"))
