@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from demo import processes
 from demo.clock import parse_day
 from demo.errors import DemoError
 from demo.paths import Paths
@@ -104,7 +105,8 @@ def status(as_json: Json = False) -> None:
 
 def main() -> None:
     """Run the command line: an expected failure is one line on stderr and exit code 1."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for each in processes.INTERRUPTS:
+        signal.signal(each, _interrupt)
     try:
         app(prog_name="larder demo", standalone_mode=True)
     except DemoError as error:
@@ -170,7 +172,11 @@ def _progress() -> Iterator[Report]:
                 yield _bars(progress)
         else:
             yield _lines()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, RuntimeError, duckdb.InterruptException) as error:
+        if (
+            isinstance(error, RuntimeError) and str(error) != "Query interrupted"
+        ):  # what DuckDB makes of Ctrl-C
+            raise
         raise DemoError("interrupted: the same command goes on from here") from None
 
 

@@ -64,10 +64,9 @@ class Server:
             f"--port={port}",
             *(f"--{name}={value}" for name, value in SETTINGS.items()),
         ]
-        process = processes.start(
-            self.service, command, lambda: self._answers(port), account=account, folder=Path("/")
+        return processes.start(
+            self.service, command, port, lambda: self._answers(port), account=account, folder=Path("/")
         )
-        return Running(process.pid, port)
 
     def _initialise(self, account: Account | None) -> None:
         """Make the data directory beside its place: initdb is not atomic, a rename is."""

@@ -7,8 +7,10 @@ restart of the machine the same pid may belong to another program. The pid in th
 import signal
 import socket
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from demo.errors import DemoError
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 PRIVATE_UMASK = 0o077
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True)
@@ -63,34 +66,57 @@ def find(service: Service, pid: int | None) -> Running | None:
 def start(
     service: Service,
     command: list[str],
+    port: int,
     ready: Callable[[], bool],
     *,
     account: Account | None = None,
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
-) -> subprocess.Popen[bytes]:
-    """Start the command in a session of its own and wait until `ready`; a DemoError names the log when it is not."""
+) -> Running:
+    """Start the command in a session of its own and wait until it is `ready` on its port.
+
+    A DemoError names the log when it does not get there; then nothing of it is left running.
+    """
     service.log.parent.mkdir(parents=True, exist_ok=True)
-    with service.log.open("ab") as log:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,  # Ctrl-C in the terminal is for the command in front, not for the servers
-            cwd=folder,
-            env=environment,
-            user=account.user if account else None,
-            group=account.group if account else None,
-            extra_groups=[] if account else None,
-            umask=PRIVATE_UMASK if account else -1,
-        )
+    process = None
     try:
+        with service.log.open("ab") as log, uninterrupted():
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C in the terminal is for the command in front, not for the servers
+                cwd=folder,
+                env=environment,
+                user=account.user if account else None,
+                group=account.group if account else None,
+                extra_groups=[] if account else None,
+                umask=PRIVATE_UMASK if account else -1,
+            )
         _await(process, ready, service)
     except BaseException:
-        stop(service, process.pid)
+        if process is not None:
+            stop(service, process.pid)
         raise
-    return process
+    return Running(process.pid, port)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Put Ctrl-C and SIGTERM off until the block is done, and then obey them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread hears of signals
+        return
+    heard: list[int] = []
+    before = {each: signal.signal(each, lambda number, _: heard.append(number)) for each in INTERRUPTS}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    if heard:
+        raise KeyboardInterrupt
 
 
 def stop(service: Service, pid: int) -> None:

@@ -4,7 +4,7 @@ import fcntl
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -60,7 +60,6 @@ class Retailer:
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
         self._external_url = os.environ.get(POSTGRES_URL) or None
-        self._started: list[tuple[Service, int]] = []
 
     def start(self, to: date | None, ports: Ports, report: Report) -> None:
         """Start what is not running and bring the year to the end of the day `to`.
@@ -70,6 +69,7 @@ class Retailer:
         """
         data_folder()
         with self._alone("start"), self._nothing_left_on_failure():
+            self._stop_orphans()
             target = self._target(to or Clock.read(self._paths.clock).floor or LAST_DAY)
             credentials = Credentials.read_or_create(self._paths.secrets)
             database = self._start_database(credentials, ports.postgres, report)
@@ -91,13 +91,7 @@ class Retailer:
     def stop(self) -> list[str]:
         """Stop every server of this instance; returns the names of those that were running."""
         with self._alone("stop"):
-            stopped = []
-            for service in (self._api_service(), postgres.describe(self._paths)):
-                if running := self._find(service):
-                    processes.stop(service, running.pid)
-                    self._note(service, None)
-                    stopped.append(service.name)
-            return stopped
+            return self._stop_all()
 
     def status(self) -> Status:
         """Ask every system what it holds."""
@@ -150,7 +144,6 @@ class Retailer:
         if running is None:
             report(server.service.name, 0, 1)
             running = server.start(self._choose_port(server.service, port))
-            self._started.append((server.service, running.pid))
         self._accept(server.service, running, port)
         report(server.service.name, 1, 1)
         return running
@@ -163,15 +156,14 @@ class Retailer:
             chosen = self._choose_port(service, port)
             command = [sys.executable, "-m", *service.marks, f"--port={chosen}"]
             search = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-            process = processes.start(
+            running = processes.start(
                 service,
                 command,
+                chosen,
                 lambda: _get(chosen, "/health") == b"ok",
                 environment={**os.environ, "PYTHONPATH": search},
                 folder=ROOT,
             )
-            running = Running(process.pid, chosen)
-            self._started.append((service, running.pid))
         self._accept(service, running, port)
         report(service.name, 1, 1)
         return running
@@ -190,15 +182,34 @@ class Retailer:
         marks = ("demo.api", f"--data={self._paths.data}")
         return Service("campaign API", marks, self._paths.log("api"))
 
+    def _services(self) -> tuple[Service, Service]:
+        return self._api_service(), postgres.describe(self._paths)
+
+    def _stop_all(self, but: Collection[str] = ()) -> list[str]:
+        """Stop the servers of this instance that are running, except those named; returns the names of the others."""
+        stopped = []
+        for service in self._services():
+            running = self._find(service)
+            if running is not None and service.name not in but:
+                processes.stop(service, running.pid)
+                self._note(service, None)
+                stopped.append(service.name)
+        return stopped
+
+    def _stop_orphans(self) -> None:
+        """Stop servers whose files were deleted under them: they can serve nobody any more."""
+        has_database = self._external_url or (self._paths.postgres / "PG_VERSION").exists()
+        if not (self._paths.secrets.exists() and has_database):
+            self._stop_all()
+
     @contextmanager
     def _nothing_left_on_failure(self) -> Iterator[None]:
-        self._started.clear()
+        before = {service.name for service in self._services() if self._find(service)}
         try:
             yield
         except BaseException:
-            for service, pid in reversed(self._started):
-                processes.stop(service, pid)
-                self._note(service, None)
+            with processes.uninterrupted():
+                self._stop_all(but=before)
             raise
 
     # The state file: pids, and the ports that are taken again at the next start

@@ -17,7 +17,7 @@ from dlt.destinations import filesystem
 from sqlalchemy.exc import SQLAlchemyError
 
 from ingestion.errors import IngestionError
-from ingestion.lake import sweep_dead_loads
+from ingestion.lake import completed_loads, row_counts, sweep_dead_loads
 from ingestion.sources.campaigns import campaigns
 from ingestion.sources.loyalty import loyalty
 from ingestion.sources.merchandising import merchandising
@@ -52,14 +52,14 @@ def ingest(source: str, lake: Path, work: Path, report: Report) -> Loaded:
     """
     started = time.monotonic()
     dataset = lake / "raw" / source
-    work.mkdir(parents=True, exist_ok=True)
-    pipeline = _pipeline(source, lake, work, report)
     with _plain_errors(source):
-        rows = _finish_interrupted(pipeline)
+        pipeline = _pipeline(source, lake, work, report)
+        before = completed_loads(dataset)
+        _finish_interrupted(pipeline)
         sweep_dead_loads(dataset)
-        pipeline = pipeline.drop()
-        rows = _add(rows, _run(pipeline, SOURCES[source]()))
-    return Loaded(source, time.monotonic() - started, rows)
+        pipeline.drop().run(SOURCES[source](), loader_file_format="parquet")
+    brought = row_counts(dataset, completed_loads(dataset) - before)
+    return Loaded(source, time.monotonic() - started, brought)
 
 
 def _pipeline(source: str, lake: Path, work: Path, report: Report) -> dlt.Pipeline:
@@ -68,47 +68,31 @@ def _pipeline(source: str, lake: Path, work: Path, report: Report) -> dlt.Pipeli
         pipelines_dir=str(work),
         destination=filesystem(bucket_url=str(lake / "raw")),
         dataset_name=source,
-        progress=_Progress(source, report),
+        progress=_Progress(report),
     )
 
 
-def _finish_interrupted(pipeline: dlt.Pipeline) -> dict[str, int]:
-    if not pipeline.has_pending_data:
-        return {}
-    pipeline.normalize()
-    pipeline.load(raise_on_failed_jobs=True)
-    return _row_counts(pipeline)
-
-
-def _run(pipeline: dlt.Pipeline, data: Any) -> dict[str, int]:
-    pipeline.run(data, loader_file_format="parquet")
-    return _row_counts(pipeline)
-
-
-def _row_counts(pipeline: dlt.Pipeline) -> dict[str, int]:
-    info = pipeline.last_trace.last_normalize_info if pipeline.last_trace else None
-    counts = info.row_counts if info else {}
-    return {table: rows for table, rows in counts.items() if rows and not table.startswith("_dlt")}
-
-
-def _add(left: dict[str, int], right: dict[str, int]) -> dict[str, int]:
-    return {table: left.get(table, 0) + right.get(table, 0) for table in {**left, **right}}
+def _finish_interrupted(pipeline: dlt.Pipeline) -> None:
+    if pipeline.has_pending_data:
+        pipeline.normalize()
+        pipeline.load(raise_on_failed_jobs=True)
 
 
 class _Progress(Collector):
     """Passes dlt's counters on as one line: the step, and the rows read so far."""
 
-    def __init__(self, source: str, report: Report) -> None:
-        self._source, self._report, self._rows = source, report, {}  # type: ignore[var-annotated]
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._rows: dict[str, int] = {}
 
     def update(self, name: str, inc: int = 1, *_: Any, label: str | None = None, **__: Any) -> None:
         if self.step.startswith("Extract") and name not in ("Resources", "Files") and label is None:
             self._rows[name] = self._rows.get(name, 0) + inc
             read = ", ".join(f"{rows:,} {table}" for table, rows in self._rows.items() if rows)
-            self._report(f"{self._source}: {read} read")
+            self._report(f"{read} read")
 
     def _start(self, step: str) -> None:
-        self._report(f"{self._source}: {step.split()[0].lower()}")
+        self._report(step.split()[0].lower())
 
     def _stop(self) -> None:
         pass

@@ -1,5 +1,6 @@
 """The verbs. Each reads its options here and does its work in the module of its name."""
 
+import errno
 import os
 import signal
 import sys
@@ -134,21 +135,30 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
-    except LarderError as error:
-        _say(str(error), error.next_step)
-        sys.exit(1)
     except SystemExit as end:
         if end.code == INTERRUPTED:
             _say("interrupted", "Run the same command again: nothing is lost, nothing is doubled.")
         raise
-    except Exception:
-        log = paths().history / "fault.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(traceback.format_exc())
-        _say(
-            f"Larder met a fault of its own: {sys.exc_info()[1]!r}", f"Report it with {log}; then run again."
-        )
+    except Exception as error:
+        _say(*_explain(error))
         sys.exit(1)
+
+
+def _explain(error: Exception) -> tuple[str, str]:
+    """The message and the next step for what a verb raised."""
+    if isinstance(error, LarderError):
+        return str(error), error.next_step
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return (
+            "the disk is full",
+            "Free space (larder doctor shows how much), then run again: nothing is lost.",
+        )
+    if isinstance(error, PermissionError):
+        return f"no permission: {error.filename}", "Change its owner, or move everything with LARDER_DATA."
+    log = paths().history / "fault.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("".join(traceback.format_exception(error)))
+    return f"Larder met a fault of its own: {error!r}", f"Report it with {log}, then run again."
 
 
 def _say(message: str, next_step: str) -> None:

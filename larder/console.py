@@ -1,12 +1,17 @@
 """What the command line shows: results on standard output, progress and errors on standard error."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+
+QUIET_SECONDS = 10
+"""How often a log is told how far long work has come."""
 
 out = Console(soft_wrap=True, highlight=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -14,23 +19,31 @@ err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 @contextmanager
 def progress(title: str) -> Iterator[Callable[[str], None]]:
-    """Show what is going on: a moving line on a terminal, one line when it begins elsewhere."""
-    if not err.is_terminal:
-        err.print(f"… {title}")
-        yield lambda _: None
+    """Show what is going on: a moving line on a terminal, a line now and then elsewhere."""
+    if err.is_terminal:
+        with err.status(title) as status:
+            yield lambda text: status.update(escape(f"{title}: {text}"))
         return
-    with err.status(title) as status:
-        yield lambda text: status.update(f"{title}: {text}")
+    err.print(f"… {title}")
+    spoken = time.monotonic()
+
+    def speak(text: str) -> None:
+        nonlocal spoken
+        if time.monotonic() - spoken >= QUIET_SECONDS:
+            err.print(f"… {title}: {text}", markup=False)
+            spoken = time.monotonic()
+
+    yield speak
 
 
 def done(text: str) -> None:
     """One finished step."""
-    err.print(f"[green]✓[/] {text}")
+    err.print(f"[green]✓[/] {escape(text)}")
 
 
 def failed(message: str, next_step: str) -> None:
     """One clear message, and what to do about it."""
-    err.print(f"[bold red]✗[/] {message}", markup=True)
+    err.print(f"[bold red]✗[/] {escape(message)}")
     err.print(f"  next: {next_step}", markup=False)
 
 

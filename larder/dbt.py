@@ -65,7 +65,7 @@ def run(
     errors, code = _stream(_command(artifacts, where, target, arguments), _environment(where, env), report)
     if not results.exists() and (code or arguments[0] == "build"):
         raise LarderError(
-            f"dbt {arguments[0]} stopped: {' '.join(errors) or f'exit code {code}'}",
+            f"dbt {arguments[0]} stopped: {' '.join(errors[:3]) or f'exit code {code}'}",
             f"See {where.dbt}/logs/dbt.log",
         )
     return Outcome(_nodes(results), artifacts)
@@ -82,25 +82,29 @@ def _environment(where: Paths, extra: dict[str, str]) -> dict[str, str]:
 
 
 def _stream(command: list[str], env: dict[str, str], report: Callable[[str], None]) -> tuple[list[str], int]:
+    """Run dbt, pass its progress on, and return what it complained of and its exit code."""
     errors: list[str] = []
     with subprocess.Popen(
         command, cwd=PROJECT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         for line in process.stdout or ():
+            if "No space left on device" in line:
+                errors = ["the disk is full"]
             event = _event(line)
             data, info = event.get("data", {}), event.get("info", {})
             if info.get("name") == "LogStartLine":
                 report(f"{data['index']} of {data['total']} {data['description']}")
-            elif info.get("level") == "error":
+            elif info.get("level") == "error" and errors != ["the disk is full"]:
                 errors.append(str(info.get("msg", "")).strip())
     return errors, process.returncode
 
 
 def _event(line: str) -> dict[str, Any]:
+    """One line of dbt's JSON log; anything else that is printed (a driver's noise) counts as no event."""
     try:
         event = json.loads(line)
     except ValueError:
-        return {"info": {"level": "error", "msg": line}} if line.strip() else {}
+        return {}
     return event if isinstance(event, dict) else {}
 
 

@@ -4,9 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
-from ingestion.lake import completed_loads
+from ingestion.lake import completed_loads, row_counts
 from larder import console, leases
 from larder.settings import Paths
 from larder.store import Store
@@ -56,17 +54,12 @@ def _render_published(status: dict[str, Any], published: dict[str, Any]) -> None
 
 
 def _sources(lake: Path) -> list[dict[str, Any]]:
-    found = []
-    for folder in sorted((lake / "raw").glob("*/*")):
-        if folder.is_dir() and not folder.name.startswith("_"):
-            complete = completed_loads(folder.parent)
-            files = [f for f in folder.glob("*.parquet") if ".".join(f.name.split(".")[:2]) in complete]
-            found.append(
-                {
-                    "source": folder.parent.name,
-                    "table": folder.name,
-                    "rows": sum(pq.read_metadata(file).num_rows for file in files),
-                    "loads": len({".".join(file.name.split(".")[:2]) for file in files}),
-                }
-            )
+    found: list[dict[str, Any]] = []
+    for dataset in sorted((lake / "raw").glob("*")):
+        loads = completed_loads(dataset)
+        counts = row_counts(dataset, loads)
+        found += [
+            {"source": dataset.name, "table": table, "rows": rows, "loads": len(loads)}
+            for table, rows in counts.items()
+        ]
     return found

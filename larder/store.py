@@ -16,6 +16,9 @@ from larder.errors import LarderError
 FILE = "larder.duckdb"
 """Always the same name, because DuckDB names the catalog after it."""
 
+ROOM = 2**30
+"""Bytes that a build may need beyond the size of its parent: new rows, temporary files."""
+
 KEEP = 3
 """Published generations that are kept to go back to, the current one among them."""
 
@@ -46,14 +49,15 @@ class Store:
 
     def begin(self, fresh: bool) -> Manifest:
         """Make a candidate: a copy of the published generation, or an empty one when `fresh` or none is published."""
+        self._root.mkdir(parents=True, exist_ok=True)
         self._drop(state="building")
         parent = self.published()
+        self._require_room(parent)
         manifest = Manifest(self._new_id(), parent.id if parent else None, "building", _now())
         folder = self._root / manifest.id
         folder.mkdir(parents=True)
         self._write(manifest)
         if parent and not fresh:
-            self._require_room(self.address(parent))
             shutil.copyfile(self.address(parent), self.address(manifest))
         return manifest
 
@@ -128,12 +132,14 @@ class Store:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")[:-3]
         return f"{stamp}Z"
 
-    def _require_room(self, parent: Path) -> None:
-        needed, free = 2 * parent.stat().st_size + 2**30, shutil.disk_usage(self._root).free
+    def _require_room(self, parent: Manifest | None) -> None:
+        """A candidate may grow to twice its parent before it is closed, and the first one to ROOM."""
+        needed = ROOM + (2 * self.address(parent).stat().st_size if parent else 0)
+        free = shutil.disk_usage(self._root).free
         if free < needed:
             raise LarderError(
-                f"a build needs about {needed / 2**30:.1f} GiB beside the published generation, {free / 2**30:.1f} GiB are free",
-                f"Free space where {self._root} lies, or move everything with LARDER_DATA.",
+                f"a build needs about {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free at {self._root}",
+                "Free space there, or move everything with LARDER_DATA.",
             )
 
     def _write(self, manifest: Manifest) -> None:

@@ -1,14 +1,9 @@
 -- grain: one row per product, store and week
-with promotions as (
-    select * from {{ ref('int_promotions_grouped') }}
-),
-
-placements as (
+with placements as (
     select * from {{ ref('stg_promotions__placements') }}
 ),
 
 {% if is_incremental() %}
-    -- The weeks to build again, each from all its completed loads.
     touched_weeks as (
         select week_number
         from placements
@@ -17,6 +12,28 @@ placements as (
     ),
 {% endif %}
 
+-- Filtered before it is grouped: a condition on the outcome would group all 20.9 million rows for one new week.
+weeks_to_build as (
+    select * from placements
+    {% if is_incremental() %}
+        where week_number in (select touched_weeks.week_number from touched_weeks)
+    {% endif %}
+),
+
+-- Where two rows share a key the higher code wins in each column: '0' (nowhere) sorts first, so a real place beats none.
+-- max() needs one hash pass in little memory; a window or list() over 20.9 million rows does not fit in 4 GB.
+grouped as (
+    select
+        product_id,
+        store_id,
+        week_number,
+        max(display_location) as display_location,
+        max(mailer_location) as mailer_location,
+        count(*) as placements
+    from weeks_to_build
+    group by product_id, store_id, week_number
+),
+
 final as (
     select
         product_id,
@@ -24,13 +41,10 @@ final as (
         week_number,
         display_location,
         mailer_location,
-        is_displayed,
-        is_mailed,
+        display_location <> '0' as is_displayed,
+        mailer_location <> '0' as is_mailed,
         placements
-    from promotions
-    {% if is_incremental() %}
-        where week_number in (select touched_weeks.week_number from touched_weeks)
-    {% endif %}
+    from grouped
 )
 
 select * from final

@@ -1,0 +1,183 @@
+"""Servers: what is left running, what is found again, and what an expected failure says."""
+
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+import psycopg2
+import pytest
+from demo_instance import Demo
+
+from demo import postgres, processes
+from demo.paths import Paths
+
+DAY = "2017-01-02"
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[Demo]:
+    made = Demo(tmp_path / "data")
+    yield made
+    made.run("stop")
+
+
+def servers(data: Path) -> list[list[str]]:
+    """Command lines of all processes that name this data folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            arguments = process.cmdline()
+        except psutil.Error:
+            continue
+        if any(str(data) in argument for argument in arguments):
+            found.append(arguments)
+    return found
+
+
+def listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_dead_servers_are_replaced_on_the_same_ports(demo: Demo) -> None:
+    demo.run("start", "--to", DAY)
+    before, state = demo.connections, demo.state
+    for service in state.values():
+        os.kill(service["pid"], signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while servers(demo.data) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    # The machine was restarted: the pids that were noted belong to other programs now.
+    stale = {name: {**service, "pid": os.getpid()} for name, service in state.items()}
+    (demo.data / "demo/state.json").write_text(json.dumps(stale))
+    pid_file = demo.data / "demo/postgres/postmaster.pid"
+    pid_file.write_text("\n".join([str(os.getpid()), *pid_file.read_text().splitlines()[1:]]))
+    assert {each["state"] for each in demo.status()["systems"]} == {"4 files", "2 files", "stopped"}
+    demo.run("start")
+    assert demo.connections == before
+    assert {name: each["port"] for name, each in demo.state.items()} == {
+        name: each["port"] for name, each in state.items()
+    }
+    assert demo.query("select count(*) from merchandising.stores") == [(457,)]
+    assert demo.get("/v1/campaigns").status == 200
+
+    # stop: nothing is left, and a second stop says so
+    stopped = demo.run("stop").stdout
+    assert "PostgreSQL" in stopped and "campaign API" in stopped
+    assert servers(demo.data) == [] and not any(listening(each["port"]) for each in state.values())
+    assert "nothing was running" in demo.run("stop").stdout
+    assert "not running" in demo.run("advance", "--to", "2017-01-03", code=1).stderr
+
+    # files deleted, servers forgotten: a lost state file does not hide a running server from the next start
+    demo.run("start")
+    pids = {each["pid"] for each in demo.state.values()}
+    (demo.data / "demo/state.json").unlink()
+    demo.run("start")
+    assert {each["pid"] for each in demo.state.values()} == pids
+
+
+def test_an_interrupted_start_leaves_no_server_and_the_next_one_completes(demo: Demo) -> None:
+    process = demo.popen("start", "--to", "2017-03-31")
+    deadline = time.monotonic() + 30
+    while not list(demo.data.glob("landing/pos/*/*")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 1 and "interrupted" in err and "Traceback" not in err
+    assert servers(demo.data) == []
+    assert demo.status()["clock"] is None and demo.status()["advancing_to"] == "2017-03-31"
+    # From now on some systems may show days until the end of March, so that January is past.
+    assert "time only goes forward" in demo.run("start", "--to", DAY, code=1).stderr
+    assert servers(demo.data) == []
+    demo.run("start")
+    assert demo.status()["clock"] == "2017-03-31"
+    days = list((demo.data / "landing/pos").iterdir())
+    assert len(days) == 90 and not (demo.data / "landing/.outgoing").exists()
+    assert demo.query("select max(registered_on)::text from loyalty.households")[0][0] <= "2017-03-31"
+
+    # deleting the data folder under running servers is no obstacle either
+    import shutil
+
+    shutil.rmtree(demo.data)
+    demo.run("start", "--to", DAY)
+    assert demo.query("select count(*) from merchandising.stores") == [(457,)]
+    assert len(servers(demo.data)) == 2
+
+
+def test_a_taken_port_is_named_and_nothing_is_left_running(demo: Demo) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        first = demo.run("start", "--to", "2017-01-01", "--postgres-port", port, code=1)
+        assert f"port {port} is taken" in first.stderr and servers(demo.data) == []
+        second = demo.run("start", "--to", "2017-01-01", "--api-port", port, code=1)
+        assert f"port {port} is taken" in second.stderr and servers(demo.data) == []
+
+
+def test_a_server_that_does_not_start_names_its_log(demo: Demo) -> None:
+    demo.run("start", "--to", "2017-01-01")
+    demo.run("stop")
+    (demo.data / "demo/postgres/postgresql.conf").write_text("no such setting\n")
+    refused = demo.run("start", code=1)
+    assert str(demo.data / "demo/postgres.log") in refused.stderr
+    assert servers(demo.data) == []
+
+
+def test_only_one_command_at_a_time(demo: Demo) -> None:
+    first = demo.popen("start", "--to", "2017-01-05")
+    deadline = time.monotonic() + 30
+    while not (demo.data / "demo/secrets.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    refused = demo.run("start", code=1)
+    assert "larder demo start" in refused.stderr and f"pid {first.pid}" in refused.stderr
+    assert first.wait(60) == 0
+    first.communicate()
+
+
+def test_a_running_server_is_used_where_its_url_is_given(demo: Demo, tmp_path: Path) -> None:
+    elsewhere = Paths(tmp_path / "elsewhere")
+    elsewhere.demo.mkdir(parents=True)
+    server = postgres.Server(elsewhere, "an admin's p@ssword")
+    running = server.start(processes.choose_port(None))
+    try:
+        url = f"postgresql://postgres:an%20admin%27s%20p%40ssword@127.0.0.1:{running.port}/postgres"
+        admin = psycopg2.connect(url)
+        admin.autocommit = True
+        with admin.cursor() as cursor:
+            cursor.execute("create database retailer")
+            refused = demo.run("start", "--to", DAY, code=1, LARDER_DEMO_POSTGRES_URL=url)
+            assert "not the demo's" in refused.stderr
+            cursor.execute("drop database retailer")
+        admin.close()
+        demo.run("start", "--to", DAY, LARDER_DEMO_POSTGRES_URL=url)
+        assert urlsplit(demo.connections["SOURCES__LOYALTY__CREDENTIALS"]).port == running.port
+        assert demo.query("select count(*) from merchandising.stores") == [(457,)]
+        assert not (demo.data / "demo/postgres").exists()
+        demo.run("advance", "--to", "2017-01-03", LARDER_DEMO_POSTGRES_URL=url)
+        assert demo.query("select max(registered_on)::text from loyalty.households") == [("2017-01-03",)]
+        assert "PostgreSQL" not in demo.run("stop", LARDER_DEMO_POSTGRES_URL=url).stdout
+        assert listening(running.port)
+        wrong = demo.run("start", code=1, LARDER_DEMO_POSTGRES_URL=url.replace("ssword", ""))
+        assert "password" in wrong.stderr and len(wrong.stderr.splitlines()) == 1
+    finally:
+        processes.stop(server.service, running.pid)
+
+
+@pytest.mark.parametrize("verb", ["start", "advance", "stop", "status"])
+def test_every_verb_has_help_with_an_example(demo: Demo, verb: str) -> None:
+    shown = demo.run(verb, "--help", COLUMNS="120").stdout
+    assert f"Usage: larder demo {verb}" in shown and f"Example: larder demo {verb}" in shown
+
+
+def test_before_the_first_start(demo: Demo) -> None:
+    assert "larder demo start" in demo.run("advance", "--to", DAY, code=1).stderr
+    status = demo.status()
+    assert status["clock"] is None and len(status["systems"]) == 5
+    assert "not a date" in demo.run("start", "--to", "soon", code=1).stderr
