@@ -73,7 +73,7 @@ class Database:
             if after is not None and after > to:
                 raise DemoError(f"the database already shows {after}: time only goes forward")
             for done, table in enumerate(TABLES, start=1):
-                _upsert(cursor, year, table, after, to)
+                _load(cursor, year, table, after, to)
                 report("database tables", done, len(TABLES))
             cursor.execute(
                 "insert into demo_control.clock (day) values (%s) on conflict (only_row) do update set day = excluded.day",
@@ -137,25 +137,29 @@ class Database:
                 )
 
 
-def _upsert(
+def _load(
     cursor: Cursor, year: duckdb.DuckDBPyConnection, table: Table, after: date | None, to: date
 ) -> None:
-    """Copy what is new or changed into a temporary table, and from there into the table in one statement."""
-    rows = year.execute(*changes(table, after, to))
-    columns, assignments = (
-        ", ".join(table.columns),
-        ", ".join(f"{name} = excluded.{name}" for name in table.columns),
-    )
+    """Copy what is new or changed into the table; where there may be older versions, by way of a temporary table."""
+    rows = year.execute(changes(table, after, to))
+    if after is None:
+        _copy(cursor, rows, table.qualified, table)
+        return
+    columns = ", ".join(table.columns)
+    assignments = ", ".join(f"{name} = excluded.{name}" for name in table.columns)
     cursor.execute(f"create temp table incoming (like {table.qualified}) on commit drop")
-    while batch := rows.fetchmany(BATCH_ROWS):
-        cursor.copy_expert(
-            f"copy incoming ({columns}) from stdin with (format csv, null '{NULL}')", _csv(batch)
-        )
+    _copy(cursor, rows, "incoming", table)
     cursor.execute(
         f"insert into {table.qualified} ({columns}) select {columns} from incoming "
         f"on conflict ({table.key}) do update set {assignments}"
     )
     cursor.execute("drop table incoming")
+
+
+def _copy(cursor: Cursor, rows: duckdb.DuckDBPyConnection, target: str, table: Table) -> None:
+    statement = f"copy {target} ({', '.join(table.columns)}) from stdin with (format csv, null '{NULL}')"
+    while batch := rows.fetchmany(BATCH_ROWS):
+        cursor.copy_expert(statement, _csv(batch))
 
 
 def _csv(rows: list[tuple[object, ...]]) -> io.StringIO:

@@ -94,8 +94,7 @@ def _deliver_tills(year: duckdb.DuckDBPyConnection, paths: Paths, to: date, repo
     columns = ", ".join(f"{expression} as {name}" for name, expression in TILL_COLUMNS.items())
     year.execute(
         f"create or replace temp table tills as select {columns}, business_date "
-        "from sales where business_date in (select unnest(?))",
-        [due],
+        f"from sales where business_date in ({', '.join(repr(day.isoformat()) for day in due)})"
     )
     parquet_days, csv_days = _till_a(year, due), _till_b(year, due)
     for done, day in enumerate(due, start=1):

@@ -12,6 +12,7 @@ import stat
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import quote
 
 import psycopg2
 
@@ -46,7 +47,7 @@ class Server:
 
     def admin_url(self, port: int) -> str:
         """The administrator's address; the password is only in the demo's secrets file."""
-        return f"postgresql://{ADMIN}:{self._password}@127.0.0.1:{port}/postgres"
+        return f"postgresql://{ADMIN}:{quote(self._password, safe='')}@127.0.0.1:{port}/postgres"
 
     def start(self, port: int) -> Running:
         """Make the data directory if there is none, start the server and wait until it answers."""

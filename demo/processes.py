@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,7 +97,7 @@ def start(
         _await(process, ready, service)
     except BaseException:
         if process is not None:
-            stop(service, process.pid)
+            stop((service, process.pid))
         raise
     return Running(process.pid, port)
 
@@ -119,20 +119,21 @@ def uninterrupted() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def stop(service: Service, pid: int) -> None:
-    """Stop a process politely and, when it does not listen, by force."""
-    try:
-        process = psutil.Process(pid)
-        process.send_signal(service.stop_signal)
-        try:
-            process.wait(STOP_SECONDS)
-        except psutil.TimeoutExpired:
-            children = process.children(recursive=True)
-            for each in [process, *children]:
-                each.kill()
-            psutil.wait_procs([process, *children], STOP_SECONDS)
-    except psutil.NoSuchProcess:
-        return
+def stop(*running: tuple[Service, int]) -> None:
+    """Ask processes (service, pid) to stop, all at once; those that do not listen are stopped by force."""
+    asked = []
+    for service, pid in running:
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            process.send_signal(service.stop_signal)
+            asked.append(process)
+    for process in _left_after(STOP_SECONDS, asked):
+        with suppress(psutil.NoSuchProcess):
+            family = [process, *process.children(recursive=True)]
+            for member in family:
+                with suppress(psutil.NoSuchProcess):
+                    member.kill()
+            _left_after(STOP_SECONDS, family)
 
 
 def run(command: list[str], account: Account | None, log: Path) -> None:
@@ -180,6 +181,22 @@ def last_line(log: Path) -> str:
         if line.strip()
     ]
     return lines[-1] if lines else "no message"
+
+
+def _left_after(seconds: float, awaited: list[psutil.Process]) -> list[psutil.Process]:
+    """Wait until the processes have ended; returns those that have not."""
+    deadline = time.monotonic() + seconds
+    while (left := [each for each in awaited if not _has_ended(each)]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return left
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    # A zombie has ended: whoever inherits it may take a while to collect it.
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _any_port() -> int:

@@ -5,11 +5,11 @@ columns and a `day` in front. A key may have several versions; the one that coun
 whose day is not after D. So what a system shows at D depends on D alone, however D was reached.
 """
 
+import json
 from dataclasses import dataclass
 from datetime import date
 
 import duckdb
-import pyarrow as pa
 
 from demo import contacts
 
@@ -130,6 +130,23 @@ order by signs_of_life.household_id
 
 HOUSEHOLDS = """
 create table households_versions as
+with contact_versions as (
+    select unnest(
+        from_json($versions, '[{
+            "day": "date",
+            "household_id": "bigint",
+            "first_name": "varchar",
+            "last_name": "varchar",
+            "email": "varchar",
+            "phone": "varchar",
+            "postal_code": "varchar",
+            "birth_date": "date",
+            "registered_on": "date"
+        }]'),
+        recursive := true
+    )
+)
+
 select *, at_some_hour(day, 'household/' || household_id || '/' || day) as updated_at from contact_versions
 """
 
@@ -149,36 +166,34 @@ def build(year: duckdb.DuckDBPyConnection) -> None:
     """Make the versions of all tables in the connection of `demo.year.open_year`."""
     year.execute(PRODUCTS)
     year.execute(STORES)
-    year.register("contact_versions", _contact_versions(year))
-    year.execute(HOUSEHOLDS)
-    year.unregister("contact_versions")
+    versions = json.dumps(_contact_versions(year), default=str).replace("'", "''")
+    year.execute(HOUSEHOLDS.replace("$versions", f"'{versions}'"))
     year.execute(DEMOGRAPHICS)
 
 
-def changes(table: Table, after: date | None, to: date) -> tuple[str, list[date]]:
-    """The query, with its parameters, for the rows that are new or changed after one day and by the end of another.
+def changes(table: Table, after: date | None, to: date) -> str:
+    """The query for the rows that are new or changed after one day and by the end of another.
 
     With `after` None it gives the whole state at the end of `to`.
     """
-    lower = "" if after is None else "and day > ?"
+    lower = "" if after is None else f"and day > date '{after}'"
     # The time as text: it goes into a CSV, and a Python value of it would need one more package.
     columns = ", ".join(table.columns).replace("updated_at", "updated_at::varchar as updated_at")
-    query = (
-        f"select {columns} from {table.versions} where day <= ? {lower} "
+    return (
+        f"select {columns} from {table.versions} where day <= date '{to}' {lower} "
         f"qualify row_number() over (partition by {table.key} order by day desc) = 1 order by {table.key}"
     )
-    return query, [to] if after is None else [to, after]
 
 
-def _contact_versions(year: duckdb.DuckDBPyConnection) -> pa.Table:
+def _contact_versions(year: duckdb.DuckDBPyConnection) -> list[dict[str, object]]:
     """One row per household and address: its registration and, where it moves, the move."""
     versions = []
     for household_id, age_band, registered_on in year.execute(REGISTRATIONS).fetchall():
-        details = contacts.contact(household_id, age_band)
+        details = vars(contacts.contact(household_id, age_band))
         version = {
             "day": registered_on,
             "household_id": household_id,
-            **vars(details),
+            **details,
             "registered_on": registered_on,
         }
         versions.append(version)
@@ -186,4 +201,4 @@ def _contact_versions(year: duckdb.DuckDBPyConnection) -> pa.Table:
         if moved_on is not None:
             phone, postal_code = contacts.new_address(household_id)
             versions.append({**version, "day": moved_on, "phone": phone, "postal_code": postal_code})
-    return pa.Table.from_pylist(versions)
+    return versions

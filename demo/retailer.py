@@ -70,6 +70,8 @@ class Retailer:
         data_folder()
         with self._alone("start"), self._nothing_left_on_failure():
             self._stop_orphans()
+            for service, port in zip(self._services(), (ports.api, ports.postgres), strict=True):
+                self._check_port(service, port)
             target = self._target(to or Clock.read(self._paths.clock).floor or LAST_DAY)
             credentials = Credentials.read_or_create(self._paths.secrets)
             database = self._start_database(credentials, ports.postgres, report)
@@ -144,7 +146,7 @@ class Retailer:
         if running is None:
             report(server.service.name, 0, 1)
             running = server.start(self._choose_port(server.service, port))
-        self._accept(server.service, running, port)
+        self._note(server.service, running)
         report(server.service.name, 1, 1)
         return running
 
@@ -164,7 +166,7 @@ class Retailer:
                 environment={**os.environ, "PYTHONPATH": search},
                 folder=ROOT,
             )
-        self._accept(service, running, port)
+        self._note(service, running)
         report(service.name, 1, 1)
         return running
 
@@ -187,14 +189,15 @@ class Retailer:
 
     def _stop_all(self, but: Collection[str] = ()) -> list[str]:
         """Stop the servers of this instance that are running, except those named; returns the names of the others."""
-        stopped = []
-        for service in self._services():
-            running = self._find(service)
-            if running is not None and service.name not in but:
-                processes.stop(service, running.pid)
-                self._note(service, None)
-                stopped.append(service.name)
-        return stopped
+        running = [
+            (service, found.pid)
+            for service in self._services()
+            if service.name not in but and (found := self._find(service))
+        ]
+        processes.stop(*running)
+        for service, _ in running:
+            self._note(service, None)
+        return [service.name for service, _ in running]
 
     def _stop_orphans(self) -> None:
         """Stop servers whose files were deleted under them: they can serve nobody any more."""
@@ -217,21 +220,22 @@ class Retailer:
     def _find(self, service: Service) -> Running | None:
         return processes.find(service, self._state().get(service.name, {}).get("pid"))
 
-    def _choose_port(self, service: Service, wanted: int | None) -> int:
-        if wanted is None:
-            return processes.choose_port(self._state().get(service.name, {}).get("port"))
+    def _check_port(self, service: Service, wanted: int | None) -> None:
+        """Before any work: can the service have the port that the user insists on?"""
+        running = self._find(service)
+        if wanted is None or (running and running.port == wanted):
+            return
+        if running:
+            raise DemoError(
+                f"{service.name} already runs on port {running.port}: run 'larder demo stop' first"
+            )
         if not processes.port_is_free(wanted):
             raise DemoError(
                 f"port {wanted} is taken by another program: choose another one for {service.name}"
             )
-        return wanted
 
-    def _accept(self, service: Service, running: Running, wanted: int | None) -> None:
-        if wanted is not None and running.port != wanted:
-            raise DemoError(
-                f"{service.name} already runs on port {running.port}: run 'larder demo stop' first"
-            )
-        self._note(service, running)
+    def _choose_port(self, service: Service, wanted: int | None) -> int:
+        return wanted or processes.choose_port(self._state().get(service.name, {}).get("port"))
 
     def _note(self, service: Service, running: Running | None) -> None:
         state = self._state()

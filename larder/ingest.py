@@ -14,6 +14,9 @@ def run(where: Paths, sources: list[str]) -> list[Loaded]:
     if unknown:
         raise LarderError(f"unknown source: {', '.join(unknown)}", f"Choose from: {', '.join(SOURCES)}")
     use_demo_connections(where)
+    (where.warehouse / "dev").mkdir(
+        parents=True, exist_ok=True
+    )  # plain dbt opens its own file there, and makes no folder
     loaded, failures = [], []
     for source in sources or list(SOURCES):
         try:

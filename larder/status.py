@@ -7,7 +7,7 @@ from typing import Any
 from ingestion.lake import completed_loads, row_counts
 from larder import console, leases
 from larder.settings import Paths
-from larder.store import Store
+from larder.store import Manifest, Store
 
 
 def collect(where: Paths) -> dict[str, Any]:
@@ -17,7 +17,7 @@ def collect(where: Paths) -> dict[str, Any]:
     return {
         "data": str(where.data),
         "sources": _sources(where.lake),
-        "published": asdict(published) if published else None,
+        "published": _brief(published) if published else None,
         "warehouse": str(store.reader_address()) if published else None,
         "docs": str(where.docs) if where.docs.exists() else None,
         "generations": [{"id": m.id, "state": m.state, "created_at": m.created_at} for m in store.all()],
@@ -45,12 +45,17 @@ def _render_published(status: dict[str, Any], published: dict[str, Any]) -> None
     results = published["results"]
     console.out.print(f"\n[bold]Published[/] generation {published['id']}, {published['published_at']}")
     console.out.print(
-        f"  {results['models']} models, {results['seeds']} seeds, {results['tests']} tests passed"
-        f" ({results['warnings']} warnings), {published['seconds']:.0f} s"
+        f"  {results['models']} models ({results['models_built']} built), {results['seeds']} seeds,"
+        f" {results['tests']} tests passed ({results['tests_run']} run)"
+        f", {results['warnings']} warnings, {published['seconds']:.0f} s"
     )
     console.out.print(f"  warehouse  {status['warehouse']}")
     console.out.print(f"  docs       {status['docs'] or 'none yet: larder docs'}")
     console.out.print(f"  next       duckdb -readonly {status['warehouse']}")
+
+
+def _brief(manifest: Manifest) -> dict[str, Any]:
+    return {name: value for name, value in asdict(manifest).items() if name != "nodes"}
 
 
 def _sources(lake: Path) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from larder.errors import LarderError
+from larder.fingerprint import Fingerprint
 
 FILE = "larder.duckdb"
 """Always the same name, because DuckDB names the catalog after it."""
@@ -31,10 +32,10 @@ class Manifest:
     parent: str | None
     state: str
     created_at: str
-    fingerprint: str = ""
     project: str = ""
     git: str = ""
     loads: dict[str, list[str]] = field(default_factory=dict)
+    nodes: dict[str, Fingerprint] = field(default_factory=dict)
     results: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     published_at: str | None = None
@@ -151,8 +152,9 @@ class Store:
     def _read(self, folder: Path) -> Manifest | None:
         try:
             content: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+            content["nodes"] = {name: Fingerprint(**node) for name, node in content["nodes"].items()}
             return Manifest(**content)
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, KeyError):
             return None
 
 

@@ -10,7 +10,7 @@ from jinja2 import pass_context
 from jinja2.runtime import Context
 
 
-class adapter:  # noqa: N801 (the name that macros use)
+class adapter:
     """dbt's adapter."""
 
     @staticmethod
@@ -23,7 +23,7 @@ class adapter:  # noqa: N801 (the name that macros use)
         return found  # type: ignore[no-any-return]
 
 
-class dbt:  # noqa: N801
+class dbt:
     """dbt's cross-database macros."""
 
     @staticmethod

@@ -33,7 +33,7 @@ counts as (
         'coupon records' as what,
         (select count(*) from coupons) as staged_rows,
         (select count(*) from coupon_products)
-        + (select count(*) from coupons where coupons.is_repeat) as built_rows
+        + (select coalesce(sum(case when coupons.is_repeat then 1 else 0 end), 0) from coupons) as built_rows
     union all
     select
         'targets' as what,

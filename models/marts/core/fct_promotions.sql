@@ -20,7 +20,7 @@ weeks_to_build as (
     {% endif %}
 ),
 
--- Where two rows share a key the higher code wins in each column: '0' (nowhere) sorts first, so a real place beats none.
+-- Where two rows share a key the higher code wins in each column: '0' (nowhere) sorts first, a real place beats none.
 -- max() needs one hash pass in little memory; a window or list() over 20.9 million rows does not fit in 4 GB.
 grouped as (
     select

@@ -14,7 +14,7 @@ versions as (
     from coupons
 ),
 
--- The application holds some (coupon, product, campaign) twice under different ids: flagged here, grouped in the bridge.
+-- The application holds some (coupon, product, campaign) twice, under different ids: flagged here, left out later.
 repeats as (
     select
         *,

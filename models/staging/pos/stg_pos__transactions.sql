@@ -59,8 +59,8 @@ final as (
         cast(coupon_match_disc as decimal(18, 2)) as coupon_match_discount_usd,
         quantity = 0 as has_zero_quantity,
         coupon_disc > sales_value as has_coupon_above_sales,
-        store_date is distinct from business_date as has_business_date_mismatch,
-        {{ retail_week_number('store_date') }} is distinct from week as has_week_mismatch,
+        coalesce(store_date <> business_date, true) as has_business_date_mismatch,
+        coalesce({{ retail_week_number('store_date') }} <> week, true) as has_week_mismatch,
         _source_file as source_file,
         _dlt_load_id as load_id
     from dated

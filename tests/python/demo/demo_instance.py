@@ -83,10 +83,10 @@ class Demo:
     # Database
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
-        with closing(psycopg2.connect(self.connections["SOURCES__LOYALTY__CREDENTIALS"])) as connection:
-            with connection.cursor() as cursor:
-                cursor.execute(sql)
-                return cursor.fetchall()
+        url = self.connections["SOURCES__LOYALTY__CREDENTIALS"]
+        with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetchall()
 
     def tables(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every row of every table, ordered by key."""

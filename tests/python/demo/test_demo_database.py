@@ -42,13 +42,13 @@ def real(sql: str) -> list[tuple[Any, ...]]:
     ],
 )
 def test_the_reader_may_only_read(demo: Demo, statement: str) -> None:
-    with closing(psycopg2.connect(demo.connections["SOURCES__LOYALTY__CREDENTIALS"])) as connection:
-        with connection.cursor() as cursor:
-            # Read-only transactions are only a default, which the reader can lift: the grants have to hold alone.
-            cursor.execute("set default_transaction_read_only = off")
-            connection.commit()
-            with pytest.raises(psycopg2.errors.InsufficientPrivilege):
-                cursor.execute(statement)
+    url = demo.connections["SOURCES__LOYALTY__CREDENTIALS"]
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        # Read-only transactions are only a default, which the reader can lift: the grants have to hold alone.
+        cursor.execute("set default_transaction_read_only = off")
+        connection.commit()
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            cursor.execute(statement)
 
 
 def test_a_wrong_password_is_refused(demo: Demo) -> None:

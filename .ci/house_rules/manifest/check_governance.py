@@ -1,0 +1,63 @@
+"""House rules that dbt-bouncer does not bring: what a column may reveal, who answers for a model, what one row is."""
+
+from typing import Any
+
+from dbt_bouncer.check_framework.decorator import check, fail
+
+CLASSES = {"public", "internal", "quasi_identifier", "direct_identifier", "sensitive"}
+
+
+@check
+def check_model_columns_are_classified(model: Any) -> None:
+    """Every column of a model has one of the five classes at config.meta.classification."""
+    _require_classes(model)
+
+
+@check
+def check_source_columns_are_classified(source: Any) -> None:
+    """Every column of a source has one of the five classes at config.meta.classification."""
+    _require_classes(source)
+
+
+@check
+def check_model_has_no_column_of_class(model: Any, *, classes: list[str]) -> None:
+    """No column is of one of these classes: what identifies a person stays where it came in."""
+    found = sorted(name for name, column in model.columns.items() if _class(column) in classes)
+    if found:
+        fail(f"`{model.name}` carries {', '.join(classes)}: {', '.join(found)}.")
+
+
+@check
+def check_model_owner_is_its_group(model: Any) -> None:
+    """meta.owner names the model's group, and so somebody who can be reached."""
+    group, owner = model.config.group, model.meta.get("owner")
+    if not group or group != owner:
+        fail(
+            f"`{model.name}` has group {group!r} and meta.owner {owner!r}: name one group of models/_groups.yml in both."
+        )
+
+
+@check
+def check_model_grain_is_its_key(model: Any, ctx: Any) -> None:
+    """meta.grain lists the columns that the primary_key test holds to be a key."""
+    grain = model.meta.get("grain")
+    tested = [
+        test.test_metadata.kwargs.get("columns")
+        for test in ctx.tests_by_attached_node.get(model.unique_id, [])
+        if getattr(test, "test_metadata", None) and test.test_metadata.name == "primary_key"
+    ]
+    if not grain or grain not in tested:
+        fail(f"`{model.name}` says its grain is {grain}, its primary_key tests are on {tested or 'nothing'}.")
+
+
+def _require_classes(node: Any) -> None:
+    wrong = {name: _class(column) for name, column in node.columns.items() if _class(column) not in CLASSES}
+    if wrong or not node.columns:
+        fail(
+            f"`{node.name}` has columns without a class of {sorted(CLASSES)}: {wrong or 'no columns at all'}."
+        )
+
+
+def _class(column: Any) -> str | None:
+    meta = column.config.meta if column.config else None
+    return (meta or {}).get("classification")

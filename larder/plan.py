@@ -1,0 +1,141 @@
+"""What a build will do, and why: the nodes that it runs, those that it reuses, those that it drops."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from larder.fingerprint import Fingerprint
+
+Loads = Mapping[str, list[str]]
+"""Completed load ids by source."""
+
+RELATIONS = {"model", "seed", "snapshot"}
+"""Kinds of nodes that leave a relation in the warehouse."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One node: `action` is build, reuse or drop; `reason` says why in words."""
+
+    node: str
+    action: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps in the project's order, and what a person should know before they are taken."""
+
+    steps: list[Step]
+    full_refresh: bool
+    breaks: list[str] = field(default_factory=list)
+    backfills: list[str] = field(default_factory=list)
+
+    def nodes(self, action: str, *kinds: str) -> list[str]:
+        return [
+            s.node for s in self.steps if s.action == action and (not kinds or s.node.split(".")[0] in kinds)
+        ]
+
+    @property
+    def is_empty(self) -> bool:
+        """True when everything that is published can stay as it is."""
+        return not self.nodes("build") and not self.nodes("drop")
+
+
+def make(
+    now: Mapping[str, Fingerprint],
+    loads: Loads,
+    before: Mapping[str, Fingerprint],
+    loads_before: Loads,
+    everything: str = "",
+) -> Plan:
+    """Compare the project's nodes and loads with those of the published generation.
+
+    `everything` gives the reason to build all nodes regardless; it is empty where the comparison decides.
+    """
+    fresh = {source for source, ids in loads.items() if ids != loads_before.get(source)}
+    steps = [Step(node, *_decide(node, now, before, fresh, everything)) for node in now if _runs(node)]
+    gone = [node for node in before if node not in now and node.split(".")[0] in RELATIONS]
+    steps += [Step(node, "drop", "no longer in the project") for node in gone]
+    built = {step.node for step in steps if step.action == "build"}
+    backfills = (
+        []
+        if everything
+        else [n for n in built if now[n].incremental and n in before and _logic_changed(n, now, before)]
+    )
+    return Plan(steps, bool(everything or backfills), _breaks(now, before), sorted(backfills))
+
+
+def _runs(node: str) -> bool:
+    return not node.startswith("exposure.")
+
+
+def _decide(
+    node: str,
+    now: Mapping[str, Fingerprint],
+    before: Mapping[str, Fingerprint],
+    fresh: set[str],
+    everything: str,
+) -> tuple[str, str]:
+    if everything:
+        return "build", everything
+    if node not in before:
+        return "build", "new"
+    changed = _own_changes(now[node], before[node])
+    if changed:
+        return "build", f"its {', '.join(changed)} changed"
+    if _logic_changed(node, now, before):
+        return "build", f"upstream of it changed: {', '.join(_roots(node, now, before))}"
+    if now[node].reads_data:
+        arrived = sorted(fresh.intersection(now[node].sources))
+        if arrived:
+            return "build", f"new loads of {', '.join(arrived)}"
+    return "reuse", "unchanged" if now[node].reads_data else "unchanged; reads the new loads as it stands"
+
+
+def _own_changes(now: Fingerprint, before: Fingerprint) -> list[str]:
+    return [part for part in now.parts if now.parts[part] != before.parts.get(part)]
+
+
+def _logic_changed(node: str, now: Mapping[str, Fingerprint], before: Mapping[str, Fingerprint]) -> bool:
+    return node not in before or now[node].logic != before[node].logic
+
+
+def _roots(node: str, now: Mapping[str, Fingerprint], before: Mapping[str, Fingerprint]) -> list[str]:
+    """The nearest ancestors that themselves changed, or parents that came or went."""
+    found: set[str] = set()
+    for parent in now[node].parents:
+        if parent not in before or _own_changes(now[parent], before[parent]):
+            found.add(parent)
+        elif _logic_changed(parent, now, before):
+            found.update(_roots(parent, now, before))
+    return sorted(short_name(name) for name in found) or ["another set of parents"]
+
+
+def _breaks(now: Mapping[str, Fingerprint], before: Mapping[str, Fingerprint]) -> list[str]:
+    """Columns of marts that go away or change their type, with who reads the mart."""
+    found = []
+    for node, old in before.items():
+        if not node.startswith("model.") or not old.columns:
+            continue
+        new = now[node].columns if node in now else {}
+        for column, kind in old.columns.items():
+            if new.get(column) != kind:
+                what = f"becomes {new[column]}" if column in new else "goes away"
+                readers = ", ".join(_readers(node, now.values())) or "nobody in the project"
+                found.append(f"{short_name(node)}.{column} ({kind}) {what}; read by {readers}")
+    return found
+
+
+def _readers(node: str, nodes: Iterable[Fingerprint]) -> list[str]:
+    return sorted(
+        {
+            short_name(n.node)
+            for n in nodes
+            if node in n.parents and not n.node.startswith(("test.", "unit_test."))
+        }
+    )
+
+
+def short_name(node: str) -> str:
+    """The name that people use: `model.larder.dim_stores` is dim_stores."""
+    return node.split(".")[2] if not node.startswith("unit_test.") else ".".join(node.split(".")[2:])
