@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from demo.clock import FIRST_DAY, week_of
 from demo.errors import DemoError
 from demo.paths import Paths
-from demo.year import Report
+from demo.year import Report, quoted
 
 TILL_A, TILL_B, PLACEMENTS = "sales_a.parquet", "sales_b.csv.gz", "placements.parquet"
 
@@ -75,14 +75,10 @@ def count_rows(paths: Paths) -> dict[str, int]:
     connection = duckdb.connect()
     till_a, till_b = paths.pos / "*" / TILL_A, paths.pos / "*" / TILL_B
     placements = paths.promotions / "*" / PLACEMENTS
+    lines = "read_csv({}, header = true, columns = {{'line': 'varchar'}}, delim = '\\t')"
     return {
-        "transactions": _count(connection, "read_parquet(?)", till_a)
-        + _count(
-            connection,
-            "read_csv(?, header = true, columns = {'line': 'varchar'}, delim = '\\t')",
-            till_b,
-        ),
-        "placements": _count(connection, "read_parquet(?)", placements),
+        "transactions": _count(connection, "read_parquet({})", till_a) + _count(connection, lines, till_b),
+        "placements": _count(connection, "read_parquet({})", placements),
     }
 
 
@@ -157,7 +153,7 @@ def _placements_writer(year: duckdb.DuckDBPyConnection, week: int) -> Callable[[
             "copy (select product_id, store_id, week::integer as week, display_location, mailer_location "
             f"from promotions where week = {week} "
             "order by product_id, store_id, display_location, mailer_location) "
-            f"to '{str(path).replace(chr(39), chr(39) * 2)}' (format parquet, compression zstd)"
+            f"to {quoted(path)} (format parquet, compression zstd)"
         )
 
     return write
@@ -188,7 +184,7 @@ def _write_once(paths: Paths, target: Path, write: Callable[[Path], None]) -> No
 def _count(connection: duckdb.DuckDBPyConnection, reader: str, pattern: Path) -> int:
     if not any(pattern.parent.parent.glob(f"*/{pattern.name}")):
         return 0
-    row = connection.execute(f"select count(*) from {reader}", [str(pattern)]).fetchone()
+    row = connection.execute(f"select count(*) from {reader.format(quoted(pattern))}").fetchone()
     return int(row[0]) if row else 0
 
 

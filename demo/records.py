@@ -12,6 +12,7 @@ from datetime import date
 import duckdb
 
 from demo import contacts
+from demo.year import quoted
 
 
 @dataclass(frozen=True)
@@ -166,8 +167,8 @@ def build(year: duckdb.DuckDBPyConnection) -> None:
     """Make the versions of all tables in the connection of `demo.year.open_year`."""
     year.execute(PRODUCTS)
     year.execute(STORES)
-    versions = json.dumps(_contact_versions(year), default=str).replace("'", "''")
-    year.execute(HOUSEHOLDS.replace("$versions", f"'{versions}'"))
+    versions = json.dumps(_contact_versions(year), default=str)
+    year.execute(HOUSEHOLDS.replace("$versions", quoted(versions)))
     year.execute(DEMOGRAPHICS)
 
 
@@ -176,7 +177,7 @@ def changes(table: Table, after: date | None, to: date) -> str:
 
     With `after` None it gives the whole state at the end of `to`.
     """
-    lower = "" if after is None else f"and day > date '{after}'"
+    lower = "" if after is None else f"and day > date '{after}' and household_id is null" if table.name == "households" else ""
     # The time as text: it goes into a CSV, and a Python value of it would need one more package.
     columns = ", ".join(table.columns).replace("updated_at", "updated_at::varchar as updated_at")
     return (

@@ -73,7 +73,12 @@ def open_year(scratch: Path) -> duckdb.DuckDBPyConnection:
     connection.execute("set timezone = 'UTC'")
     connection.execute(MACROS)
     for name in FILES:
-        path = str(folder / f"{name}.parquet").replace("'", "''")
-        connection.execute(f"create view {name} as select * from read_parquet('{path}')")
+        file = quoted(folder / f"{name}.parquet")
+        connection.execute(f"create view {name} as select * from read_parquet({file})")
     connection.execute(SALES)
     return connection
+
+
+def quoted(text: object) -> str:
+    """The text as an SQL literal."""
+    return "'" + str(text).replace("'", "''") + "'"

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Mapping
+from importlib import metadata
 
 import duckdb
 
@@ -30,8 +31,13 @@ def run(where: Paths, everything: bool) -> Manifest | None:
             return None
         manifest = store.begin(fresh=not todo.nodes("reuse", "model", "seed"))
         manifest.project, manifest.git = fingerprint.project(), fingerprint.git_revision()
-        manifest.loads, manifest.nodes = fingerprint.loads(where.lake), wanted
+        manifest.loads, manifest.nodes, manifest.versions = fingerprint.loads(where.lake), wanted, _versions()
         return _build(where, store, manifest, todo)
+
+
+def plan_now(where: Paths, everything: bool) -> Plan:
+    """What a build would do now."""
+    return make_plan(where, Store(where.warehouse).published(), everything)[0]
 
 
 def make_plan(
@@ -77,7 +83,7 @@ def _build(where: Paths, store: Store, manifest: Manifest, todo: Plan) -> Manife
     manifest.results = _summary(outcome, todo)
     if outcome.broken:
         _refuse(store, manifest, outcome)
-    _seal(store, manifest, todo)
+    _finish(store, manifest, todo)
     store.audited(manifest)
     results = manifest.results
     console.done(
@@ -130,14 +136,28 @@ def _refuse(store: Store, manifest: Manifest, outcome: dbt.Outcome) -> None:
     )
 
 
-def _seal(store: Store, manifest: Manifest, todo: Plan) -> None:
-    """Leave one closed file: nothing of nodes that are gone, no write-ahead log, and nobody may write to it again."""
-    address = store.address(manifest)
-    with duckdb.connect(str(address)) as connection:
+def _finish(store: Store, manifest: Manifest, todo: Plan) -> None:
+    """Take out what is gone from the project, and write down what the marts hold."""
+    with duckdb.connect(str(store.address(manifest))) as connection:
         for name in map(plan.short_name, todo.nodes("drop")):
             _drop(connection, name)
-        connection.execute("checkpoint")
-    address.chmod(0o444)
+        marts = connection.execute(
+            "select table_name from information_schema.tables where table_schema = 'marts' order by 1"
+        ).fetchall()
+        built = {plan.short_name(node) for node in todo.nodes("build", "model")}
+        known = store.marts_of(manifest.parent)
+        manifest.marts = {
+            name: _content(connection, name) if name in built or name not in known else known[name]
+            for (name,) in marts
+        }
+
+
+def _content(connection: duckdb.DuckDBPyConnection, mart: str) -> dict[str, int | str]:
+    """Rows, and a hash of all their columns that does not depend on their order."""
+    rows, total, mix = connection.execute(
+        f'select count(*), sum(hash(t)::hugeint), bit_xor(hash(t)) from marts."{mart}" as t'
+    ).fetchone() or (0, 0, 0)
+    return {"rows": rows, "hash": f"{(total or 0) % 2**64:016x}{mix or 0:016x}"}
 
 
 def _drop(connection: duckdb.DuckDBPyConnection, name: str) -> None:
@@ -147,6 +167,10 @@ def _drop(connection: duckdb.DuckDBPyConnection, name: str) -> None:
     ).fetchall()
     for schema, kind in found:
         connection.execute(f'drop {"view" if kind == "VIEW" else "table"} "{schema}"."{name}"')
+
+
+def _versions() -> dict[str, str]:
+    return {name: metadata.version(name) for name in ("dbt-core", "dbt-duckdb", "dlt", "duckdb")}
 
 
 def _require_loads(loads: dict[str, list[str]]) -> None:

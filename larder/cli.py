@@ -71,6 +71,76 @@ def build(
 
 
 @app.command()
+def plan(
+    as_json: Json = False,
+    everything: Annotated[bool, typer.Option("--all", help="As for `larder build --all`.")] = False,
+) -> None:
+    """Say what a build would do, and why, before anything runs.
+
+    Example: `larder plan`
+    """
+    from larder import build, console, plan
+
+    todo = build.plan_now(paths(), everything)
+    console.as_json(plan.as_dict(todo)) if as_json else plan.render(todo)
+
+
+@app.command()
+def explain(
+    model: Annotated[str, typer.Argument(help="A model, seed or test.")], as_json: Json = False
+) -> None:
+    """Say for one model whether a build would build or reuse it, and why.
+
+    Example: `larder explain fct_basket_lines`
+    """
+    from dataclasses import asdict
+
+    from larder import build, console, plan
+
+    step = plan.explain(build.plan_now(paths(), everything=False), model)
+    console.as_json(asdict(step)) if as_json else console.out.print(f"{step.action} {model}: {step.reason}")
+
+
+@app.command()
+def generations(as_json: Json = False) -> None:
+    """List the generations of the warehouse, and which one readers see.
+
+    Example: `larder generations --json`
+    """
+    from larder import console, generations
+
+    found = generations.collect(paths())
+    console.as_json(found) if as_json else generations.render(found)
+
+
+@app.command()
+def rollback(
+    generation: Annotated[
+        str | None, typer.Argument(help="Its id; the one before the current one by default.")
+    ] = None,
+) -> None:
+    """Show readers an earlier generation again, in under a second.
+
+    Example: `larder rollback`
+    """
+    from larder import generations
+
+    generations.rollback(paths(), generation)
+
+
+@app.command()
+def clean() -> None:
+    """Remove what interrupted and failed runs left behind; what is published or loaded stays.
+
+    Example: `larder clean`
+    """
+    from larder import console, generations
+
+    removed = generations.clean(paths())
+    console.done(f"removed {', '.join(removed)}" if removed else "nothing to clean")
+
+
+@app.command()
 def publish() -> None:
     """Show readers the candidate that passed its tests, in one step.
 

@@ -1,8 +1,11 @@
 """What a build will do, and why: the nodes that it runs, those that it reuses, those that it drops."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
+from larder import console
+from larder.errors import LarderError
 from larder.fingerprint import Fingerprint
 
 Loads = Mapping[str, list[str]]
@@ -139,3 +142,37 @@ def _readers(node: str, nodes: Iterable[Fingerprint]) -> list[str]:
 def short_name(node: str) -> str:
     """The name that people use: `model.larder.dim_stores` is dim_stores."""
     return node.split(".")[2] if not node.startswith("unit_test.") else ".".join(node.split(".")[2:])
+
+
+def as_dict(plan: Plan) -> dict[str, Any]:
+    """What `larder plan --json` says."""
+    return asdict(plan)
+
+
+def render(plan: Plan) -> None:
+    """Print what would be built and why; what is reused is only counted."""
+    built = [step for step in plan.steps if step.action != "reuse"]
+    shown = [[step.action, step.node.split(".")[0], short_name(step.node), step.reason] for step in built]
+    if plan.is_empty:
+        console.out.print("Nothing to build: project and loads are those of the published generation.")
+    else:
+        console.table("Plan", ["action", "kind", "node", "why"], shown)
+    kinds = [("models", ("model", "snapshot")), ("seeds", ("seed",)), ("tests", ("test", "unit_test"))]
+    counts = [f"{len(plan.nodes('build', *names))} of {_total(plan, names)} {kind}" for kind, names in kinds]
+    console.out.print(f"\nbuild {', '.join(counts)}")
+    for node in plan.backfills:
+        console.out.print(f"backfill: {short_name(node)} is built again from all its loads", markup=False)
+    for breach in plan.breaks:
+        console.out.print(f"breaks a consumer: {breach}", markup=False)
+
+
+def explain(plan: Plan, model: str) -> Step:
+    """The step of one model, seed or test by its short name."""
+    for step in plan.steps:
+        if short_name(step.node) == model:
+            return step
+    raise LarderError(f"there is no node named {model}", "See the names: larder plan --json, or dbt ls")
+
+
+def _total(plan: Plan, kinds: tuple[str, ...]) -> int:
+    return len(plan.nodes("build", *kinds)) + len(plan.nodes("reuse", *kinds))

@@ -4,12 +4,18 @@ Only this module knows that a generation is a folder with a DuckDB file, and tha
 A generation is `building`, then `audited` or `failed`; an audited one may be published. The published one never changes.
 """
 
+import fcntl
 import json
+import os
 import shutil
+import socket
+import struct
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import duckdb
 
 from larder.errors import LarderError
 from larder.fingerprint import Fingerprint
@@ -21,12 +27,23 @@ ROOM = 2**30
 """Bytes that a build may need beyond the size of its parent: new rows, temporary files."""
 
 KEEP = 3
-"""Published generations that are kept to go back to, the current one among them."""
+"""Published generations that are kept to go back to, the current one among them; beside them one a month."""
+
+MOST_FREE = 0.1
+"""Share of a closed file that may be empty room."""
+
+NEXT_POINTER = "current.new"
+LOCK_FORMAT = "hhqqi4x"
+"""C's struct flock on 64-bit Linux: type, whence, start, length, process."""
 
 
 @dataclass
 class Manifest:
-    """What a generation is and how it came about. Times are UTC, ISO 8601; `loads` are dlt's load ids by source."""
+    """What a generation is and how it came about. Times are UTC, ISO 8601.
+
+    `loads` are dlt's load ids by source, `marts` the rows and the content hash of each mart, `nodes` the fingerprints
+    of everything that was built into it or tested on it.
+    """
 
     id: str
     parent: str | None
@@ -36,9 +53,12 @@ class Manifest:
     git: str = ""
     loads: dict[str, list[str]] = field(default_factory=dict)
     nodes: dict[str, Fingerprint] = field(default_factory=dict)
+    marts: dict[str, dict[str, int | str]] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
     results: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     published_at: str | None = None
+    published_by: str | None = None
 
 
 class Store:
@@ -63,8 +83,15 @@ class Store:
         return manifest
 
     def audited(self, manifest: Manifest) -> None:
-        """Mark a candidate as fit to publish. An older one that was never published makes way."""
+        """Close a candidate that is fit to publish, compact. An older one that was never published makes way."""
         self._drop(state="audited", but=manifest.id)
+        address = self.address(manifest)
+        with duckdb.connect(str(address)) as connection:
+            connection.execute("checkpoint")
+            wasteful = _free_share(connection) > MOST_FREE
+        if wasteful:
+            _compact(address)
+        address.chmod(0o444)
         manifest.state = "audited"
         self._write(manifest)
 
@@ -95,16 +122,34 @@ class Store:
                 "Build again: larder build",
             )
         manifest.state, manifest.published_at = "published", _now()
+        manifest.published_by = f"{os.environ.get('USER') or os.getuid()}@{socket.gethostname()}"
         self._write(manifest)
-        link = self._pointer.with_name("current.new")
-        link.unlink(missing_ok=True)
-        link.symlink_to(Path("generations") / manifest.id)
-        link.replace(self._pointer)
+        self._point_at(manifest)
         self._collect()
+
+    def rollback(self, to: str | None) -> Manifest:
+        """Move the pointer back to a published generation: the one named, or the one before the current one."""
+        published = self.published()
+        earlier = [m for m in self.all() if m.published_at and m.id != (published.id if published else None)]
+        if to is None and published:
+            earlier = [m for m in earlier if m.id < published.id]
+        found = next((m for m in earlier if to in (None, m.id)), None)
+        if found is None:
+            raise LarderError(
+                f"there is no published generation {to or 'before the current one'} to go back to",
+                "Choose one from: larder generations",
+            )
+        self._point_at(found)
+        return found
 
     def published(self) -> Manifest | None:
         """The generation that readers open, or None before the first publish."""
         return self._read(self._pointer.resolve()) if self._pointer.is_symlink() else None
+
+    def marts_of(self, generation: str | None) -> dict[str, dict[str, int | str]]:
+        """What the marts of a generation hold; empty when it is None or gone."""
+        found = self._read(self._root / generation) if generation else None
+        return found.marts if found else {}
 
     def address(self, manifest: Manifest) -> Path:
         """Where a generation is opened."""
@@ -119,9 +164,33 @@ class Store:
         found = [self._read(folder) for folder in sorted(self._root.glob("*"), reverse=True)]
         return [manifest for manifest in found if manifest]
 
+    def clean(self) -> list[str]:
+        """Remove what builds left that did not come to their end, or did not pass. Returns the folders' names."""
+        before = {folder.name for folder in self._root.glob("*")}
+        self._drop(state="building")
+        self._drop(state="failed")
+        self._pointer.with_name(NEXT_POINTER).unlink(missing_ok=True)
+        return sorted(before - {folder.name for folder in self._root.glob("*")})
+
+    def _point_at(self, manifest: Manifest) -> None:
+        """The one step that readers see. Where there are no symbolic links, only this function changes."""
+        link = self._pointer.with_name(NEXT_POINTER)
+        link.unlink(missing_ok=True)
+        link.symlink_to(Path("generations") / manifest.id)
+        link.replace(self._pointer)
+
     def _collect(self) -> None:
-        for manifest in [m for m in self.all() if m.state == "published"][KEEP:]:
-            self.discard(manifest)
+        """Let go of old generations: not the last KEEP, not the newest of a month, not one that is open or current."""
+        published = [m for m in self.all() if m.published_at]
+        current = self.published()
+        kept = {m.id for m in published[:KEEP]} | ({current.id} if current else set())
+        months: set[str] = set()
+        for manifest in published:
+            month = (manifest.published_at or "")[:7]
+            if month not in months or manifest.id in kept or _is_open(self.address(manifest)):
+                months.add(month)
+            else:
+                self.discard(manifest)
 
     def _drop(self, state: str, but: str = "") -> None:
         for folder in self._root.glob("*"):
@@ -156,6 +225,31 @@ class Store:
             return Manifest(**content)
         except (OSError, ValueError, TypeError, KeyError):
             return None
+
+
+def _is_open(file: Path) -> bool:
+    """Whether another process has the file open: DuckDB holds a read lock on it for as long."""
+    request = struct.pack(LOCK_FORMAT, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    with file.open("rb") as opened:
+        answer = fcntl.fcntl(opened, fcntl.F_GETLK, request)
+    return bool(struct.unpack(LOCK_FORMAT, answer)[0] != fcntl.F_UNLCK)
+
+
+def _free_share(connection: duckdb.DuckDBPyConnection) -> float:
+    total, free = connection.execute(
+        "select total_blocks, free_blocks from pragma_database_size()"
+    ).fetchone() or (0, 0)
+    return free / total if total else 0.0
+
+
+def _compact(address: Path) -> None:
+    """Rewrite a file without the room that replaced tables left: DuckDB never gives it back by itself."""
+    fresh = address.with_suffix(".compact")
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{address}' as old (read_only)")
+        connection.execute(f"attach '{fresh}' as new")
+        connection.execute("copy from database old to new")
+    fresh.replace(address)
 
 
 def _now() -> str:

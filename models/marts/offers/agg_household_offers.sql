@@ -4,11 +4,11 @@ with targets as (
 ),
 
 campaign_coupons as (
-    select * from {{ ref('int_campaign_coupons_ranked') }}
+    select * from {{ ref('agg_coupon_popularity') }}
 ),
 
 supported as (
-    select * from {{ ref('int_offers_supported') }}
+    select * from {{ ref('agg_coupon_support') }}
 ),
 
 candidates as (

@@ -8,7 +8,7 @@ redemptions as (
 ),
 
 campaign_coupons as (
-    select * from {{ ref('int_campaign_coupons_ranked') }}
+    select * from {{ ref('agg_coupon_popularity') }}
 ),
 
 offers as (

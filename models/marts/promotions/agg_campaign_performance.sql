@@ -16,7 +16,7 @@ redemptions as (
 ),
 
 matched as (
-    select * from {{ ref('int_redemptions_matched') }}
+    select * from {{ ref('bridge_redemption_lines') }}
 ),
 
 last_delivery as (
@@ -58,10 +58,10 @@ discounts as (
         count(distinct redemption_id) as redemptions_with_discount,
         cast(
             sum(case when is_attributed then coupon_discount_usd else 0 end) as decimal(18, 2)
-        ) as coupon_discount_usd,
+        ) as attributed_coupon_discount_usd,
         cast(
             sum(case when is_attributed then coupon_match_discount_usd else 0 end) as decimal(18, 2)
-        ) as coupon_match_discount_usd
+        ) as attributed_coupon_match_discount_usd
     from matched
     group by campaign_id
 ),
@@ -81,8 +81,8 @@ final as (
         coalesce(responses.redeemed_coupons, 0) as redeemed_coupons,
         coalesce(responses.redemptions, 0) as redemptions,
         coalesce(discounts.redemptions_with_discount, 0) as redemptions_with_discount,
-        coalesce(discounts.coupon_discount_usd, 0) as coupon_discount_usd,
-        coalesce(discounts.coupon_match_discount_usd, 0) as coupon_match_discount_usd,
+        coalesce(discounts.attributed_coupon_discount_usd, 0) as attributed_coupon_discount_usd,
+        coalesce(discounts.attributed_coupon_match_discount_usd, 0) as attributed_coupon_match_discount_usd,
         coalesce(shopping.target_sales_usd, 0) as target_sales_usd
     from campaigns
     cross join last_delivery
