@@ -177,7 +177,7 @@ def changes(table: Table, after: date | None, to: date) -> str:
 
     With `after` None it gives the whole state at the end of `to`.
     """
-    lower = "" if after is None else f"and day > date '{after}' and household_id is null" if table.name == "households" else ""
+    lower = "" if after is None else f"and day > date '{after}'"
     # The time as text: it goes into a CSV, and a Python value of it would need one more package.
     columns = ", ".join(table.columns).replace("updated_at", "updated_at::varchar as updated_at")
     return (
