@@ -9,7 +9,7 @@ export UV_NO_CONFIG := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test lint demo stop docs clean lock
+.PHONY: help setup setup-dev run test nightly lint demo stop docs clean lock
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -21,6 +21,9 @@ run: setup ## Start the demo retailer, load its year, build, test, publish, docu
 test: setup-dev ## Check and test everything
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 	@$(BIN)/pytest
+
+nightly: setup-dev ## Run the tests that take minutes: every crash point, readers beside real builds
+	@$(BIN)/pytest -m nightly
 
 lint: setup-dev ## Run all pre-commit checks on all files
 	@$(BIN)/pre-commit run --all-files

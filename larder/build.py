@@ -49,16 +49,19 @@ def make_plan(
     if published and published.project == fingerprint.project():
         now: dict[str, Fingerprint] = published.nodes
     else:
-        now = fingerprint.nodes(_compiled(where))
+        now = fingerprint.nodes(compiled(where))
     reason = "asked for" if everything else "" if published else "nothing is published yet"
     before = published.nodes if published else {}
     return plan.make(now, loads, before, published.loads if published else {}, reason), now
 
 
-def _compiled(where: Paths) -> Mapping[str, object]:
-    """dbt's manifest of the whole project, compiled against an empty warehouse in memory."""
+def compiled(where: Paths, folder: str = "compile") -> Mapping[str, object]:
+    """dbt's manifest of the whole project, compiled against an empty warehouse in memory.
+
+    `folder` keeps dbt's artifacts apart from those of a build that may be running.
+    """
     with console.progress("compile the project") as report:
-        outcome = dbt.run(where, "candidate", ["compile"], report, LARDER_CANDIDATE=":memory:")
+        outcome = dbt.run(where, "candidate", ["compile"], report, folder, LARDER_CANDIDATE=":memory:")
     if outcome.broken:
         node = outcome.broken[0]
         raise LarderError(
@@ -84,6 +87,7 @@ def _build(where: Paths, store: Store, manifest: Manifest, todo: Plan) -> Manife
     if outcome.broken:
         _refuse(store, manifest, outcome)
     _finish(store, manifest, todo)
+    store.keep_artifacts(manifest, outcome.artifacts)
     store.audited(manifest)
     results = manifest.results
     console.done(
@@ -97,11 +101,12 @@ def _selection(todo: Plan) -> list[str]:
     """dbt's arguments for exactly the nodes that the plan builds."""
     if not todo.nodes("reuse"):
         return []
-    chosen = ["--select", *map(_selector, todo.nodes("build")), "--indirect-selection", "empty"]
+    chosen = ["--select", *map(selector, todo.nodes("build")), "--indirect-selection", "empty"]
     return [*chosen, "--full-refresh"] if todo.full_refresh else chosen
 
 
-def _selector(node: str) -> str:
+def selector(node: str) -> str:
+    """The name by which `dbt --select` finds exactly this node."""
     kind, _, *names = node.split(".")
     return names[1] if kind == "unit_test" else names[0]
 

@@ -114,6 +114,24 @@ def generations(as_json: Json = False) -> None:
 
 
 @app.command()
+def diff(
+    before: Annotated[
+        str | None, typer.Argument(help="A generation's id, or `current`; the parent by default.")
+    ] = None,
+    after: Annotated[str | None, typer.Argument(help="The other one; `current` by default.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare two generations: schema, row counts, rows changed by column. Shows counts, never a value.
+
+    Example: `larder diff 20170301T060000000Z current`
+    """
+    from larder import console, diff
+
+    found = diff.compare(paths(), before, after)
+    console.as_json(diff.as_dict(found)) if as_json else diff.render(found)
+
+
+@app.command()
 def rollback(
     generation: Annotated[
         str | None, typer.Argument(help="Its id; the one before the current one by default.")
@@ -163,6 +181,27 @@ def run() -> None:
 
 
 @app.command()
+def dev(
+    select: Annotated[
+        list[str] | None, typer.Argument(help="Models in dbt's words; what has changed when none is named.")
+    ] = None,
+    sample: Annotated[
+        int | None,
+        typer.Option(metavar="DAYS", min=1, help="Only the last delivered days of sales and promotions."),
+    ] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="Empty the workspace instead.")] = False,
+) -> None:
+    """Build what you have changed in a workspace of your own; the rest is read from what is published.
+
+    Reconciliations are left out with `--sample`: they hold the slice against the whole.
+    Example: `larder dev`, or `larder dev agg_sales_daily --sample 14`
+    """
+    from larder import dev
+
+    dev.reset(paths()) if reset else dev.run(paths(), select or [], sample)
+
+
+@app.command()
 def docs() -> None:
     """Write the catalogue of what is published as one static page.
 
@@ -171,6 +210,18 @@ def docs() -> None:
     from larder import docs
 
     docs.run(paths())
+
+
+@app.command()
+def export(as_json: Json = False) -> None:
+    """Write the marts of what is published as Parquet, for any engine; readers of the folder see one generation.
+
+    Example: `larder export --json` lists the files
+    """
+    from larder import console, export
+
+    found = export.run(paths())
+    console.as_json(found) if as_json else export.render(found)
 
 
 @app.command()

@@ -14,6 +14,10 @@ QUIET_SECONDS = 10
 """How often a log is told how far long work has come."""
 
 out = Console(soft_wrap=True, highlight=False)
+if not out.is_terminal:
+    out.width = 200  # what is piped on is not cut
+if not out.is_terminal:
+    out.width = 200  # what is piped on is not cut
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
@@ -39,6 +43,11 @@ def progress(title: str) -> Iterator[Callable[[str], None]]:
 def done(text: str) -> None:
     """One finished step."""
     err.print(f"[green]✓[/] {escape(text)}")
+
+
+def note(text: str) -> None:
+    """Something that the user should know before relying on the result."""
+    err.print(f"[yellow]![/] {escape(text)}")
 
 
 def failed(message: str, next_step: str) -> None:

@@ -52,13 +52,19 @@ class Outcome:
 
 
 def run(
-    where: Paths, target: str, arguments: list[str], report: Callable[[str], None], **env: str
+    where: Paths,
+    target: str,
+    arguments: list[str],
+    report: Callable[[str], None],
+    folder: str = "",
+    **env: str,
 ) -> Outcome:
     """Run `dbt <arguments>` on `target` and report each node as it starts.
 
+    dbt's artifacts go to the folder of the target's name, or to `folder`: two runs at a time must not share one.
     Raises LarderError when dbt stops before it has run a node. Failed nodes are in the outcome, not raised.
     """
-    artifacts = where.dbt / target
+    artifacts = where.dbt / (folder or target)
     artifacts.mkdir(parents=True, exist_ok=True)
     results = artifacts / "run_results.json"
     results.unlink(missing_ok=True)

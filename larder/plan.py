@@ -87,7 +87,8 @@ def _decide(
     if changed:
         return "build", f"its {', '.join(changed)} changed"
     if _logic_changed(node, now, before):
-        return "build", f"upstream of it changed: {', '.join(_roots(node, now, before))}"
+        roots = sorted(map(short_name, _roots(node, now, before)))
+        return "build", f"upstream of it changed: {', '.join(roots) or 'a parent is gone'}"
     if now[node].reads_data:
         arrived = sorted(fresh.intersection(now[node].sources))
         if arrived:
@@ -103,15 +104,15 @@ def _logic_changed(node: str, now: Mapping[str, Fingerprint], before: Mapping[st
     return node not in before or now[node].logic != before[node].logic
 
 
-def _roots(node: str, now: Mapping[str, Fingerprint], before: Mapping[str, Fingerprint]) -> list[str]:
-    """The nearest ancestors that themselves changed, or parents that came or went."""
+def _roots(node: str, now: Mapping[str, Fingerprint], before: Mapping[str, Fingerprint]) -> set[str]:
+    """The nearest ancestors that themselves changed or are new."""
     found: set[str] = set()
     for parent in now[node].parents:
         if parent not in before or _own_changes(now[parent], before[parent]):
             found.add(parent)
         elif _logic_changed(parent, now, before):
-            found.update(_roots(parent, now, before))
-    return sorted(short_name(name) for name in found) or ["another set of parents"]
+            found |= _roots(parent, now, before)
+    return found
 
 
 def _breaks(now: Mapping[str, Fingerprint], before: Mapping[str, Fingerprint]) -> list[str]:

@@ -32,6 +32,7 @@ KEEP = 3
 MOST_FREE = 0.1
 """Share of a closed file that may be empty room."""
 
+MANIFEST = "manifest.json"
 NEXT_POINTER = "current.new"
 LOCK_FORMAT = "hhqqi4x"
 """C's struct flock on 64-bit Linux: type, whence, start, length, process."""
@@ -95,6 +96,16 @@ class Store:
         manifest.state = "audited"
         self._write(manifest)
 
+    def keep_artifacts(self, manifest: Manifest, artifacts: Path) -> None:
+        """Keep dbt's manifest beside a candidate: what later changes are compared with, and deferred to."""
+        kept = self.artifacts(manifest)
+        kept.mkdir(exist_ok=True)
+        shutil.copyfile(artifacts / "manifest.json", kept / "manifest.json")
+
+    def artifacts(self, manifest: Manifest) -> Path:
+        """The folder of dbt's artifacts of a generation, as `dbt --state` takes it."""
+        return self._root / manifest.id / "dbt"
+
     def failed(self, manifest: Manifest) -> Path:
         """Keep a candidate that did not pass, under a name that says so, in place of the last such one."""
         self._drop(state="failed")
@@ -106,11 +117,11 @@ class Store:
 
     def discard(self, manifest: Manifest) -> None:
         """Remove a candidate that was given up."""
-        shutil.rmtree(self._root / manifest.id, ignore_errors=True)
+        _remove(self._root / manifest.id)
 
     def candidate(self) -> Manifest | None:
         """The audited candidate that waits to be published."""
-        return next((m for m in self.all() if m.state == "audited" and m.published_at is None), None)
+        return next((m for m in self.all() if m.state == "audited"), None)
 
     def publish(self, manifest: Manifest) -> None:
         """Move the pointer to an audited candidate, atomically, and collect generations that nobody needs."""
@@ -121,18 +132,22 @@ class Store:
                 " is published now",
                 "Build again: larder build",
             )
+        self._point_at(manifest)
         manifest.state, manifest.published_at = "published", _now()
         manifest.published_by = f"{os.environ.get('USER') or os.getuid()}@{socket.gethostname()}"
         self._write(manifest)
-        self._point_at(manifest)
         self._collect()
 
     def rollback(self, to: str | None) -> Manifest:
-        """Move the pointer back to a published generation: the one named, or the one before the current one."""
+        """Move the pointer back to a published generation: the one named, or the one before the current one.
+
+        That is its parent, which readers saw before it: never a mistake that was taken back once already.
+        """
         published = self.published()
         earlier = [m for m in self.all() if m.published_at and m.id != (published.id if published else None)]
         if to is None and published:
-            earlier = [m for m in earlier if m.id < published.id]
+            parent = [m for m in earlier if m.id == published.parent]
+            earlier = parent or [m for m in earlier if m.id < published.id]
         found = next((m for m in earlier if to in (None, m.id)), None)
         if found is None:
             raise LarderError(
@@ -170,10 +185,18 @@ class Store:
         self._drop(state="building")
         self._drop(state="failed")
         self._pointer.with_name(NEXT_POINTER).unlink(missing_ok=True)
+        for unfinished in self._root.glob("*/manifest.new"):
+            unfinished.unlink()
         return sorted(before - {folder.name for folder in self._root.glob("*")})
 
     def _point_at(self, manifest: Manifest) -> None:
-        """The one step that readers see. Where there are no symbolic links, only this function changes."""
+        """The one step that readers see. Where there are no symbolic links, only this function changes.
+
+        What it leaves is noted as published first: a publish that was killed after this step could not do that itself.
+        """
+        leaving = self.published()
+        if leaving:
+            self._write(leaving)
         link = self._pointer.with_name(NEXT_POINTER)
         link.unlink(missing_ok=True)
         link.symlink_to(Path("generations") / manifest.id)
@@ -195,8 +218,10 @@ class Store:
     def _drop(self, state: str, but: str = "") -> None:
         for folder in self._root.glob("*"):
             manifest = self._read(folder)
-            if manifest is None or (manifest.state == state and manifest.id != but):
-                shutil.rmtree(folder, ignore_errors=True)
+            if not (folder / MANIFEST).exists() or (
+                manifest and manifest.state == state and manifest.id != but
+            ):
+                _remove(folder)
 
     def _new_id(self) -> str:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")[:-3]
@@ -213,18 +238,40 @@ class Store:
             )
 
     def _write(self, manifest: Manifest) -> None:
-        target = self._root / manifest.id / "manifest.json"
+        target = self._root / manifest.id / MANIFEST
         fresh = target.with_suffix(".new")
-        fresh.write_text(json.dumps(asdict(manifest), indent=2) + "\n")
+        with fresh.open("w") as file:
+            file.write(json.dumps(asdict(manifest), indent=2) + "\n")
+            file.flush()
+            os.fsync(file.fileno())  # a power cut must not leave an empty manifest under its final name
         fresh.replace(target)
 
     def _read(self, folder: Path) -> Manifest | None:
+        """The manifest of a folder, also one that another version of Larder wrote; None where there is none."""
         try:
-            content: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
-            content["nodes"] = {name: Fingerprint(**node) for name, node in content["nodes"].items()}
-            return Manifest(**content)
-        except (OSError, ValueError, TypeError, KeyError):
+            content: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+            known = {name: value for name, value in content.items() if name in Manifest.__dataclass_fields__}
+            manifest = Manifest(**{**known, "nodes": _fingerprints(content.get("nodes", {}))})
+        except (OSError, ValueError, TypeError, AttributeError):
             return None
+        if manifest.published_at is None and folder.resolve() == self._pointer.resolve():
+            moved = datetime.fromtimestamp(self._pointer.lstat().st_mtime, UTC)
+            manifest.state, manifest.published_at = "published", moved.isoformat(timespec="seconds")
+        return manifest
+
+
+def _fingerprints(nodes: dict[str, Any]) -> dict[str, Fingerprint]:
+    """Those of a manifest; none where another version of Larder wrote them, so that everything counts as new."""
+    try:
+        return {name: Fingerprint(**node) for name, node in nodes.items()}
+    except TypeError:
+        return {}
+
+
+def _remove(folder: Path) -> None:
+    """The manifest goes first: a kill in between leaves rubbish, and never a generation without its data."""
+    (folder / MANIFEST).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_open(file: Path) -> bool:

@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,12 +32,13 @@ def generation(instance: Instance) -> str:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Instance:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     """One instance that was run once, at the end of 4 January."""
     made = Instance(tmp_path_factory.mktemp("built"))
     made.larder("demo", "start", "--to", "2017-01-04")
     made.larder("run")
-    return made
+    yield made
+    made.larder("demo", "stop")
 
 
 def test_the_figures_are_those_of_the_source(built: Instance) -> None:
@@ -85,7 +87,6 @@ def test_day_by_day_ends_in_the_same_marts_as_one_run(built: Instance, instance:
     instance.larder("demo", "start", "--to", "2017-01-08")
     instance.larder("run")
     assert built.marts() == instance.marts()
-    built.larder("demo", "stop")
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])

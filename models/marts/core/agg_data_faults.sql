@@ -43,14 +43,14 @@ line_counts as (
     select
         count(*) as all_lines,
         sum(case when has_unknown_product then 1 else 0 end) as unknown_product,
-        sum(case when has_unknown_product then sales_usd end) as unknown_product_usd,
+        sum(case when has_unknown_product then sales_usd else 0 end) as unknown_product_usd,
         sum(case when has_zero_quantity then 1 else 0 end) as zero_quantity,
-        sum(case when has_zero_quantity then sales_usd end) as zero_quantity_usd,
+        sum(case when has_zero_quantity then sales_usd else 0 end) as zero_quantity_usd,
         sum(case when has_zero_quantity and sales_usd > 0 then 1 else 0 end) as zero_quantity_paid,
         sum(case when has_coupon_above_sales then 1 else 0 end) as coupon_above_sales,
-        sum(case when has_coupon_above_sales then coupon_discount_usd - sales_usd end) as coupon_above_sales_usd,
+        sum(case when has_coupon_above_sales then coupon_discount_usd - sales_usd else 0 end) as coupon_above_sales_usd,
         sum(case when is_volume then 1 else 0 end) as volume,
-        sum(case when is_volume then sales_usd end) as volume_usd
+        sum(case when is_volume then sales_usd else 0 end) as volume_usd
     from basket_lines
 ),
 
@@ -58,9 +58,9 @@ time_counts as (
     select
         count(*) as all_lines,
         sum(case when has_business_date_mismatch then 1 else 0 end) as wrong_day,
-        sum(case when has_business_date_mismatch then sales_usd end) as wrong_day_usd,
+        sum(case when has_business_date_mismatch then sales_usd else 0 end) as wrong_day_usd,
         sum(case when has_week_mismatch then 1 else 0 end) as wrong_week,
-        sum(case when has_week_mismatch then sales_usd end) as wrong_week_usd
+        sum(case when has_week_mismatch then sales_usd else 0 end) as wrong_week_usd
     from transactions
 ),
 
@@ -76,7 +76,7 @@ sold_product_counts as (
     select
         count(*) as all_products,
         sum(case when all_products.is_unknown then 1 else 0 end) as unknown,
-        sum(case when all_products.is_unknown then sold_products.sales_usd end) as unknown_usd
+        sum(case when all_products.is_unknown then sold_products.sales_usd else 0 end) as unknown_usd
     from sold_products
     inner join all_products
         on sold_products.product_id = all_products.product_id

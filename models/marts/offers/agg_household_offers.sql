@@ -79,8 +79,8 @@ final as (
                     || ', last on ' || cast(last_supporting_date as varchar) || '.'
             when buying_households > 0
                 then
-                    'New for you: ' || cast(buying_households as varchar) || ' of our '
-                    || cast(known_households as varchar) || ' card holders have bought products of this offer.'
+                    'New for you, bought before by ' || cast(buying_households as varchar) || ' of our '
+                    || cast(known_households as varchar) || ' card holders.'
             else 'New for you: be among the first to try this offer.'
         end as reason
     from ranked

@@ -1,0 +1,142 @@
+"""Each planted mistake is found by the rule that is meant for it, with the tools as `make lint` runs them."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import PROJECT
+
+BIN = Path(sys.executable).parent
+PARTS = [
+    ".ci",
+    ".sqlfluff",
+    "dbt-bouncer.yml",
+    "dbt_project.yml",
+    "profiles.yml",
+    "macros",
+    "models",
+    "seeds",
+    "tests",
+]
+
+CORE = "models/marts/core"
+MISTAKES = [
+    ("check_model_code_does_not_contain_regexp_pattern", f"{CORE}/dim_stores.sql", "-- grain: ", "-- "),
+    (
+        "check_lineage_source_cannot_be_used",
+        f"{CORE}/dim_campaigns.sql",
+        "{{ ref('stg_campaigns__campaigns') }}",
+        "{{ source('campaigns', 'campaigns') }}",
+    ),
+    (
+        "check_model_columns_are_classified",
+        f"{CORE}/dim_dates.yml",
+        "classification: public",
+        "classification: unknown",
+    ),
+    (
+        "check_model_has_no_column_of_class",
+        f"{CORE}/dim_households.yml",
+        "classification: quasi_identifier",
+        "classification: direct_identifier",
+    ),
+    ("check_model_owner_is_its_group", f"{CORE}/dim_products.yml", "owner: merchandising", "owner: nobody"),
+    (
+        "check_model_grain_is_its_key",
+        f"{CORE}/fct_baskets.yml",
+        "grain: [basket_id]",
+        "grain: [household_id]",
+    ),
+    (
+        "check_model_column_name_complies_to_column_type",
+        f"{CORE}/fct_basket_lines.yml",
+        "decimal(18, 2)",
+        "double",
+    ),
+    ("check_model_access", f"{CORE}/fct_promotions.yml", "access: public", "access: protected"),
+    (
+        "check_model_columns_have_relationship_tests",
+        f"{CORE}/fct_campaign_targets.yml",
+        "ref('dim_households')",
+        "ref('fct_baskets')",
+    ),
+    (
+        "check_model_column_description_populated",
+        f"{CORE}/bridge_coupon_products.yml",
+        "\"{{ doc('coupon_upc') }}\"",
+        '""',
+    ),
+]
+"""The rule that must speak, the file, and what is written there instead of what; each file is of another model."""
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The project's rules and models without anything else; nothing is built."""
+    room = tmp_path_factory.mktemp("rules")
+    for part in PARTS:
+        source = PROJECT / part
+        if source.is_dir():
+            shutil.copytree(source, room / part, ignore=shutil.ignore_patterns("__pycache__", "python"))
+        else:
+            shutil.copy2(source, room / part)
+    yield room
+
+
+def hook(name: str) -> list[str]:
+    """The command of a pre-commit hook, with the tools of this installation."""
+    hooks = yaml.safe_load((PROJECT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    entry = next(one["entry"] for one in hooks if one["id"] == name)
+    tool, *arguments = entry.split()
+    return [str(BIN / Path(tool).name), *arguments]
+
+
+def run(command: list[str], where: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=where, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+
+
+def test_bouncer_finds_every_planted_mistake(copy: Path) -> None:
+    for _, file, right, wrong in MISTAKES:
+        text = (copy / file).read_text()
+        assert right in text, f"{file} has no {right!r} that could be spoilt"
+        (copy / file).write_text(text.replace(right, wrong, 1))
+    (copy / CORE / "store_list.sql").write_text(
+        "-- grain: one row per store\nselect * from {{ ref('dim_stores') }}\n"
+    )
+    parsed = run(hook("dbt-parse"), copy)
+    assert parsed.returncode == 0, parsed.stdout + parsed.stderr
+    found = run([*hook("dbt-bouncer"), "--output-file", "found.json", "--output-only-failures"], copy)
+    assert found.returncode == 1, found.stdout + found.stderr
+    failures = {
+        (one["check_run_id"].split(":")[0], one["unique_id"].rpartition(".")[2])
+        for one in json.loads((copy / "found.json").read_text())
+    }
+    expected = {(rule, Path(file).stem) for rule, file, *_ in MISTAKES}
+    assert expected <= failures
+    assert {"check_model_names", "check_model_has_properties_file"} <= {
+        rule for rule, model in failures if model == "store_list"
+    }
+
+
+def test_sqlfluff_finds_every_planted_mistake(copy: Path) -> None:
+    (copy / "models/bad.sql").write_text(
+        "WITH stores AS (SELECT * FROM {{ ref('dim_stores') }}),\n\n"
+        'final as (\n  select s.store_id::int store, ifnull(s.till_system, "x") as till_system\n'
+        "  from stores s\n  join {{ ref('dim_dates') }} d on d.week_number != s.store_id\n)\n\n"
+        "select store, till_system from final order by 1\n"
+    )
+    found = run([*hook("sqlfluff"), "--format", "json", "models/bad.sql"], copy)
+    assert found.returncode == 1, found.stdout + found.stderr
+    rules = {violation["code"] for violation in json.loads(found.stdout)[0]["violations"]}
+    assert {"AL01", "AL02", "AM05", "CP01", "CV01", "CV02", "CV11", "CV13", "LT02", "ST09"} <= rules
+
+
+def test_dbt_parse_refuses_what_dbt_would_only_warn_of(copy: Path) -> None:
+    path = copy / CORE / "dim_stores.yml"
+    path.write_text(path.read_text().replace("name: dim_stores", "name: dim_shops", 1))
+    assert run(hook("dbt-parse"), copy).returncode != 0

@@ -1,0 +1,80 @@
+"""A process that forks one child for each line it is given, and lets the child do one thing to a store.
+
+Line: `SCENARIO WAREHOUSE`. The answers are the child's process id, then its exit code. In between the child waits for a
+byte on the pipe `WAREHOUSE.go`, so that strace can be attached before its first step and counts none of the interpreter's.
+"""
+
+import ctypes
+import os
+import sys
+from pathlib import Path
+
+import duckdb
+
+from larder.store import Manifest, Store
+
+PR_SET_PTRACER, ANYBODY = 0x59616D61, -1
+OLD, NEW = 1, 2
+ROWS = 50
+
+
+def fill(store: Store, manifest: Manifest, value: int) -> None:
+    """Two tables and a marker of one generation, replaced one by one."""
+    with duckdb.connect(str(store.address(manifest)), config={"threads": 1}) as connection:
+        for table in ("lines", "marker"):
+            connection.execute(
+                f"create or replace table {table} as select {value} as generation from range({ROWS})"
+            )
+
+
+def candidate(store: Store, value: int, fresh: bool = False) -> Manifest:
+    manifest = store.begin(fresh)
+    fill(store, manifest, value)
+    store.audited(manifest)
+    return manifest
+
+
+def publish(store: Store) -> None:
+    """From begin to the end, with an older candidate that makes way and a generation that is let go."""
+    store.publish(candidate(store, NEW))
+
+
+def failed(store: Store) -> None:
+    """A candidate that does not pass takes the place of the last such one."""
+    manifest = store.begin(fresh=True)
+    fill(store, manifest, NEW)
+    store.failed(manifest)
+
+
+def rollback(store: Store) -> None:
+    store.rollback(None)
+
+
+def clean(store: Store) -> None:
+    store.clean()
+
+
+SCENARIOS = {"publish": publish, "failed": failed, "rollback": rollback, "clean": clean}
+
+
+def child(scenario: str, warehouse: Path) -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PTRACER, ANYBODY, 0, 0, 0)
+    go = os.open(warehouse.with_suffix(".go"), os.O_RDWR)
+    print(os.getpid(), flush=True)
+    os.read(go, 1)
+    SCENARIOS[scenario](Store(warehouse))
+
+
+def main() -> None:
+    for line in sys.stdin:
+        scenario, warehouse = line.split()
+        process = os.fork()
+        if process == 0:
+            child(scenario, Path(warehouse))
+            os._exit(0)
+        _, status = os.waitpid(process, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+if __name__ == "__main__":
+    main()

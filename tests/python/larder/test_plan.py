@@ -1,0 +1,203 @@
+"""A corpus of edits to a copy of the project: the plan names exactly what must be built, and the build does just that."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import PROJECT, Instance
+
+PARTS = (
+    "dbt_project.yml",
+    "profiles.yml",
+    "pyproject.toml",
+    "requirements",
+    ".dlt",
+    "macros",
+    "models",
+    "seeds",
+    "tests",
+    "larder",
+)
+LINES = "models/intermediate/core/int_basket_lines_priced.sql"
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A copy of the project that may be edited, and an instance that was built from it unedited."""
+
+    root: Path
+    instance: Instance
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        env = {**self.instance.env, "PYTHONPATH": str(self.root)}
+        return subprocess.run(
+            [sys.executable, "-m", "larder", *arguments],
+            cwd=self.root,
+            env=env,
+            capture_output=True,
+            text=True,
+        )
+
+    def plan(self) -> dict[str, Any]:
+        done = self.run("plan", "--json")
+        assert done.returncode == 0, done.stderr
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        path = self.root / file
+        text = path.read_text()
+        assert old in text, f"{old!r} is not in {file}"
+        path.write_text(text.replace(old, new, 1))
+
+
+def built(plan: dict[str, Any], *kinds: str) -> set[str]:
+    steps = [
+        s for s in plan["steps"] if s["action"] == "build" and (not kinds or s["node"].split(".")[0] in kinds)
+    ]
+    return {step["node"].split(".")[2] for step in steps}
+
+
+def reasons(plan: dict[str, Any]) -> dict[str, str]:
+    """Why each model, seed and data test is built, by its name."""
+    steps = [s for s in plan["steps"] if s["action"] == "build" and not s["node"].startswith("unit_test.")]
+    return {step["node"].split(".")[2]: step["reason"] for step in steps}
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+    root = tmp_path_factory.mktemp("checkout")
+    for part in (*PARTS, "ingestion", "demo"):
+        source = PROJECT / part
+        shutil.copytree(
+            source, root / part, ignore=shutil.ignore_patterns("__pycache__")
+        ) if source.is_dir() else shutil.copy(source, root / part)
+    made = Checkout(root, Instance(tmp_path_factory.mktemp("plan")))
+    made.instance.larder("demo", "start", "--to", "2017-01-03")
+    for verb in ("ingest", "build", "publish"):
+        done = made.run(verb)
+        assert done.returncode == 0, done.stderr
+    yield made
+    made.instance.larder("demo", "stop")
+
+
+@pytest.fixture
+def checkout(original: Checkout) -> Iterator[Checkout]:
+    """The copy; whatever a test edits is put back."""
+    kept = {
+        path: path.read_bytes()
+        for path in original.root.rglob("*")
+        if path.suffix in {".sql", ".yml", ".csv"}
+    }
+    yield original
+    for path in list(original.root.rglob("*")):
+        if path.suffix in {".sql", ".yml", ".csv"} and path not in kept and "target" not in path.parts:
+            path.unlink()
+    for path, content in kept.items():
+        if not path.exists() or path.read_bytes() != content:
+            path.write_bytes(content)
+
+
+def descendants(checkout: Checkout, *models: str) -> set[str]:
+    """Models that are fed by `models`, themselves included, as dbt itself tells."""
+    artifacts = checkout.instance.data / "history/dbt/compile/manifest.json"
+    children = json.loads(artifacts.read_text())["child_map"]
+    found: set[str] = set()
+    todo = [
+        name for name in children if name.split(".")[0] in {"model", "seed"} and name.split(".")[2] in models
+    ]
+    while todo:
+        name = todo.pop()
+        if name.split(".")[0] in {"model", "seed"} and name not in found:
+            found.add(name)
+            todo += children[name]
+    return {name.split(".")[2] for name in found if name.startswith("model.")}
+
+
+def test_what_does_not_change_a_table_builds_nothing(checkout: Checkout) -> None:
+    """Layout, comments, a macro that nobody uses, a description, a variable in a comment."""
+    assert built(checkout.plan()) == set()
+    checkout.edit(LINES, "from transactions", "  FROM   transactions -- {{ var('depth', 1) }}")
+    checkout.edit("models/marts/core/fct_basket_lines.sql", "final as (", "/* the end */\nfinal   as (")
+    checkout.edit("models/marts/core/dim_stores.yml", "doc('till_system') }}", "doc('till_system') }} So be it.")
+    (checkout.root / "macros/unused.sql").write_text("{% macro unused() %} select 1 {% endmacro %}")
+    assert built(checkout.plan()) == set()
+
+
+def test_each_change_builds_its_node_and_what_it_feeds_and_says_why(checkout: Checkout) -> None:
+    """A macro in use, a seed row, SQL, the branch of an incremental model, a test's severity, a new model."""
+    checkout.edit("macros/money/money_per_unit.sql", "18, 4", "19, 4")
+    append(checkout, "seeds/age_bands.csv", "99+,99\n")
+    replace_all(checkout, "models/marts/core/fct_promotions.sql", "touched_weeks", "weeks_to_build")
+    checkout.edit(
+        "models/marts/core/fct_coupon_redemptions.sql",
+        "select * from final",
+        "select * from final where true",
+    )
+    test = checkout.root / "tests/reconciliation/baskets_match_basket_lines.sql"
+    test.write_text("{{ config(severity = 'warn') }}\n" + test.read_text())
+    (checkout.root / "models/intermediate/core/int_new.sql").write_text("-- grain: one row\nselect 1 as one")
+
+    plan = checkout.plan()
+    why = reasons(plan)
+    assert why["int_basket_lines_priced"] == "its SQL changed"
+    assert why["fct_basket_lines"] == "upstream of it changed: int_basket_lines_priced"
+    assert why["age_bands"] == "its rows changed"
+    assert why["fct_promotions"] == "its incremental logic changed"
+    assert why["fct_coupon_redemptions"] == "its SQL changed"
+    assert why["baskets_match_basket_lines"] == "its configuration changed"
+    assert why["int_new"] == "new"
+    changed = ("int_basket_lines_priced", "age_bands", "fct_promotions", "fct_coupon_redemptions", "int_new")
+    assert built(plan, "model") == descendants(checkout, *changed)
+    assert built(plan, "seed") == {"age_bands"}
+    assert {"model.larder.fct_promotions", "model.larder.fct_basket_lines"} <= set(plan["backfills"])
+
+
+def test_a_contract_that_loses_a_column_names_its_readers(checkout: Checkout) -> None:
+    path = checkout.root / "models/marts/core/dim_stores.yml"
+    text = path.read_text()
+    start = text.index("      - name: till_system")
+    path.write_text(text[:start] + text[text.index("      - name:", start + 10) :])
+    (breach,) = checkout.plan()["breaks"]
+    assert (
+        breach.startswith("dim_stores.till_system")
+        and "goes away" in breach
+        and "question_costs_and_operations" in breach
+    )
+
+
+def test_a_build_does_what_the_plan_said_and_a_full_one_gives_the_same(checkout: Checkout) -> None:
+    checkout.instance.larder("demo", "advance", "--to", "2017-01-04")
+    assert checkout.run("ingest").returncode == 0
+    plan = checkout.plan()
+    why = reasons(plan)
+    assert why["fct_basket_lines"].startswith("new loads of ") and "pos" in why["fct_basket_lines"]
+    assert "fct_promotions" not in why and built(plan, "seed", "unit_test") == set()
+    done = checkout.run("build")
+    assert done.returncode == 0, done.stderr
+    results = json.loads((checkout.instance.data / "history/dbt/candidate/run_results.json").read_text())[
+        "results"
+    ]
+    ran = {node["unique_id"] for node in results if not node["unique_id"].startswith("operation.")}
+    assert ran == {step["node"] for step in plan["steps"] if step["action"] == "build"}
+    assert checkout.run("publish").returncode == 0
+    assert built(checkout.plan()) == set()
+    before = checkout.instance.marts()
+    assert checkout.run("build", "--all").returncode == 0 and checkout.run("publish").returncode == 0
+    assert checkout.instance.marts() == before
+
+
+def append(checkout: Checkout, file: str, text: str) -> None:
+    path = checkout.root / file
+    path.write_text(path.read_text().rstrip("\n") + "\n" + text)
+
+
+def replace_all(checkout: Checkout, file: str, old: str, new: str) -> None:
+    path = checkout.root / file
+    path.write_text(path.read_text().replace(old, new))
