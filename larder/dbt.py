@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from larder import machine
 from larder.errors import LarderError
 from larder.settings import PROJECT, Paths
 
@@ -84,7 +85,8 @@ def _command(artifacts: Path, where: Paths, target: str, arguments: list[str]) -
 
 
 def _environment(where: Paths, extra: dict[str, str]) -> dict[str, str]:
-    return {**os.environ, "LARDER_DATA": str(where.data), "DO_NOT_TRACK": "1", **extra}
+    own = {"LARDER_DATA": str(where.data), "DO_NOT_TRACK": "1"}
+    return {**os.environ, **machine.duckdb_limits(where.data), **own, **extra}
 
 
 def _stream(command: list[str], env: dict[str, str], report: Callable[[str], None]) -> tuple[list[str], int]:

@@ -23,6 +23,9 @@ from larder.store import Manifest, Store
 SCHEMAS = ("marts", "intermediate", "staging", "seeds", "snapshots")
 """Where a name without a schema is looked for, first in the workspace, then in the generation."""
 
+MOST_NAMES = 12
+"""How many of its relations a workspace names."""
+
 
 @dataclass
 class Workspace:
@@ -40,16 +43,19 @@ def run(where: Paths, select: list[str], days: int | None) -> None:
     """
     with lease(where.leases, "dev"):
         store, space = Store(where.warehouse), _read(where)
+        starts = space.days != days or not _file(where).exists()
+        if starts:
+            space = Workspace(days=days)
         base = _base(store, space)
+        space.generation = base.id
+        if starts:
+            _empty(where)
         now = _nodes(where, base)
-        if space.days != days or not _file(where).exists():
-            empty(where)
-            space = Workspace()
-        space.generation, space.days = base.id, days
         _forget_what_changed(where, space, now)
         held = {node: now[node] for node in space.holds}
         todo = plan.make(now, base.loads, {**base.nodes, **held}, base.loads)
-        chosen = ["--select", *select] if select else _changed(todo)
+        # eager: whatever a test compares a chosen model with is there, in the workspace or in the generation.
+        chosen = ["--select", *select, "--indirect-selection", "eager"] if select else _changed(todo)
         _write(where, space)
         if chosen:
             _build(where, store, base, space, now, chosen)
@@ -59,11 +65,11 @@ def run(where: Paths, select: list[str], days: int | None) -> None:
 def reset(where: Paths) -> None:
     """Empty the workspace; the next one stands on what is published then."""
     with lease(where.leases, "dev"):
-        empty(where)
+        _empty(where)
     console.done("the workspace is empty")
 
 
-def empty(where: Paths) -> None:
+def _empty(where: Paths) -> None:
     """Remove the workspace's files, unless another program has them open."""
     if _file(where).exists():
         _open(where).close()
@@ -121,7 +127,7 @@ def _forget_what_changed(where: Paths, space: Workspace, now: Mapping[str, Finge
 
 def _changed(todo: Plan) -> list[str]:
     """dbt's arguments for exactly what the plan builds; none when it builds nothing."""
-    names = [build.selector(node) for node in todo.nodes("build")]
+    names = sorted({build.selector(node) for node in todo.nodes("build")})
     return ["--select", *names, "--indirect-selection", "empty"] if names else []
 
 
@@ -141,6 +147,10 @@ def _build(
         arguments += ["--sample", _slice(store, base, space.days), "--exclude", "test_type:singular"]
     with console.progress("build what changed") as report:
         outcome = dbt.run(where, "dev", arguments, report, LARDER_BASE=str(store.address(base)))
+    if not outcome.nodes:
+        raise LarderError(
+            "the selection matches nothing", "Look at what there is: dbt ls --resource-type model"
+        )
     _remember(space, base, now, outcome)
     _write(where, space)
     _write_opener(where, store, base)
@@ -202,8 +212,10 @@ def _say_what_there_is(where: Paths, store: Store, base: Manifest, space: Worksp
         console.done(f"nothing differs from generation {base.id}: the workspace is empty")
         return
     published = store.published()
+    names = sorted(map(plan.short_name, relations))
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     console.out.print(f"workspace  {_file(where)}")
-    console.out.print(f"  holds    {', '.join(sorted(map(plan.short_name, relations)))}")
+    console.out.print(f"  holds    {', '.join(names[:MOST_NAMES])}{more}")
     if space.days:
         console.out.print(f"  slice    the last {space.days} delivered days, in whole weeks")
     console.out.print(f"  on       generation {base.id}")

@@ -3,109 +3,41 @@
 Whatever the step, readers see the old state or the new one, the next run completes, and nothing is left behind.
 """
 
-import os
-import re
 import shutil
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 import pytest
-from victim import NEW, OLD, ROWS, candidate, fill
+from conftest import PROJECT, Instance, connections
+from kill import (
+    CONTENTS,
+    KILLED,
+    MOVES,
+    RENAMES,
+    Point,
+    Victims,
+    killing,
+    needs_strace,
+    points,
+    tracing,
+    victims,
+)
+from victim import NEW, OLD, ROWS, candidate, fill, ingest
 
+from ingestion.lake import completed_loads, load_id
 from larder.store import Manifest, Store
 
-STRACE = shutil.which("strace")
-needs_strace = pytest.mark.skipif(
-    STRACE is None, reason="NOT TESTED: kill -9 at every step needs strace (Debian: apt-get install strace)"
-)
-MOVES = (
-    "rename,renameat,renameat2,unlink,unlinkat,rmdir,symlink,symlinkat,link,linkat,mkdir,mkdirat,"
-    "chmod,fchmod,fchmodat"
-)
-"""What changes names and rights: between two of these a crash can leave a state that none before had."""
-CONTENTS = "write,pwrite64,ftruncate,fsync,fdatasync,copy_file_range,sendfile,openat"
-"""What changes contents, and openat, which may make a file."""
-
-KILLED = -9
 LAST_VALUES = {"publish": NEW, "failed": OLD, "rollback": OLD - 1, "clean": OLD}
 """What readers see when nobody killed the scenario."""
 
 
-@dataclass(frozen=True)
-class Point:
-    """The n-th call of one name."""
-
-    call: str
-    nth: int
-
-
-@dataclass(frozen=True)
-class Victims:
-    """The process that forks victims, so that the interpreter starts once and not once per kill."""
-
-    server: subprocess.Popen[str]
-
-    def calls(self, scenario: str, warehouse: Path, names: str) -> list[Point]:
-        """Let a scenario run to its end; return its calls in their order."""
-        log = warehouse.with_suffix(".log")
-        assert self._run(scenario, warehouse, "-o", str(log), "-e", f"trace={names}") == 0
-        return points(log.read_text())
-
-    def kill(self, scenario: str, warehouse: Path, point: Point) -> None:
-        """Let a scenario run until just before a call, and no further."""
-        inject = f"inject={point.call}:signal=KILL:when={point.nth}"
-        code = self._run(scenario, warehouse, "-o", os.devnull, "-e", f"trace={point.call}", "-e", inject)
-        assert code == KILLED, f"{scenario} ended by itself with {code}, not at {point}"
-
-    def _run(self, scenario: str, warehouse: Path, *options: str) -> int:
-        assert self.server.stdin and self.server.stdout
-        go = warehouse.with_suffix(".go")
-        os.mkfifo(go)
-        self.server.stdin.write(f"{scenario} {warehouse}\n")
-        self.server.stdin.flush()
-        process = int(self.server.stdout.readline())
-        command = ["strace", "-f", "-q", *options, "-p", str(process)]
-        with subprocess.Popen(command, stderr=subprocess.PIPE) as tracer:
-            wait_until_traced(process, tracer)
-            with go.open("wb") as pipe:
-                pipe.write(b"!")
-            code = int(self.server.stdout.readline())
-        go.unlink()
-        return code
-
-
-def points(log: str) -> list[Point]:
-    """The calls of an strace log. strace counts them by name and thread, so two threads can share a point."""
-    counts: Counter[tuple[str, str]] = Counter()
-    found: dict[Point, None] = {}
-    for thread, call in re.findall(r"^(\d+) +(\w+)\(", log, flags=re.MULTILINE):
-        counts[thread, call] += 1
-        found[Point(call, counts[thread, call])] = None
-    return list(found)
-
-
-def wait_until_traced(process: int, tracer: subprocess.Popen[bytes]) -> None:
-    status = Path(f"/proc/{process}/status")
-    while not re.search(r"^TracerPid:\s+[1-9]", status.read_text(), flags=re.MULTILINE):
-        assert tracer.poll() is None, tracer.stderr and tracer.stderr.read().decode()
-
-
-@pytest.fixture(scope="module")
-def victims() -> Iterator[Victims]:
-    with subprocess.Popen(
-        [sys.executable, "-B", str(Path(__file__).with_name("victim.py"))],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as server:
-        yield Victims(server)
-        assert server.stdin
-        server.stdin.close()
+@pytest.fixture(scope="module", name="victims")
+def victims_() -> Iterator[Victims]:
+    with victims() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +103,9 @@ def check_recovery(warehouse: Path, scenario: str, kept: Path) -> None:
     published = store.published()
     assert published and value(store, published) == seen(store)
     listed = {value(store, m) for m in store.all() if m.published_at}
-    assert listed <= {OLD - 3, OLD - 2, OLD - 1, OLD, seen(store)}, "listed as published, but nobody ever saw it"
+    assert listed <= {OLD - 3, OLD - 2, OLD - 1, OLD, seen(store)}, (
+        "listed as published, but nobody ever saw it"
+    )
 
     cleaned = Store(kept)
     cleaned.clean()
@@ -198,14 +132,18 @@ def sweep(victims: Victims, before: Path, room: Path, scenario: str, names: str,
     chosen = found[::one_in]
     for point in chosen:
         warehouse = copy(before, room)
-        victims.kill(scenario, warehouse, point)
+        if not victims.kill(scenario, warehouse, point):
+            assert seen(Store(warehouse)) == LAST_VALUES[scenario]
+            continue
         kept = room / "kept"
         shutil.rmtree(kept, ignore_errors=True)
         shutil.copytree(warehouse, kept, symlinks=True)
         try:
             check_recovery(warehouse, scenario, kept)
         except Exception as error:
-            error.add_note(f"after kill -9 before {point} of {scenario}, call {found.index(point)} of {found}")
+            error.add_note(
+                f"after kill -9 before {point} of {scenario}, call {found.index(point)} of {found}"
+            )
             raise
     return chosen
 
@@ -229,3 +167,105 @@ def test_a_kill_within_a_write(victims: Victims, before: Path, tmp_path: Path, s
 @pytest.mark.parametrize("scenario", LAST_VALUES)
 def test_a_kill_at_every_call(victims: Victims, before: Path, tmp_path: Path, scenario: str) -> None:
     assert sweep(victims, before, tmp_path, scenario, f"{MOVES},{CONTENTS}", one_in=1)
+
+
+# The commands
+
+
+@needs_strace
+def test_a_kill_at_every_rename_of_larder_publish(before: Path, tmp_path: Path) -> None:
+    instance = Instance(tmp_path / "data")
+    copy(before, instance.data)
+    log = tmp_path / "log"
+    assert traced(instance, tracing(log, RENAMES), "publish") == 0
+    found = points(log.read_text(), about=str(instance.data))
+    assert {"rename", "symlink"} <= {point.call for point in found}
+    for point in found:
+        store = Store(copy(before, instance.data))
+        waiting = store.candidate()
+        assert waiting
+        wanted = value(store, waiting)
+        assert traced(instance, killing(point), "publish") == KILLED
+        assert seen(store) in (OLD, wanted)
+        instance.larder("publish")
+        assert seen(store) == wanted, f"the candidate is lost after a kill at {point}"
+        store.clean()
+        assert orphans(instance.data / "warehouse") == []
+
+
+def traced(instance: Instance, options: list[str], *command: str) -> int:
+    """Run a `larder` command under strace; return its exit code."""
+    return subprocess.run(
+        ["strace", "-f", "-q", *options, sys.executable, "-B", "-m", "larder", *command],
+        cwd=PROJECT,
+        env=instance.env,
+        capture_output=True,
+    ).returncode
+
+
+# The lake
+
+
+@pytest.fixture(scope="module")
+def landing(retailer: Instance, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tills' files of three days."""
+    source = Path(connections(retailer)["SOURCES__POS__LANDING"])
+    target = tmp_path_factory.mktemp("tills") / "landing"
+    for day in ("01", "02", "03"):
+        shutil.copytree(source / f"business_date=2017-01-{day}", target / f"business_date=2017-01-{day}")
+    return target
+
+
+def delivered(landing: Path) -> int:
+    found = duckdb.execute(
+        f"select (select count(*) from '{landing}/*/*.parquet') + (select count(*) from read_csv('{landing}/*/*.csv.gz'))"
+    ).fetchone()
+    assert found
+    return int(found[0])
+
+
+def loaded(data: Path) -> tuple[int, int]:
+    """Rows and distinct keys in the files of the completed loads. No other file may be there."""
+    dataset = data / "lake/raw/pos"
+    complete = completed_loads(dataset)
+    files = sorted(dataset.glob("transactions/*"))
+    assert all(load_id(file) in complete for file in files), "data of a load that never completed"
+    found = duckdb.execute(
+        "select count(*), count(distinct (basket_id, product_id)) from read_parquet(?)",
+        [list(map(str, files))],
+    ).fetchone()
+    assert found
+    return found
+
+
+def sweep_ingestion(landing: Path, room: Path, monkeypatch: pytest.MonkeyPatch, one_in: int) -> None:
+    """Kill the ingestion of the tills at one in so many of its moves, with dlt's working directory kept, and lost."""
+    monkeypatch.setenv("SOURCES__POS__LANDING", str(landing))
+    rows = delivered(landing)
+    with victims() as server:
+        found = server.calls("ingest", room / "whole", MOVES)
+        assert loaded(room / "whole") == (rows, rows)
+        for number, point in enumerate(found[::one_in]):
+            for what in ("kept", "lost"):
+                data = room / f"{number}_{what}"
+                server.kill("ingest", data, point)
+                if what == "lost":
+                    shutil.rmtree(data / "dlt", ignore_errors=True)
+                ingest(data)
+                assert loaded(data) == (rows, rows), f"killed at {point}, working directory {what}"
+                assert ingest(data) == 0, f"killed at {point}, working directory {what}"
+                shutil.rmtree(data)
+
+
+@needs_strace
+def test_a_kill_within_an_ingestion(landing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sample; the rest comes at night."""
+    sweep_ingestion(landing, tmp_path, monkeypatch, one_in=23)
+
+
+@needs_strace
+@pytest.mark.nightly
+def test_a_kill_at_every_move_of_an_ingestion(
+    landing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep_ingestion(landing, tmp_path, monkeypatch, one_in=1)

@@ -58,7 +58,14 @@ class Reader:
 
 def start(room: Path, name: str, file: Path, mode: str, query: str) -> Reader:
     answers = room / f"{name}.jsonl"
-    command = [sys.executable, str(Path(__file__).with_name("reader.py")), str(file), str(answers), mode, query]
+    command = [
+        sys.executable,
+        str(Path(__file__).with_name("reader.py")),
+        str(file),
+        str(answers),
+        mode,
+        query,
+    ]
     return Reader(subprocess.Popen(command, stderr=subprocess.PIPE, text=True), answers)
 
 

@@ -1,7 +1,7 @@
-"""A process that forks one child for each line it is given, and lets the child do one thing to a store.
+"""A process that forks one child for each line it is given, and lets the child do one thing to a store or a lake.
 
-Line: `SCENARIO WAREHOUSE`. The answers are the child's process id, then its exit code. In between the child waits for a
-byte on the pipe `WAREHOUSE.go`, so that strace can be attached before its first step and counts none of the interpreter's.
+Line: `SCENARIO FOLDER`. The answers are the child's process id, then its exit code. In between the child waits for a
+byte on the pipe `FOLDER.go`, so that strace can be attached before its first step and counts none of the interpreter's.
 """
 
 import ctypes
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 
+from ingestion import pipelines
 from larder.store import Manifest, Store
 
 PR_SET_PTRACER, ANYBODY = 0x59616D61, -1
@@ -34,43 +35,50 @@ def candidate(store: Store, value: int, fresh: bool = False) -> Manifest:
     return manifest
 
 
-def publish(store: Store) -> None:
+def publish(warehouse: Path) -> None:
     """From begin to the end, with an older candidate that makes way and a generation that is let go."""
+    store = Store(warehouse)
     store.publish(candidate(store, NEW))
 
 
-def failed(store: Store) -> None:
+def failed(warehouse: Path) -> None:
     """A candidate that does not pass takes the place of the last such one."""
+    store = Store(warehouse)
     manifest = store.begin(fresh=True)
     fill(store, manifest, NEW)
     store.failed(manifest)
 
 
-def rollback(store: Store) -> None:
-    store.rollback(None)
+def rollback(warehouse: Path) -> None:
+    Store(warehouse).rollback(None)
 
 
-def clean(store: Store) -> None:
-    store.clean()
+def clean(warehouse: Path) -> None:
+    Store(warehouse).clean()
 
 
-SCENARIOS = {"publish": publish, "failed": failed, "rollback": rollback, "clean": clean}
+def ingest(data: Path) -> int:
+    """The tills of the landing folder that the environment names; returns the rows it brought."""
+    return pipelines.ingest("pos", data / "lake", data / "dlt", lambda _: None).rows.get("transactions", 0)
 
 
-def child(scenario: str, warehouse: Path) -> None:
+SCENARIOS = {"publish": publish, "failed": failed, "rollback": rollback, "clean": clean, "ingest": ingest}
+
+
+def child(scenario: str, folder: Path) -> None:
     ctypes.CDLL(None).prctl(PR_SET_PTRACER, ANYBODY, 0, 0, 0)
-    go = os.open(warehouse.with_suffix(".go"), os.O_RDWR)
+    go = os.open(folder.with_suffix(".go"), os.O_RDWR)
     print(os.getpid(), flush=True)
     os.read(go, 1)
-    SCENARIOS[scenario](Store(warehouse))
+    SCENARIOS[scenario](folder)
 
 
 def main() -> None:
     for line in sys.stdin:
-        scenario, warehouse = line.split()
+        scenario, folder = line.split()
         process = os.fork()
         if process == 0:
-            child(scenario, Path(warehouse))
+            child(scenario, Path(folder))
             os._exit(0)
         _, status = os.waitpid(process, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)

@@ -1,0 +1,161 @@
+"""Two generations compared: on two real days, and on small tables that differ in known ways."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from conftest import Instance
+from two_days import two_days
+
+from larder import console, diff
+from larder.errors import LarderError
+from larder.settings import Paths
+from larder.store import Store
+
+GRAINS = {"marts.things": ["day", "thing"], "marts.repeats": ["thing"]}
+
+
+@pytest.fixture
+def built(tmp_path_factory: pytest.TempPathFactory) -> Instance:
+    return two_days(tmp_path_factory.getbasetemp())
+
+
+def publish(where: Paths, *statements: str) -> str:
+    """A generation that holds what the statements make of its parent. Returns its id."""
+    store = Store(where.warehouse)
+    manifest = store.begin(fresh=False)
+    with duckdb.connect(str(store.address(manifest))) as connection:
+        connection.execute("create schema if not exists marts")
+        for statement in statements:
+            connection.execute(statement)
+    store.audited(manifest)
+    store.publish(manifest)
+    return manifest.id
+
+
+def row(found: diff.Difference, table: str) -> diff.TableChange:
+    return next(change for change in found.tables if change.table == table)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Paths:
+    """Two generations: of 8 things, one went, one came, two changed; one has no day, which is part of the key."""
+    where = Paths(tmp_path)
+    (where.dbt / "candidate").mkdir(parents=True)
+    nodes = {
+        table: {
+            "resource_type": "model",
+            "schema": "marts",
+            "alias": table.partition(".")[2],
+            "config": {"meta": {"grain": grain}},
+            "columns": {},
+        }
+        for table, grain in GRAINS.items()
+    }
+    (where.dbt / "candidate/manifest.json").write_text(json.dumps({"nodes": nodes}))
+    publish(
+        where,
+        "create table marts.things as select case when n > 0 then n // 2 end as day, n as thing, 'secret' as name, n as size"
+        " from range(8) as numbers (n)",
+        "create table marts.repeats as select 1 as thing, n as size from range(2) as numbers (n)",
+        "create table marts.keyless as select 1 as thing",
+        "create table marts.gone as select 1 as thing",
+        "create view marts.a_view as select * from marts.keyless",
+    )
+    publish(
+        where,
+        "delete from marts.things where thing = 7",
+        "insert into marts.things values (9, 9, 'secret', 9)",
+        "update marts.things set name = null, size = -1 where thing = 0",
+        "update marts.things set size = -1 where thing = 3",
+        "update marts.repeats set size = size + 1",
+        "drop table marts.gone",
+        "create table marts.came as select 1 as thing",
+        "drop view marts.a_view",
+        "alter table marts.keyless alter thing type varchar",
+        "alter table marts.keyless add column size integer",
+    )
+    return where
+
+
+@pytest.mark.parametrize("large", [diff.LARGE, 4])
+def test_rows_are_counted_by_what_became_of_them(
+    small: Paths, monkeypatch: pytest.MonkeyPatch, large: int
+) -> None:
+    """At once, and piece by piece as it is done for tables of many millions of rows."""
+    monkeypatch.setattr(diff, "LARGE", large)
+    things = row(diff.compare(small, None, None), "marts.things")
+    assert (things.rows_before, things.rows_after) == (8, 8)
+    assert (things.added, things.removed, things.changed) == (1, 1, 2)
+    assert things.columns == {"name": 1, "size": 2}
+
+
+def test_what_cannot_be_matched_by_a_key_is_not_guessed(small: Paths) -> None:
+    found = diff.compare(small, None, None)
+    assert (row(found, "marts.repeats").added, row(found, "marts.repeats").note) == (
+        None,
+        "its key is not unique",
+    )
+    assert (row(found, "marts.keyless").added, row(found, "marts.keyless").note) == (
+        None,
+        "no key that both have",
+    )
+
+
+def test_schema_changes_are_listed(small: Paths) -> None:
+    found = diff.compare(small, None, None)
+    assert [(change.table, change.column, change.before, change.after) for change in found.schema] == [
+        ("marts.a_view", None, "there", None),
+        ("marts.came", None, None, "there"),
+        ("marts.gone", None, "there", None),
+        ("marts.keyless", "thing", "INTEGER", "VARCHAR"),
+        ("marts.keyless", "size", None, "INTEGER"),
+    ]
+
+
+def test_no_value_is_shown(small: Paths) -> None:
+    found = diff.compare(small, None, None)
+    with console.out.capture() as shown:
+        diff.render(found)
+    assert "name 1, size 2" in shown.get()
+    assert "secret" not in shown.get() + json.dumps(diff.as_dict(found))
+
+
+def test_backwards_is_the_mirror_image(small: Paths) -> None:
+    new, old = (manifest.id for manifest in Store(small.warehouse).all())
+    there, back = (row(diff.compare(small, *names), "marts.things") for names in ((old, new), (new, old)))
+    assert (there.added, there.removed, there.changed) == (back.removed, back.added, back.changed)
+
+
+def test_a_generation_that_is_not_there_is_said_plainly(small: Paths) -> None:
+    with pytest.raises(LarderError, match="no generation nonsense"):
+        diff.compare(small, "nonsense", None)
+    first = Store(small.warehouse).all()[-1].id
+    with pytest.raises(LarderError, match="has no parent"):
+        diff.compare(small, None, first)
+
+
+def test_two_real_days_agree_with_plain_sql(built: Instance) -> None:
+    found: dict[str, Any] = json.loads(built.larder("diff", "--json").stdout)
+    tables = {table["table"]: table for table in found["tables"]}
+    assert tables["marts.fct_basket_lines"]["added"] > 4_000
+    assert tables["marts.agg_data_faults"]["changed"] > 0
+    assert tables["seeds.age_bands"]["note"] == "same fingerprint, not scanned"
+    addresses = [
+        built.data / f"warehouse/generations/{found[side]}/larder.duckdb" for side in ("before", "after")
+    ]
+    with duckdb.connect() as connection:
+        for alias, address in zip(("before", "after"), addresses, strict=True):
+            connection.execute(f"attach '{address}' as {alias} (read_only)")
+        for name, table in tables.items():
+            new, gone = (
+                connection.execute(
+                    f"select count(*) from (from {one}.{name} except from {other}.{name})"
+                ).fetchall()
+                for one, other in (("after", "before"), ("before", "after"))
+            )
+            assert new == [(table["added"] + table["changed"],)], name
+            assert gone == [(table["removed"] + table["changed"],)], name
+    assert {change["table"] for change in found["schema"]} == set()

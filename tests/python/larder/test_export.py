@@ -1,0 +1,164 @@
+"""The marts as Parquet, from the command that writes them to the engines that read them."""
+
+import hashlib
+import json
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow.dataset
+import pytest
+from conftest import Instance
+from two_days import DAYS, copy_of, two_days
+
+
+@pytest.fixture
+def built(tmp_path_factory: pytest.TempPathFactory) -> Instance:
+    return two_days(tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture
+def copied(built: Instance, tmp_path: Path) -> Instance:
+    return copy_of(built, tmp_path / "data")
+
+
+def current(instance: Instance) -> Path:
+    return (instance.data / "site/data/current").resolve()
+
+
+def exports(instance: Instance) -> list[str]:
+    return sorted(path.name for path in (instance.data / "site/data").iterdir())
+
+
+def files(export: Path) -> dict[str, str]:
+    """Every Parquet file of an export with its hash, after a look at whether the manifest says the same."""
+    found = {
+        path.relative_to(export).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in export.glob("*/*.parquet")
+    }
+    marts: dict[str, Any] = json.loads((export / "manifest.json").read_text())["marts"]
+    assert found == {file["path"]: file["sha256"] for mart in marts.values() for file in mart["files"]}
+    return found
+
+
+def forget_the_earlier_export(instance: Instance) -> Path:
+    """Show readers the first day again, whose export is gone: the next one has to be written. Returns the shown one."""
+    import shutil
+
+    shown = current(instance)
+    for path in (instance.data / "site/data").iterdir():
+        if path.is_dir() and not path.is_symlink() and path != shown:
+            shutil.rmtree(path)
+    instance.larder("rollback")
+    return shown
+
+
+def test_instances_that_were_built_apart_give_the_same_bytes(built: Instance, instance: Instance) -> None:
+    """One is fresh, the other one grew by a day and took over from its last export what had not changed."""
+    instance.larder("demo", "start", "--to", DAYS[1])
+    instance.larder("run")
+    instance.larder("export")
+    assert files(current(built)) == files(current(instance))
+    taken_over = {path.parent.name for path in current(built).glob("*/*.parquet") if path.stat().st_nlink > 1}
+    assert "dim_dates" in taken_over and "fct_baskets" not in taken_over
+
+
+def test_engines_read_the_rows_of_the_published_marts(built: Instance) -> None:
+    marts = built.marts()
+    assert "fct_promotions" in marts
+    for name, expected in marts.items():
+        folder = current(built) / name
+        read = duckdb.sql(
+            f"select count(*), bit_xor(hash(t)), sum(hash(t)::hugeint) from '{folder}/*.parquet' as t"
+        )
+        assert read.fetchall() == [expected], name
+        assert pyarrow.dataset.dataset(folder).count_rows() == expected[0], name
+
+
+def test_large_marts_are_cut_by_time_and_sorted_by_their_key(built: Instance) -> None:
+    week = next(current(built).glob("fct_promotions/week_02-*.parquet"))
+    assert duckdb.sql(f"select distinct week_number from '{week}'").fetchall() == [(2,)]
+    keys = duckdb.sql(f"select product_id, store_id from '{week}'").fetchall()
+    assert keys == sorted(keys) and len(keys) > 100_000
+    month = list(current(built).glob("fct_basket_lines/*.parquet"))
+    assert [path.name.partition("-")[0] for path in month] == ["month_2017"]
+
+
+def test_a_second_export_writes_nothing(built: Instance) -> None:
+    before = {path: path.stat().st_mtime_ns for path in current(built).rglob("*")}
+    again = built.larder("export", "--json")
+    assert "nothing has changed" in again.stderr
+    assert {path: path.stat().st_mtime_ns for path in current(built).rglob("*")} == before
+    listed = json.loads(again.stdout)
+    assert (Path(listed["folder"]), len(listed["marts"])) == (current(built), len(built.marts()))
+
+
+def test_the_export_follows_a_rollback(copied: Instance) -> None:
+    newer = files(current(copied))
+    copied.larder("rollback")
+    copied.larder("export")
+    older = files(current(copied))
+    generation = copied.warehouse.parent.resolve().name
+    assert json.loads((current(copied) / "manifest.json").read_text())["generation"] == generation
+    assert older != newer
+    # Files are named after their content: a reader who listed one export and opens another one misses files, but
+    # never reads the wrong rows.
+    assert all(older[path] == newer[path] for path in older.keys() & newer.keys())
+
+
+@pytest.mark.parametrize("mart", ["agg_campaign_performance", "fct_promotions"])
+def test_a_killed_export_leaves_the_last_one_whole(copied: Instance, mart: str) -> None:
+    shown = forget_the_earlier_export(copied)
+    before = files(shown)
+    process = copied.start("export")
+    deadline = time.monotonic() + 60
+    while not list(copied.data.glob(f"site/data/*.partial/{mart}")) and time.monotonic() < deadline:
+        time.sleep(0.001)
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert current(copied) == shown and files(shown) == before
+    assert any(name.endswith(".partial") for name in exports(copied))
+    copied.larder("export")
+    assert files(current(copied)) != before
+    assert len(exports(copied)) == 3  # the new one, the one before it, and the pointer
+
+
+def test_a_damaged_file_is_written_anew(copied: Instance) -> None:
+    shown = forget_the_earlier_export(copied)
+    whole = files(shown)
+    damaged = next(shown.glob("dim_dates/*.parquet"))
+    damaged.chmod(0o644)
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    copied.larder("export")
+    assert current(copied) != shown
+    path = damaged.relative_to(shown).as_posix()
+    assert files(current(copied))[path] == whole[path]
+
+
+@pytest.mark.parametrize("classification", ["direct_identifier", None, "whatever"])
+def test_a_column_without_a_class_that_may_leave_is_refused(
+    copied: Instance, classification: str | None
+) -> None:
+    shown = forget_the_earlier_export(copied)
+    kept = copied.data / "history/dbt/candidate/manifest.json"
+    manifest = json.loads(kept.read_text())
+    column = manifest["nodes"]["model.larder.dim_households"]["columns"]["age_band"]
+    column["config"]["meta"]["classification"] = classification
+    kept.write_text(json.dumps(manifest))
+    refused = copied.larder("export", code=1)
+    assert "dim_households.age_band" in refused.stderr
+    assert exports(copied) == sorted([shown.name, "current"])
+
+
+def test_nothing_is_exported_where_no_class_is_known(copied: Instance) -> None:
+    for manifest in copied.data.rglob("dbt/**/manifest.json"):
+        manifest.unlink()
+    refused = copied.larder("export", code=1)
+    assert "no class that may leave the warehouse on agg_campaign_performance.campaign_id" in refused.stderr
+
+
+def test_nothing_published_is_said_plainly(tmp_path: Path) -> None:
+    assert "nothing is published yet" in Instance(tmp_path).larder("export", code=1).stderr
