@@ -14,6 +14,7 @@ import requests
 from dlt.common.configuration.exceptions import ConfigFieldMissingException
 from dlt.common.runtime.collector_base import Collector
 from dlt.destinations import filesystem
+from dlt.pipeline.exceptions import PipelineStepFailed
 from sqlalchemy.exc import SQLAlchemyError
 
 from ingestion.errors import IngestionError
@@ -73,9 +74,18 @@ def _pipeline(source: str, lake: Path, work: Path, report: Report) -> dlt.Pipeli
 
 
 def _finish_interrupted(pipeline: dlt.Pipeline) -> None:
-    if pipeline.has_pending_data:
+    """Complete a load that waits in the working directory.
+
+    Where a kill left only half of its files there, it is given up: the caller sweeps the lake and loads it anew.
+    """
+    if not pipeline.has_pending_data:
+        return
+    try:
         pipeline.normalize()
         pipeline.load(raise_on_failed_jobs=True)
+    except PipelineStepFailed as error:
+        if not any(isinstance(cause, FileNotFoundError) for cause in _chain(error)):
+            raise
 
 
 class _Progress(Collector):

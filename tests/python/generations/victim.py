@@ -68,9 +68,14 @@ SCENARIOS = {"publish": publish, "failed": failed, "rollback": rollback, "clean"
 def child(scenario: str, folder: Path) -> None:
     ctypes.CDLL(None).prctl(PR_SET_PTRACER, ANYBODY, 0, 0, 0)
     go = os.open(folder.with_suffix(".go"), os.O_RDWR)
-    print(os.getpid(), flush=True)
+    say(os.getpid())
     os.read(go, 1)
     SCENARIOS[scenario](folder)
+
+
+def say(number: int) -> None:
+    sys.stdout.write(f"{number}\n")
+    sys.stdout.flush()
 
 
 def main() -> None:
@@ -81,7 +86,7 @@ def main() -> None:
             child(scenario, Path(folder))
             os._exit(0)
         _, status = os.waitpid(process, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
+        say(os.waitstatus_to_exitcode(status))
 
 
 if __name__ == "__main__":
