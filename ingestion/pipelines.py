@@ -35,6 +35,9 @@ SOURCES: dict[str, Callable[[], Any]] = {
 
 Report = Callable[[str], None]
 
+REMAINS = {errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST}
+"""What dlt meets when it goes on with a folder of which a kill left half, or two copies."""
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -84,7 +87,7 @@ def _finish_interrupted(pipeline: dlt.Pipeline) -> None:
         pipeline.normalize()
         pipeline.load(raise_on_failed_jobs=True)
     except PipelineStepFailed as error:
-        if not any(isinstance(cause, FileNotFoundError) for cause in _chain(error)):
+        if not any(isinstance(cause, OSError) and cause.errno in REMAINS for cause in _chain(error)):
             raise
 
 

@@ -154,15 +154,14 @@ def _build(
     _remember(space, base, now, outcome)
     _write(where, space)
     _write_opener(where, store, base)
-    _report(outcome, base)
+    _report(where, outcome, base)
 
 
 def _slice(store: Store, base: Manifest, days: int) -> str:
     """The last `days` delivered days, widened to whole weeks because promotions are weekly, in dbt's notation."""
     with duckdb.connect(str(store.address(base)), read_only=True) as connection:
-        (last,) = connection.execute("select max(business_date) from marts.fct_basket_lines").fetchone() or (
-            None,
-        )
+        found = connection.execute("select max(business_date) from marts.fct_basket_lines").fetchone()
+    last = found[0] if found else None
     if not isinstance(last, date):
         raise LarderError(
             "no till line has been delivered, so there is nothing to slice", "Leave out --sample."
@@ -191,7 +190,7 @@ def _is_current(node: str, space: Workspace, base: Manifest, now: Mapping[str, F
     return node in space.holds or (node in base.nodes and base.nodes[node].logic == now[node].logic)
 
 
-def _report(outcome: dbt.Outcome, base: Manifest) -> None:
+def _report(where: Paths, outcome: dbt.Outcome, base: Manifest) -> None:
     for node in outcome.broken[:10]:
         rows = f"{node.failures} rows. " if node.kind == "test" and node.failures else ""
         text = node.message.splitlines()[0] if node.message else node.status
@@ -202,7 +201,8 @@ def _report(outcome: dbt.Outcome, base: Manifest) -> None:
     console.done(f"{models} models built, {tests} tests passed; the rest is read from generation {base.id}")
     if outcome.broken:
         raise LarderError(
-            f"{len(outcome.broken)} of {len(outcome.nodes)} nodes failed", "Mend them, then: larder dev"
+            f"{len(outcome.broken)} of {len(outcome.nodes)} nodes failed",
+            f"Look at the rows: duckdb -init {_folder(where) / 'open.sql'}. Then mend it: larder dev",
         )
 
 

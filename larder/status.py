@@ -1,5 +1,7 @@
 """`larder status`: what is loaded, what is published, who is at work."""
 
+import shutil
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -51,7 +53,12 @@ def _render_published(status: dict[str, Any], published: dict[str, Any]) -> None
     )
     console.out.print(f"  warehouse  {status['warehouse']}")
     console.out.print(f"  docs       {status['docs'] or 'none yet: larder docs'}")
-    console.out.print(f"  next       duckdb -readonly {status['warehouse']}")
+    console.out.print(f'  next       {_shell()} -readonly {status["warehouse"]} "from marts.agg_data_faults"')
+
+
+def _shell() -> str:
+    """The DuckDB shell as it can be called from here, whether the environment is activated or not."""
+    return "duckdb" if shutil.which("duckdb") else str(Path(sys.executable).with_name("duckdb"))
 
 
 def _brief(manifest: Manifest) -> dict[str, Any]:

@@ -159,7 +159,7 @@ def test_a_kill_between_any_two_moves(victims: Victims, before: Path, tmp_path: 
 @pytest.mark.parametrize("scenario", LAST_VALUES)
 def test_a_kill_within_a_write(victims: Victims, before: Path, tmp_path: Path, scenario: str) -> None:
     """A sample; the rest comes at night. The step is prime, so that it meets all kinds of calls."""
-    assert sweep(victims, before, tmp_path, scenario, f"{MOVES},{CONTENTS}", one_in=29)
+    assert sweep(victims, before, tmp_path, scenario, f"{MOVES},{CONTENTS}", one_in=13)
 
 
 @needs_strace

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -228,7 +227,7 @@ def test_new_loads_do_not_reach_a_workspace(checkout: Checkout) -> None:
 def test_plain_dbt_needs_neither_a_generation_nor_a_workspace(shop: Checkout, tmp_path: Path) -> None:
     fresh = Checkout(tmp_path / "data", shop.project)
     shutil.copytree(shop.data / "lake", fresh.data / "lake")
-    os.makedirs(fresh.data / "warehouse/dev")  # `larder ingest` makes it
+    (fresh.data / "warehouse/dev").mkdir(parents=True)  # `larder ingest` makes it
     fresh.dbt("build", "--select", "+dim_campaigns", "--target-path", str(tmp_path / "target"))
     with duckdb.connect(str(fresh.data / "warehouse/dev/larder.duckdb"), read_only=True) as connection:
         assert connection.execute("select count(*) > 0 from marts.dim_campaigns").fetchall() == [(True,)]

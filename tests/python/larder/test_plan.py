@@ -125,7 +125,9 @@ def test_what_does_not_change_a_table_builds_nothing(checkout: Checkout) -> None
     assert built(checkout.plan()) == set()
     checkout.edit(LINES, "from transactions", "  FROM   transactions -- {{ var('depth', 1) }}")
     checkout.edit("models/marts/core/fct_basket_lines.sql", "final as (", "/* the end */\nfinal   as (")
-    checkout.edit("models/marts/core/dim_stores.yml", "doc('till_system') }}", "doc('till_system') }} So be it.")
+    checkout.edit(
+        "models/marts/core/dim_stores.yml", "doc('till_system') }}", "doc('till_system') }} So be it."
+    )
     (checkout.root / "macros/unused.sql").write_text("{% macro unused() %} select 1 {% endmacro %}")
     assert built(checkout.plan()) == set()
 
