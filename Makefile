@@ -20,7 +20,7 @@ run: setup ## Start the demo retailer, load its year, build, test, publish, docu
 
 test: setup-dev ## Check and test everything
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n auto --dist loadfile
 
 nightly: setup-dev ## Run the tests that take minutes: every crash point, readers beside real builds
 	@$(BIN)/pytest -m nightly

@@ -6,7 +6,7 @@ from typing import Any
 
 import duckdb
 
-from larder import console, declared, plan
+from larder import console, declared, machine, plan
 from larder.declared import Declared
 from larder.errors import LarderError
 from larder.fingerprint import Fingerprint
@@ -75,7 +75,8 @@ def compare(where: Paths, before: str | None, after: str | None) -> Difference:
     new = _find(store, after or "current")
     old = _find(store, before or _parent(new))
     known = declared.tables(store.artifacts(new)) or declared.tables(where.dbt / "candidate")
-    with duckdb.connect(config={**SETTINGS, "temp_directory": str(where.warehouse / "tmp")}) as connection:
+    settings = {**SETTINGS, "threads": machine.processors(), "temp_directory": str(where.warehouse / "tmp")}
+    with duckdb.connect(config=settings) as connection:
         for alias, manifest in (("before", old), ("after", new)):
             connection.execute(f"attach {_text(str(store.address(manifest)))} as {alias} (read_only)")
         with console.progress("compare") as report:

@@ -17,7 +17,7 @@ from typing import Any
 
 import duckdb
 
-from larder import console, declared
+from larder import console, declared, machine
 from larder.declared import Declared
 from larder.errors import LarderError
 from larder.leases import lease
@@ -179,6 +179,7 @@ class _Export:
             marts[name] = asdict(self._mart(name, found, content, fresh))
         manifest = {"generation": published.id, "writer": _writer(), "marts": marts}
         (fresh / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+        _flush(fresh / "manifest.json")
 
     def _mart(self, name: str, columns: Columns, content: str, fresh: Path) -> Mart:
         """Link a mart whose rows are those of the last export; else link or write it part by part."""
@@ -191,7 +192,7 @@ class _Export:
         if unchanged and all(self._link(file, fresh) for file in before.values()):
             return Mart(last["rows"], content, columns, order, list(before.values()))
         parts = self._parts(name)
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(machine.processors()) as pool:
             jobs = pool.map(lambda part: self._file(name, part, order, before.get(part.label), fresh), parts)
             files = list(jobs)
         return Mart(sum(part.rows for part in parts), content, columns, order, files)
@@ -231,6 +232,7 @@ class _Export:
             f'copy (select * from marts."{mart}" where {part.filter} order by {columns}) to {_quoted(target)}'
             " (format parquet, compression zstd)"
         )
+        _flush(target)
         digest = _sha256(target)
         named = target.rename(target.with_name(f"{part.label}-{digest[:12]}.parquet"))
         named.chmod(0o444)
@@ -251,8 +253,9 @@ class _Export:
 
 
 def _declared(where: Paths, store: Store, published: Manifest) -> list[Mapping[str, Declared]]:
-    """What the generation was built as, and what the project says now: a class may have changed since."""
-    return [declared.tables(store.artifacts(published)), declared.tables(where.dbt / "candidate")]
+    """What the generation was built as, and what the project has said since: a new class alone builds nothing."""
+    folders = [store.artifacts(published), where.dbt / "candidate", where.dbt / "compile"]
+    return [declared.tables(folder) for folder in folders]
 
 
 def _columns(connection: duckdb.DuckDBPyConnection) -> dict[str, Columns]:
@@ -342,6 +345,12 @@ def _hex(total: int | None, mix: int | None) -> str:
 
 def _quoted(path: Path) -> str:
     return "'" + str(path).replace("'", "''") + "'"
+
+
+def _flush(file: Path) -> None:
+    """To the disk: a power cut must not leave an empty file in an export that is shown."""
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
 
 
 def _sha256(file: Path) -> str:

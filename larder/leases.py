@@ -5,13 +5,18 @@ import json
 import os
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 from larder.errors import LarderError
+
+GLANCE = 0.3
+"""Seconds."""
 
 
 @dataclass(frozen=True)
@@ -29,16 +34,14 @@ def lease(folder: Path, name: str) -> Iterator[None]:
     """Hold the lease `name` while the block runs; raise LarderError at once when another process holds it."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{name}.lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _lock(file):
             holder = _read(file.name)
             who = (
                 f"process {holder.pid} on {holder.host} since {holder.since} ({holder.command})"
                 if holder
                 else "another process"
             )
-            raise LarderError(f"{name} is held by {who}", "Wait until it has finished, or stop it.") from None
+            raise LarderError(f"{name} is held by {who}", "Wait until it has finished, or stop it.")
         file.truncate(0)
         file.write(json.dumps(asdict(_me())))
         file.flush()
@@ -46,6 +49,20 @@ def lease(folder: Path, name: str) -> Iterator[None]:
             yield
         finally:
             file.truncate(0)
+
+
+def _lock(file: IO[str]) -> bool:
+    """Take the lock, or give up after `GLANCE`: one who only looks whether it is held has it for a moment, too."""
+    deadline = time.monotonic() + GLANCE
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.005)
+        else:
+            return True
 
 
 def holders(folder: Path) -> dict[str, Holder]:
