@@ -13,6 +13,7 @@ import dlt
 import requests
 from dlt.common.configuration.exceptions import ConfigFieldMissingException
 from dlt.common.runtime.collector_base import Collector
+from dlt.common.storages.exceptions import StorageException
 from dlt.destinations import filesystem
 from dlt.pipeline.exceptions import PipelineStepFailed
 from sqlalchemy.exc import SQLAlchemyError
@@ -87,8 +88,12 @@ def _finish_interrupted(pipeline: dlt.Pipeline) -> None:
         pipeline.normalize()
         pipeline.load(raise_on_failed_jobs=True)
     except PipelineStepFailed as error:
-        if not any(isinstance(cause, OSError) and cause.errno in REMAINS for cause in _chain(error)):
+        if not any(map(_is_of_remains, _chain(error))):
             raise
+
+
+def _is_of_remains(error: BaseException) -> bool:
+    return isinstance(error, StorageException) or (isinstance(error, OSError) and error.errno in REMAINS)
 
 
 class _Progress(Collector):

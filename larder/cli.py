@@ -171,7 +171,7 @@ def publish() -> None:
 
 @app.command()
 def run() -> None:
-    """Ingest, build, publish, docs: bring the warehouse up to its sources.
+    """Ingest, build, publish, docs, export: bring the warehouse up to its sources.
 
     Example: `larder run`
     """

@@ -1,7 +1,9 @@
 """The one place where dbt is called: a process of its own, so that it never holds a warehouse longer than its run."""
 
+import ctypes
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +16,8 @@ from larder.errors import LarderError
 from larder.settings import PROJECT, Paths
 
 DBT = Path(sys.executable).with_name("dbt")
+
+PR_SET_PDEATHSIG = 1
 
 PASSED = {"success", "pass", "warn", "no-op"}
 
@@ -93,7 +97,13 @@ def _stream(command: list[str], env: dict[str, str], report: Callable[[str], Non
     """Run dbt, pass its progress on, and return what it complained of and its exit code."""
     errors: list[str] = []
     with subprocess.Popen(
-        command, cwd=PROJECT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        cwd=PROJECT,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=_end_with_parent,
     ) as process:
         for line in process.stdout or ():
             if "No space left on device" in line:
@@ -105,6 +115,12 @@ def _stream(command: list[str], env: dict[str, str], report: Callable[[str], Non
             elif info.get("level") == "error" and errors != ["the disk is full"]:
                 errors.append(str(info.get("msg", "")).strip())
     return errors, process.returncode
+
+
+def _end_with_parent() -> None:
+    """Have the system end dbt when `larder` is killed: it would go on, and write its results over the next build's."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _event(line: str) -> dict[str, Any]:

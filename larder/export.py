@@ -17,7 +17,7 @@ from typing import Any
 
 import duckdb
 
-from larder import console, declared, machine
+from larder import console, declared, fingerprint, machine
 from larder.declared import Declared
 from larder.errors import LarderError
 from larder.leases import lease
@@ -253,9 +253,14 @@ class _Export:
 
 
 def _declared(where: Paths, store: Store, published: Manifest) -> list[Mapping[str, Declared]]:
-    """What the generation was built as, and what the project has said since: a new class alone builds nothing."""
-    folders = [store.artifacts(published), where.dbt / "candidate", where.dbt / "compile"]
-    return [declared.tables(folder) for folder in folders]
+    """What the generation was built as and, where the project has changed since, what it says now.
+
+    A new class alone builds no new generation: it is in what was compiled last.
+    """
+    built = declared.tables(store.artifacts(published)) or declared.tables(where.dbt / "candidate")
+    if published.project == fingerprint.project():
+        return [built]
+    return [built, declared.tables(where.dbt / "compile")]
 
 
 def _columns(connection: duckdb.DuckDBPyConnection) -> dict[str, Columns]:

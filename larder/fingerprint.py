@@ -17,7 +17,7 @@ import sqlglot
 from sqlglot.errors import SqlglotError
 
 from ingestion.lake import completed_loads
-from ingestion.pipelines import SOURCES
+from ingestion.sources import NAMES
 from larder.settings import PROJECT
 
 PROJECT_PARTS = (
@@ -63,7 +63,7 @@ class Fingerprint:
 
 def loads(lake: Path) -> dict[str, list[str]]:
     """The completed loads of every source, oldest first."""
-    return {source: sorted(completed_loads(lake / "raw" / source)) for source in SOURCES}
+    return {source: sorted(completed_loads(lake / "raw" / source)) for source in NAMES}
 
 
 def project() -> str:

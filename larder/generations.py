@@ -4,8 +4,8 @@ import time
 from typing import Any
 
 from ingestion.lake import sweep_dead_loads
-from ingestion.pipelines import SOURCES
-from larder import console
+from ingestion.sources import NAMES
+from larder import console, export
 from larder.leases import lease
 from larder.settings import Paths
 from larder.store import Manifest, Store
@@ -62,7 +62,9 @@ def clean(where: Paths) -> list[str]:
     """Remove what interrupted and failed runs left: candidates, and files of loads that never completed."""
     with lease(where.leases, "build"):
         removed = Store(where.warehouse).clean()
-    for source in SOURCES:
+    with lease(where.leases, "export"):
+        removed += export.sweep(where)
+    for source in NAMES:
         dataset = where.lake / "raw" / source
         with lease(where.leases, f"ingest-{source}"):
             if not (where.dlt / source).exists() or not _is_pending(where, source):

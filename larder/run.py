@@ -1,6 +1,6 @@
-"""`larder run`: ingest, build, publish, docs; then say what there is now."""
+"""`larder run`: ingest, build, publish, docs, export; then say what there is now."""
 
-from larder import build, console, docs, ingest, publish, status
+from larder import build, console, docs, export, ingest, publish, status
 from larder.settings import Paths
 from larder.store import Store
 
@@ -12,6 +12,7 @@ def run(where: Paths) -> None:
     publish.run(where)
     if not _docs_are_current(where):
         docs.run(where)
+    export.run(where)
     console.out.print()
     status.render(status.collect(where))
 

@@ -76,7 +76,7 @@ class Store:
         parent = self.published()
         self._require_room(parent)
         manifest = Manifest(self._new_id(), parent.id if parent else None, "building", _now())
-        folder = self._root / manifest.id
+        folder = self._folder(manifest)
         folder.mkdir(parents=True)
         self._write(manifest)
         if parent and not fresh:
@@ -104,20 +104,20 @@ class Store:
 
     def artifacts(self, manifest: Manifest) -> Path:
         """The folder of dbt's artifacts of a generation, as `dbt --state` takes it."""
-        return self._root / manifest.id / "dbt"
+        return self._folder(manifest) / "dbt"
 
     def failed(self, manifest: Manifest) -> Path:
         """Keep a candidate that did not pass, under a name that says so, in place of the last such one."""
         self._drop(state="failed")
+        folder = self._folder(manifest)
         manifest.state = "failed"
+        folder.rename(self._folder(manifest))
         self._write(manifest)
-        kept = self._root / f"{manifest.id}-failed"
-        (self._root / manifest.id).rename(kept)
-        return kept / FILE
+        return self.address(manifest)
 
     def discard(self, manifest: Manifest) -> None:
         """Remove a candidate that was given up."""
-        _remove(self._root / manifest.id)
+        _remove(self._folder(manifest))
 
     def candidate(self) -> Manifest | None:
         """The audited candidate that waits to be published."""
@@ -168,7 +168,7 @@ class Store:
 
     def address(self, manifest: Manifest) -> Path:
         """Where a generation is opened."""
-        return self._root / manifest.id / FILE
+        return self._folder(manifest) / FILE
 
     def reader_address(self) -> Path:
         """Where readers open what is published, whichever generation that is."""
@@ -223,6 +223,9 @@ class Store:
             ):
                 _remove(folder)
 
+    def _folder(self, manifest: Manifest) -> Path:
+        return self._root / (f"{manifest.id}-failed" if manifest.state == "failed" else manifest.id)
+
     def _new_id(self) -> str:
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")[:-3]
         return f"{stamp}Z"
@@ -238,7 +241,7 @@ class Store:
             )
 
     def _write(self, manifest: Manifest) -> None:
-        target = self._root / manifest.id / MANIFEST
+        target = self._folder(manifest) / MANIFEST
         fresh = target.with_suffix(".new")
         with fresh.open("w") as file:
             file.write(json.dumps(asdict(manifest), indent=2) + "\n")

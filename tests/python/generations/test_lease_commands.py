@@ -15,6 +15,8 @@ import pytest
 from conftest import PROJECT, Instance
 from kill import needs_strace
 
+from ingestion.pipelines import SOURCES
+from ingestion.sources import NAMES
 from larder.leases import Holder, abandoned, holders, lease
 from larder.store import Store
 
@@ -24,6 +26,8 @@ LONG = 60
 POLL = """
 import sys
 from pathlib import Path
+from ingestion.pipelines import SOURCES
+from ingestion.sources import NAMES
 from larder.leases import abandoned
 print("polls", flush=True)
 while True:
@@ -107,3 +111,13 @@ def test_to_look_at_a_lease_does_not_take_it(tmp_path: Path) -> None:
                 dead.write_text(record)
         finally:
             poller.kill()
+
+
+def test_commands_that_move_the_pointer_start_without_dlt() -> None:
+    """It takes two seconds to import: no rollback in a second, and whoever comes second waits to be told."""
+    code = "import sys, larder.cli, larder.build, larder.publish, larder.generations; sys.exit('dlt' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT).returncode == 0
+
+
+def test_every_source_has_a_pipeline() -> None:
+    assert set(NAMES) == set(SOURCES)

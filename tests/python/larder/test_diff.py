@@ -1,13 +1,10 @@
-"""Two generations compared: on two real days, and on small tables that differ in known ways."""
+"""Two generations compared, on small tables that differ in known ways. On real days: test_export.py."""
 
 import json
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
-from conftest import Instance
-from two_days import two_days
 
 from larder import console, diff
 from larder.errors import LarderError
@@ -15,11 +12,6 @@ from larder.settings import Paths
 from larder.store import Store
 
 GRAINS = {"marts.things": ["day", "thing"], "marts.repeats": ["thing"]}
-
-
-@pytest.fixture
-def built(tmp_path_factory: pytest.TempPathFactory) -> Instance:
-    return two_days(tmp_path_factory.getbasetemp())
 
 
 def publish(where: Paths, *statements: str) -> str:
@@ -135,27 +127,3 @@ def test_a_generation_that_is_not_there_is_said_plainly(small: Paths) -> None:
     first = Store(small.warehouse).all()[-1].id
     with pytest.raises(LarderError, match="has no parent"):
         diff.compare(small, None, first)
-
-
-def test_two_real_days_agree_with_plain_sql(built: Instance) -> None:
-    found: dict[str, Any] = json.loads(built.larder("diff", "--json").stdout)
-    tables = {table["table"]: table for table in found["tables"]}
-    assert tables["marts.fct_basket_lines"]["added"] > 4_000
-    assert tables["marts.agg_data_faults"]["changed"] > 0
-    assert tables["seeds.age_bands"]["note"] == "same fingerprint, not scanned"
-    addresses = [
-        built.data / f"warehouse/generations/{found[side]}/larder.duckdb" for side in ("before", "after")
-    ]
-    with duckdb.connect() as connection:
-        for alias, address in zip(("before", "after"), addresses, strict=True):
-            connection.execute(f"attach '{address}' as {alias} (read_only)")
-        for name, table in tables.items():
-            new, gone = (
-                connection.execute(
-                    f"select count(*) from (from {one}.{name} except from {other}.{name})"
-                ).fetchall()
-                for one, other in (("after", "before"), ("before", "after"))
-            )
-            assert new == [(table["added"] + table["changed"],)], name
-            assert gone == [(table["removed"] + table["changed"],)], name
-    assert {change["table"] for change in found["schema"]} == set()

@@ -1,4 +1,4 @@
-"""The marts as Parquet, from the command that writes them to the engines that read them."""
+"""Two real days, published and exported: from the command to the engines that read the files. And compared."""
 
 import hashlib
 import json
@@ -13,12 +13,13 @@ import duckdb
 import pyarrow.dataset
 import pytest
 from conftest import PROJECT, Instance
-from two_days import DAYS, bring_up, copy_of, two_days
 
 from larder import export
 from larder.errors import LarderError
 from larder.settings import Paths
 from larder.store import Store
+
+DAYS = ("2017-01-04", "2017-01-05")
 
 KILLED = """
 import os, re, signal, sys
@@ -47,14 +48,31 @@ STEPS_BEFORE = [
 """What an export does before readers see it; the second rename is that of the whole folder."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Instance:
-    return two_days(tmp_path_factory.getbasetemp())
+    """One instance that was brought up on both days. Tests only read it."""
+    made = Instance(tmp_path_factory.mktemp("two_days"))
+    made.larder("demo", "start", "--to", DAYS[0])
+    bring_up(made)
+    made.larder("demo", "advance", "--to", DAYS[1])
+    bring_up(made)
+    made.larder("demo", "stop")
+    return made
 
 
 @pytest.fixture
 def copied(built: Instance, tmp_path: Path) -> Instance:
-    return copy_of(built, tmp_path / "data")
+    """The same, for a test that changes it."""
+    data = tmp_path / "data"
+    for folder in ("warehouse", "history", "site"):
+        shutil.copytree(built.data / folder, data / folder, symlinks=True)
+    return Instance(data)
+
+
+def bring_up(instance: Instance) -> None:
+    """What `larder run` does, without the docs."""
+    for verb in ("ingest", "build", "publish", "export"):
+        instance.larder(verb)
 
 
 def current(instance: Instance) -> Path:
@@ -183,15 +201,29 @@ def test_a_damaged_file_is_written_anew(copied: Instance) -> None:
 
 def test_a_column_without_a_class_that_may_leave_is_refused(copied: Instance) -> None:
     shown = forget_the_earlier_export(copied)
-    kept = copied.data / "history/dbt/candidate/manifest.json"
-    manifest = json.loads(kept.read_text())
-    column = manifest["nodes"]["model.larder.dim_households"]["columns"]["age_band"]
     for classification in ("direct_identifier", None, "whatever"):
-        column["config"]["meta"]["classification"] = classification
-        kept.write_text(json.dumps(manifest))
+        classify(copied.warehouse.with_name("dbt"), copied.warehouse.with_name("dbt"), classification)
         with pytest.raises(LarderError, match=r"warehouse on dim_households\.age_band$"):
             export_again(copied)
         assert exports(copied) == sorted([shown.name, "current"])
+
+
+def test_a_column_is_refused_that_was_classed_after_the_generation_was_built(copied: Instance) -> None:
+    classify(copied.warehouse.with_name("dbt"), copied.data / "history/dbt/compile", "direct_identifier")
+    generation = copied.warehouse.with_name("manifest.json")
+    manifest = json.loads(generation.read_text())
+    generation.write_text(json.dumps({**manifest, "project": "another one"}))
+    with pytest.raises(LarderError, match=r"warehouse on dim_households\.age_band$"):
+        export_again(copied)
+
+
+def classify(source: Path, target: Path, classification: str | None) -> None:
+    """Write dbt's manifest again with another class of one column."""
+    manifest = json.loads((source / "manifest.json").read_text())
+    column = manifest["nodes"]["model.larder.dim_households"]["columns"]["age_band"]
+    column["config"]["meta"]["classification"] = classification
+    target.mkdir(exist_ok=True)
+    (target / "manifest.json").write_text(json.dumps(manifest))
 
 
 def test_nothing_is_exported_where_no_class_is_known(copied: Instance) -> None:
@@ -206,3 +238,27 @@ def test_nothing_is_exported_where_no_class_is_known(copied: Instance) -> None:
 def test_nothing_published_is_said_plainly(tmp_path: Path) -> None:
     with pytest.raises(LarderError, match="nothing is published yet"):
         export_again(Instance(tmp_path))
+
+
+def test_the_diff_of_the_two_days_agrees_with_plain_sql(built: Instance) -> None:
+    found: dict[str, Any] = json.loads(built.larder("diff", "--json").stdout)
+    tables = {table["table"]: table for table in found["tables"]}
+    assert tables["marts.fct_basket_lines"]["added"] > 4_000
+    assert tables["marts.agg_data_faults"]["changed"] > 0
+    assert tables["seeds.age_bands"]["note"] == "same fingerprint, not scanned"
+    addresses = [
+        built.data / f"warehouse/generations/{found[side]}/larder.duckdb" for side in ("before", "after")
+    ]
+    with duckdb.connect() as connection:
+        for alias, address in zip(("before", "after"), addresses, strict=True):
+            connection.execute(f"attach '{address}' as {alias} (read_only)")
+        for name, table in tables.items():
+            new, gone = (
+                connection.execute(
+                    f"select count(*) from (from {one}.{name} except from {other}.{name})"
+                ).fetchall()
+                for one, other in (("after", "before"), ("before", "after"))
+            )
+            assert new == [(table["added"] + table["changed"],)], name
+            assert gone == [(table["removed"] + table["changed"],)], name
+    assert {change["table"] for change in found["schema"]} == set()
