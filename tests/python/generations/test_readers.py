@@ -101,6 +101,14 @@ def every_reader_answers(readers: list[Reader]) -> None:
         time.sleep(0.01)
 
 
+def somebody_sees(number: int, readers: list[Reader]) -> None:
+    """Return when a reader's last answer is of this generation, or when one has ended."""
+    deadline = time.monotonic() + PATIENCE
+    while all(r.read()[-1][0] != number and r.process.poll() is None for r in readers):
+        assert time.monotonic() < deadline, f"nobody sees generation {number}"
+        time.sleep(0.05)
+
+
 def build(store: Store, number: int) -> Manifest:
     """A generation whose tables are replaced one by one, as dbt does, and that all carry its number."""
     manifest = store.begin(fresh=False)
@@ -141,10 +149,12 @@ def test_twenty_readers_while_ten_builds_publish_and_one_rolls_back(tmp_path: Pa
         for number in range(1, BUILDS + 1):
             store.publish(build(store, number))
             published.append(number)
+            somebody_sees(number, many)
             if number == ROLLBACK_AFTER:
                 store.rollback(None)
                 published.append(number - 1)
-            every_reader_answers(many)
+                somebody_sees(number - 1, many)
+        every_reader_answers(many)
         assert store.address(first).exists(), "a generation went that somebody has open"
         for reader in [*many, stays]:
             reader.end()

@@ -79,3 +79,21 @@ def test_what_a_killed_build_left_is_collected_by_the_next(tmp_path: Path) -> No
     alive = store.begin(fresh=False)
     assert [m.id for m in store.all() if m.state == "building"] == [alive.id]
     assert not store.address(dead).exists()
+
+
+def test_a_published_file_does_not_grow_by_being_built_again(tmp_path: Path) -> None:
+    """Ten builds, each of which replaces every table, leave at most a tenth more than one fresh build."""
+
+    def build(store: Store) -> int:
+        manifest = store.begin(fresh=False)
+        with duckdb.connect(str(store.address(manifest))) as connection:
+            connection.execute(
+                "create or replace table numbers as select range as n, hash(range) as h from range(2_000_000)"
+            )
+        store.audited(manifest)
+        store.publish(manifest)
+        return store.address(manifest).stat().st_size
+
+    store = Store(tmp_path)
+    sizes = [build(store) for _ in range(10)]
+    assert sizes[-1] <= 1.1 * sizes[0]
