@@ -36,20 +36,23 @@ def run(where: Paths, everything: bool) -> Manifest | None:
 
 
 def plan_now(where: Paths, everything: bool) -> Plan:
-    """What a build would do now."""
-    return make_plan(where, Store(where.warehouse).published(), everything)[0]
+    """What a build would do now. May run beside a build."""
+    return make_plan(where, Store(where.warehouse).published(), everything, "plan")[0]
 
 
 def make_plan(
-    where: Paths, published: Manifest | None, everything: bool
+    where: Paths, published: Manifest | None, everything: bool, folder: str = "compile"
 ) -> tuple[Plan, dict[str, Fingerprint]]:
-    """Compare the project and the lake with what is published. Compiles the project only when a file has changed."""
+    """Compare the project and the lake with what is published. Compiles the project only when a file has changed.
+
+    `folder` takes dbt's artifacts, see `compiled`.
+    """
     loads = fingerprint.loads(where.lake)
     _require_loads(loads)
     if published and published.project == fingerprint.project():
         now: dict[str, Fingerprint] = published.nodes
     else:
-        now = fingerprint.nodes(compiled(where))
+        now = fingerprint.nodes(compiled(where, folder))
     reason = "asked for" if everything else "" if published else "nothing is published yet"
     before = published.nodes if published else {}
     return plan.make(now, loads, before, published.loads if published else {}, reason), now

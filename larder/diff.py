@@ -75,7 +75,11 @@ def compare(where: Paths, before: str | None, after: str | None) -> Difference:
     new = _find(store, after or "current")
     old = _find(store, before or _parent(new))
     known = declared.tables(store.artifacts(new)) or declared.tables(where.dbt / "candidate")
-    settings = {**SETTINGS, "threads": machine.processors(), "temp_directory": str(where.warehouse / "tmp")}
+    settings = {
+        **SETTINGS,
+        "threads": machine.processors(),
+        "temp_directory": str(where.warehouse / "tmp-diff"),
+    }
     with duckdb.connect(config=settings) as connection:
         for alias, manifest in (("before", old), ("after", new)):
             connection.execute(f"attach {_text(str(store.address(manifest)))} as {alias} (read_only)")

@@ -337,7 +337,7 @@ def _writer() -> str:
 
 
 def _settings(where: Paths) -> dict[str, Any]:
-    return {**SETTINGS, "temp_directory": str(where.warehouse / "tmp")}
+    return {**SETTINGS, "temp_directory": str(where.warehouse / "tmp-export")}
 
 
 def _filter(column: str, low: str | None, high: str | None) -> str:

@@ -106,7 +106,7 @@ def checkout(original: Checkout) -> Iterator[Checkout]:
 
 def descendants(checkout: Checkout, *models: str) -> set[str]:
     """Models that are fed by `models`, themselves included, as dbt itself tells."""
-    artifacts = checkout.instance.data / "history/dbt/compile/manifest.json"
+    artifacts = checkout.instance.data / "history/dbt/plan/manifest.json"
     children = json.loads(artifacts.read_text())["child_map"]
     found: set[str] = set()
     todo = [
