@@ -117,12 +117,14 @@ def test_an_unchanged_project_and_a_changed_layout_build_nothing(checkout: Check
     assert not checkout.workspace.exists()
 
 
+@pytest.mark.nightly
 def test_dbts_own_comparison_finds_nothing_in_an_unchanged_project(checkout: Checkout) -> None:
     """The generation was built into another file than the one that target dev names."""
     state = str(checkout.warehouse.resolve().parent / "dbt")
     assert checkout.dbt("ls", "--select", "state:modified", "--state", state) == ""
 
 
+@pytest.mark.nightly
 def test_a_changed_macro_builds_the_models_that_use_it(checkout: Checkout) -> None:
     with checkout.edited("macros/time/calendar_days.sql", "interval 1 day", "interval 24 hour"):
         checkout.larder("dev")
@@ -145,6 +147,7 @@ def test_changed_models_and_their_children_are_built_and_the_rest_is_read(checko
     )
 
 
+@pytest.mark.nightly
 def test_a_mistake_fails_its_tests_and_is_gone_when_it_is_taken_back(checkout: Checkout) -> None:
     with checkout.edited(SALES, "count(*) as baskets", "count(*) + 1 as baskets"):
         failed = checkout.larder("dev", code=1)
@@ -157,6 +160,7 @@ def test_a_mistake_fails_its_tests_and_is_gone_when_it_is_taken_back(checkout: C
     assert checkout.own() == set()
 
 
+@pytest.mark.nightly
 def test_a_sample_holds_the_last_days_in_whole_weeks(checkout: Checkout) -> None:
     said = checkout.larder("dev", "agg_sales_daily", "agg_promotion_performance_weekly", "--sample", "2")
     assert "the last 2 delivered days" in said.stdout
@@ -201,6 +205,7 @@ def test_a_workspace_can_write_nothing_published_and_is_not_moved_by_a_later_pub
     assert f"generation {new.id}" in checkout.larder("dev").stderr
 
 
+@pytest.mark.nightly
 def test_new_loads_do_not_reach_a_workspace(checkout: Checkout) -> None:
     """A changed staging model reads the loads of the generation, so that what it feeds can be compared like with like."""
     loads = checkout.data / "lake/raw/merchandising/_dlt_loads"
@@ -217,6 +222,7 @@ def test_new_loads_do_not_reach_a_workspace(checkout: Checkout) -> None:
         late.unlink()
 
 
+@pytest.mark.nightly
 def test_plain_dbt_needs_neither_a_generation_nor_a_workspace(shop: Checkout, tmp_path: Path) -> None:
     fresh = Checkout(tmp_path / "data", shop.project)
     shutil.copytree(shop.data / "lake", fresh.data / "lake")
