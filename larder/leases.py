@@ -16,7 +16,7 @@ from typing import IO
 from larder.errors import LarderError
 
 GLANCE = 0.3
-"""Seconds."""
+"""Seconds that a lease is asked for again: long for a look, short for a person."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Instances of Larder with a data root of their own, driven by the real command, as a user would."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,10 @@ from typing import Any
 
 import duckdb
 import pytest
+
+# A shell that starts a job in the background has it ignore Ctrl-C, and so all that the job starts: the tests of
+# interruptions need it heard.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PROJECT = Path(__file__).resolve().parents[2]
 
