@@ -27,6 +27,7 @@ def run(where: Paths, everything: bool) -> Manifest | None:
         published = store.published()
         todo, wanted = make_plan(where, published, everything)
         if published and todo.is_empty:
+            store.withdraw()  # built from what is no longer so: an edit that was taken back
             console.done(f"nothing has changed since generation {published.id}: nothing to build")
             return None
         manifest = store.begin(fresh=not todo.nodes("reuse", "model", "seed"))

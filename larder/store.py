@@ -10,6 +10,7 @@ import os
 import shutil
 import socket
 import struct
+import sys
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -157,7 +158,12 @@ class Store:
                 "Choose one from: larder generations",
             )
         self._point_at(found)
+        self.withdraw()
         return found
+
+    def withdraw(self) -> None:
+        """Give up the candidate that waits, if one does: nobody may publish it any more."""
+        self._drop(state="audited")
 
     def published(self) -> Manifest | None:
         """The generation that readers open, or None before the first publish."""
@@ -289,7 +295,12 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _is_open(file: Path) -> bool:
-    """Whether another process has the file open: DuckDB holds a read lock on it for as long."""
+    """Whether another process has the file open: DuckDB holds a read lock on it for as long.
+
+    Elsewhere than on Linux nobody is asked; a file that is removed stays readable to whoever has it open.
+    """
+    if sys.platform != "linux":
+        return False
     request = struct.pack(LOCK_FORMAT, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
     with file.open("rb") as opened:
         answer = fcntl.fcntl(opened, fcntl.F_GETLK, request)

@@ -97,3 +97,13 @@ def test_a_published_file_does_not_grow_by_being_built_again(tmp_path: Path) -> 
     store = Store(tmp_path)
     sizes = [build(store) for _ in range(10)]
     assert sizes[-1] <= 1.1 * sizes[0]
+
+
+def test_a_candidate_that_waits_does_not_survive_a_rollback(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    publish(store, 1)
+    publish(store, 2)
+    waiting = store.begin(fresh=False)
+    store.audited(waiting)
+    store.rollback(None)
+    assert store.candidate() is None and read(store) == 1
