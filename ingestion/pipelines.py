@@ -122,6 +122,8 @@ def _plain_errors(source: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        if any(isinstance(cause, KeyboardInterrupt) for cause in _chain(error)):
+            raise KeyboardInterrupt from error  # dlt wraps it as a failed step
         for cause in _chain(error):
             plain = _explain(source, cause)
             if plain:

@@ -25,8 +25,8 @@ def run(where: Paths, everything: bool) -> Manifest | None:
     with lease(where.leases, "build"):
         store = Store(where.warehouse)
         published = store.published()
-        todo, wanted = make_plan(where, published, everything)
-        if published and todo.is_empty:
+        todo, wanted = _plan_for(where, published, everything)
+        if published and not everything and todo.is_empty:
             store.withdraw()  # built from what is no longer so: an edit that was taken back
             console.done(f"nothing has changed since generation {published.id}: nothing to build")
             return None
@@ -34,6 +34,16 @@ def run(where: Paths, everything: bool) -> Manifest | None:
         manifest.project, manifest.git = fingerprint.project(), fingerprint.git_revision()
         manifest.loads, manifest.nodes, manifest.versions = fingerprint.loads(where.lake), wanted, _versions()
         return _build(where, store, manifest, todo)
+
+
+def _plan_for(
+    where: Paths, published: Manifest | None, everything: bool
+) -> tuple[Plan, dict[str, Fingerprint]]:
+    """The plan of a build. Where all is built there is nothing to compare: dbt's own manifest tells afterwards what."""
+    if published and not everything:
+        return make_plan(where, published, everything=False)
+    _require_loads(fingerprint.loads(where.lake))
+    return Plan(steps=[], full_refresh=False), {}
 
 
 def plan_now(where: Paths, everything: bool) -> Plan:
@@ -71,6 +81,10 @@ def compiled(where: Paths, folder: str = "compile") -> Mapping[str, object]:
         raise LarderError(
             f"{node.name} does not compile: {node.message}", f"Look at it: dbt compile --select {node.name}"
         )
+    return _manifest_of(outcome)
+
+
+def _manifest_of(outcome: dbt.Outcome) -> Mapping[str, object]:
     manifest: Mapping[str, object] = json.loads((outcome.artifacts / "manifest.json").read_text())
     return manifest
 
@@ -90,6 +104,7 @@ def _build(where: Paths, store: Store, manifest: Manifest, todo: Plan) -> Manife
     manifest.results = _summary(outcome, todo)
     if outcome.broken:
         _refuse(store, manifest, outcome)
+    manifest.nodes = manifest.nodes or fingerprint.nodes(_manifest_of(outcome))
     _finish(store, manifest, todo)
     store.keep_artifacts(manifest, outcome.artifacts)
     store.audited(manifest)
@@ -153,12 +168,9 @@ def _finish(store: Store, manifest: Manifest, todo: Plan) -> None:
         marts = connection.execute(
             "select table_name from information_schema.tables where table_schema = 'marts' order by 1"
         ).fetchall()
-        built = {plan.short_name(node) for node in todo.nodes("build", "model")}
-        known = store.marts_of(manifest.parent)
-        manifest.marts = {
-            name: _content(connection, name) if name in built or name not in known else known[name]
-            for (name,) in marts
-        }
+        reused = {plan.short_name(node) for node in todo.nodes("reuse", "model")}
+        known = {name: held for name, held in store.marts_of(manifest.parent).items() if name in reused}
+        manifest.marts = {name: known.get(name) or _content(connection, name) for (name,) in marts}
 
 
 def _content(connection: duckdb.DuckDBPyConnection, mart: str) -> dict[str, int | str]:

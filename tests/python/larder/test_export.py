@@ -118,6 +118,7 @@ def forget_the_earlier_export(instance: Instance) -> Path:
     return shown
 
 
+@pytest.mark.nightly
 def test_instances_that_were_built_apart_give_the_same_bytes(built: Instance, instance: Instance) -> None:
     """One is fresh, the other one grew by a day and took over from its last export what had not changed."""
     instance.larder("demo", "start", "--to", DAYS[1])
