@@ -13,7 +13,7 @@ from larder.fingerprint import Fingerprint
 from larder.leases import lease
 from larder.plan import Plan
 from larder.settings import Paths
-from larder.store import Manifest, Store
+from larder.store import FILE, Manifest, Store
 
 
 def run(where: Paths, everything: bool) -> Manifest | None:
@@ -70,12 +70,15 @@ def make_plan(
 
 
 def compiled(where: Paths, folder: str = "compile") -> Mapping[str, object]:
-    """dbt's manifest of the whole project, compiled against an empty warehouse in memory.
+    """dbt's manifest of the whole project, compiled against an empty warehouse of the same name as every other.
 
     `folder` keeps dbt's artifacts apart from those of a build that may be running.
     """
+    empty = where.dbt / folder / "empty" / FILE
+    empty.parent.mkdir(parents=True, exist_ok=True)
+    empty.unlink(missing_ok=True)
     with console.progress("compile the project") as report:
-        outcome = dbt.run(where, "candidate", ["compile"], report, folder, LARDER_CANDIDATE=":memory:")
+        outcome = dbt.run(where, "candidate", ["compile"], report, folder, LARDER_CANDIDATE=str(empty))
     if outcome.broken:
         node = outcome.broken[0]
         raise LarderError(
