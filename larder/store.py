@@ -157,8 +157,8 @@ class Store:
                 f"there is no published generation {to or 'before the current one'} to go back to",
                 "Choose one from: larder generations",
             )
+        self.withdraw()  # first: a kill in between must not leave a candidate of a parent that readers do not see
         self._point_at(found)
-        self.withdraw()
         return found
 
     def withdraw(self) -> None:
