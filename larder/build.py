@@ -7,11 +7,11 @@ from importlib import metadata
 
 import duckdb
 
-from larder import console, dbt, fingerprint, plan
+from larder import console, content, dbt, fingerprint, plan
 from larder.errors import LarderError
 from larder.fingerprint import Fingerprint
 from larder.leases import lease
-from larder.plan import Plan
+from larder.plan import Loads, Plan
 from larder.settings import Paths
 from larder.store import FILE, Manifest, Store
 
@@ -25,46 +25,43 @@ def run(where: Paths, everything: bool) -> Manifest | None:
     with lease(where.leases, "build"):
         store = Store(where.warehouse)
         published = store.published()
-        todo, wanted = _plan_for(where, published, everything)
+        project, loads = fingerprint.project(), fingerprint.loads(where.lake)
+        _require_loads(loads)
+        if published and not everything:
+            todo, wanted = _compare(where, published, project, loads, "compile", reason="")
+        else:  # there is nothing to compare: dbt's own manifest tells afterwards what was built
+            todo, wanted = Plan(steps=[], full_refresh=False), {}
         if published and not everything and todo.is_empty:
             store.withdraw()  # built from what is no longer so: an edit that was taken back
             console.done(f"nothing has changed since generation {published.id}: nothing to build")
             return None
         manifest = store.begin(fresh=not todo.nodes("reuse", "model", "seed"))
-        manifest.project, manifest.git = fingerprint.project(), fingerprint.git_revision()
-        manifest.loads, manifest.nodes, manifest.versions = fingerprint.loads(where.lake), wanted, _versions()
+        # Those that the plan was made for: a load that came since is new to the next build.
+        manifest.project, manifest.loads, manifest.nodes = project, loads, wanted
+        manifest.git, manifest.versions = fingerprint.git_revision(), _versions()
         return _build(where, store, manifest, todo)
-
-
-def _plan_for(
-    where: Paths, published: Manifest | None, everything: bool
-) -> tuple[Plan, dict[str, Fingerprint]]:
-    """The plan of a build. Where all is built there is nothing to compare: dbt's own manifest tells afterwards what."""
-    if published and not everything:
-        return make_plan(where, published, everything=False)
-    _require_loads(fingerprint.loads(where.lake))
-    return Plan(steps=[], full_refresh=False), {}
 
 
 def plan_now(where: Paths, everything: bool) -> Plan:
     """What a build would do now. May run beside a build."""
-    return make_plan(where, Store(where.warehouse).published(), everything, "plan")[0]
+    published, loads = Store(where.warehouse).published(), fingerprint.loads(where.lake)
+    _require_loads(loads)
+    reason = "asked for" if everything else "" if published else "nothing is published yet"
+    return _compare(where, published, fingerprint.project(), loads, "plan", reason)[0]
 
 
-def make_plan(
-    where: Paths, published: Manifest | None, everything: bool, folder: str = "compile"
+def _compare(
+    where: Paths, published: Manifest | None, project: str, loads: Loads, folder: str, reason: str
 ) -> tuple[Plan, dict[str, Fingerprint]]:
     """Compare the project and the lake with what is published. Compiles the project only when a file has changed.
 
-    `folder` takes dbt's artifacts, see `compiled`.
+    `folder` takes dbt's artifacts, see `compiled`; `reason` says why all is built, and is empty where the comparison
+    decides.
     """
-    loads = fingerprint.loads(where.lake)
-    _require_loads(loads)
-    if published and published.project == fingerprint.project():
+    if published and published.project == project:
         now: dict[str, Fingerprint] = published.nodes
     else:
         now = fingerprint.nodes(compiled(where, folder))
-    reason = "asked for" if everything else "" if published else "nothing is published yet"
     before = published.nodes if published else {}
     return plan.make(now, loads, before, published.loads if published else {}, reason), now
 
@@ -178,10 +175,8 @@ def _finish(store: Store, manifest: Manifest, todo: Plan) -> None:
 
 def _content(connection: duckdb.DuckDBPyConnection, mart: str) -> dict[str, int | str]:
     """Rows, and a hash of all their columns that does not depend on their order."""
-    rows, total, mix = connection.execute(
-        f'select count(*), sum(hash(t)::hugeint), bit_xor(hash(t)) from marts."{mart}" as t'
-    ).fetchone() or (0, 0, 0)
-    return {"rows": rows, "hash": f"{(total or 0) % 2**64:016x}{mix or 0:016x}"}
+    found = connection.execute(f'select {content.COLUMNS} from marts."{mart}" as t').fetchone() or (0, 0, 0)
+    return {"rows": found[0], "hash": content.digest(*found[1:])}
 
 
 def _drop(connection: duckdb.DuckDBPyConnection, name: str) -> None:
@@ -197,7 +192,7 @@ def _versions() -> dict[str, str]:
     return {name: metadata.version(name) for name in ("dbt-core", "dbt-duckdb", "dlt", "duckdb")}
 
 
-def _require_loads(loads: dict[str, list[str]]) -> None:
+def _require_loads(loads: Loads) -> None:
     missing = [source for source, ids in loads.items() if not ids]
     if missing:
         raise LarderError(

@@ -17,7 +17,7 @@ from typing import Any
 
 import duckdb
 
-from larder import console, declared, fingerprint, machine
+from larder import console, content, declared, fingerprint, machine
 from larder.declared import Declared
 from larder.errors import LarderError
 from larder.leases import lease
@@ -209,19 +209,18 @@ class _Export:
     def _parts(self, name: str) -> list[Part]:
         """What goes into each file, in the order of the files' names."""
         split = SPLITS.get(name)
-        content = "count(*), sum(hash(t)::hugeint), bit_xor(hash(t))"
         if split is None:
-            found = self._connection.execute(f'select {content} from marts."{name}" as t').fetchall()
-            return [Part("all", "true", rows, _hex(total, mix)) for rows, total, mix in found]
+            found = self._connection.execute(f'select {content.COLUMNS} from marts."{name}" as t').fetchall()
+            return [Part("all", "true", rows, content.digest(total, mix)) for rows, total, mix in found]
         column = split.column
         ranges = self._connection.execute(
-            f"select {split.label} as label, cast(min({column}) as varchar), cast(max({column}) as varchar), {content}"
+            f"select {split.label} as label, cast(min({column}) as varchar), cast(max({column}) as varchar), {content.COLUMNS}"
             f' from marts."{name}" as t group by label order by label nulls first'
         ).fetchall()
         return [
-            Part(label or "none", _filter(column, low, high), rows, _hex(total, mix))
+            Part(label or "none", _filter(column, low, high), rows, content.digest(total, mix))
             for label, low, high, rows, total, mix in ranges
-        ] or [Part("all", "true", 0, _hex(0, 0))]
+        ] or [Part("all", "true", 0, content.digest(0, 0))]
 
     def _file(self, mart: str, part: Part, order: list[str], before: File | None, fresh: Path) -> File:
         if before and before.content == part.content and self._link(before, fresh):
@@ -342,10 +341,6 @@ def _settings(where: Paths) -> dict[str, Any]:
 
 def _filter(column: str, low: str | None, high: str | None) -> str:
     return f"{column} is null" if low is None else f"{column} between '{low}' and '{high}'"
-
-
-def _hex(total: int | None, mix: int | None) -> str:
-    return f"{(total or 0) % 2**64:016x}{mix or 0:016x}"
 
 
 def _quoted(path: Path) -> str:

@@ -1,0 +1,9 @@
+"""What a table holds, as one hash of all its columns that does not depend on the order of its rows."""
+
+COLUMNS = "count(*), sum(hash(t)::hugeint), bit_xor(hash(t))"
+"""Select these from a table named `t`: its rows, and the two arguments of `digest`."""
+
+
+def digest(total: int | None, mix: int | None) -> str:
+    """The hash of a table's content; the same for the same rows on the same version of DuckDB."""
+    return f"{(total or 0) % 2**64:016x}{mix or 0:016x}"
