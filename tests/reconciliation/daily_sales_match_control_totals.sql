@@ -25,20 +25,10 @@ last_delivery as (
 ),
 
 actual as (
-    select
-        basket_lines.business_date,
-        count(*) as lines,
-        -- distinct: a basket has many lines, a household may come twice a day
-        count(distinct basket_lines.basket_id) as baskets,
-        count(distinct basket_lines.household_id) as households,
-        sum(basket_lines.sales_usd) as sales_usd,
-        sum(basket_lines.loyalty_discount_usd) as loyalty_discount_usd,
-        sum(basket_lines.coupon_discount_usd) as coupon_discount_usd,
-        sum(basket_lines.coupon_match_discount_usd) as coupon_match_discount_usd
+    select basket_lines.*
     from basket_lines
     inner join year_bounds
         on basket_lines.business_date between year_bounds.first_date and year_bounds.last_date
-    group by basket_lines.business_date
 ),
 
 expected as (
@@ -49,23 +39,17 @@ expected as (
 ),
 
 final as (
-    select
-        coalesce(actual.business_date, expected.business_date) as business_date,
-        actual.lines as actual_lines,
-        expected.lines as expected_lines,
-        actual.sales_usd as actual_sales_usd,
-        expected.sales_usd as expected_sales_usd
-    from actual
-    full outer join expected
-        on actual.business_date = expected.business_date
-    where
-        actual.lines is distinct from expected.lines
-        or actual.baskets is distinct from expected.baskets
-        or actual.households is distinct from expected.households
-        or actual.sales_usd is distinct from expected.sales_usd
-        or actual.loyalty_discount_usd is distinct from expected.loyalty_discount_usd
-        or actual.coupon_discount_usd is distinct from expected.coupon_discount_usd
-        or actual.coupon_match_discount_usd is distinct from expected.coupon_match_discount_usd
+    {{ totals_agree(
+        expected='expected',
+        actual='actual',
+        by=['business_date'],
+        sums=['sales_usd', 'loyalty_discount_usd', 'coupon_discount_usd', 'coupon_match_discount_usd'],
+        also={
+            'lines': ['sum(lines)', 'count(*)'],
+            'baskets': ['sum(baskets)', 'count(distinct basket_id)'],
+            'households': ['sum(households)', 'count(distinct household_id)'],
+        }
+    ) }}
 )
 
 select * from final

@@ -10,31 +10,13 @@ staged as (
     select * from {{ ref('stg_promotions__placements') }}
 ),
 
-built_weeks as (
-    select
-        week_number,
-        sum(placements) as placements
-    from promotions
-    group by week_number
-),
-
-staged_weeks as (
-    select
-        week_number,
-        count(*) as placements
-    from staged
-    group by week_number
-),
-
 final as (
-    select
-        coalesce(built_weeks.week_number, staged_weeks.week_number) as week_number,
-        built_weeks.placements as built_placements,
-        staged_weeks.placements as staged_placements
-    from built_weeks
-    full outer join staged_weeks
-        on built_weeks.week_number = staged_weeks.week_number
-    where built_weeks.placements is distinct from staged_weeks.placements
+    {{ totals_agree(
+        expected='staged',
+        actual='promotions',
+        by=['week_number'],
+        also={'placements': ['count(*)', 'sum(placements)']}
+    ) }}
 )
 
 select * from final

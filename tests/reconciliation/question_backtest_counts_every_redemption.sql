@@ -39,31 +39,21 @@ hits as (
             and offers.coupon_upc = redeemed_offers.coupon_upc
 ),
 
-compared as (
+expected as (
     select
-        'campaigns' as what,
-        (select count(*) from campaigns) as expected,
-        (select count(*) from mart) as actual
-    union all
-    select
-        'redemptions' as what,
-        (select count(*) from redemptions) as expected,
-        (select coalesce(sum(mart.redemptions), 0) from mart) as actual
-    union all
-    select
-        'redeemed offers' as what,
-        (select count(*) from redeemed_offers) as expected,
-        (select coalesce(sum(mart.redeemed_offers), 0) from mart) as actual
-    union all
-    select
-        'hits' as what,
-        (select count(*) from hits) as expected,
-        (select coalesce(sum(mart.hits_at_10), 0) from mart) as actual
+        (select count(*) from campaigns) as campaigns,
+        (select count(*) from redemptions) as redemptions,
+        (select count(*) from redeemed_offers) as redeemed_offers,
+        (select count(*) from hits) as hits_at_10
 ),
 
 final as (
-    select * from compared
-    where expected <> actual
+    {{ totals_agree(
+        expected='expected',
+        actual='mart',
+        sums=['redemptions', 'redeemed_offers', 'hits_at_10'],
+        also={'campaigns': ['max(campaigns)', 'count(*)']}
+    ) }}
 )
 
 select * from final

@@ -47,36 +47,26 @@ matched_money as (
             and basket_lines.product_id = matched_lines.product_id
 ),
 
-compared as (
+expected as (
     select
-        'campaigns' as what,
-        (select count(*) from campaigns) as expected,
-        (select count(*) from mart) as actual
-    union all
-    select
-        'targets' as what,
-        (select count(*) from targets) as expected,
-        (select coalesce(sum(mart.targeted_households), 0) from mart) as actual
-    union all
-    select
-        'redemptions' as what,
-        (select count(*) from redemptions) as expected,
-        (select coalesce(sum(mart.redemptions), 0) from mart) as actual
-    union all
-    select
-        'coupon_discount_usd' as what,
-        (select matched_money.coupon_discount_usd from matched_money) as expected,
-        (select coalesce(sum(mart.attributed_coupon_discount_usd), 0) from mart) as actual
-    union all
-    select
-        'coupon_match_discount_usd' as what,
-        (select matched_money.coupon_match_discount_usd from matched_money) as expected,
-        (select coalesce(sum(mart.attributed_coupon_match_discount_usd), 0) from mart) as actual
+        (select count(*) from campaigns) as campaigns,
+        (select count(*) from targets) as targeted_households,
+        (select count(*) from redemptions) as redemptions,
+        matched_money.coupon_discount_usd as attributed_coupon_discount_usd,
+        matched_money.coupon_match_discount_usd as attributed_coupon_match_discount_usd
+    from matched_money
 ),
 
 final as (
-    select * from compared
-    where expected <> actual
+    {{ totals_agree(
+        expected='expected',
+        actual='mart',
+        sums=[
+            'targeted_households', 'redemptions', 'attributed_coupon_discount_usd',
+            'attributed_coupon_match_discount_usd',
+        ],
+        also={'campaigns': ['max(campaigns)', 'count(*)']}
+    ) }}
 )
 
 select * from final

@@ -16,99 +16,84 @@ promotions as (
     select * from {{ ref('fct_promotions') }}
 ),
 
-of_mart as (
-    select
-        week_number,
-        sum(placed_cases) as placed_cases,
-        sum(lines) as lines,
-        sum(units) as units,
-        sum(sales_usd) as sales_usd,
-        sum(loyalty_discount_usd) as loyalty_discount_usd,
-        sum(coupon_discount_usd) as coupon_discount_usd,
-        sum(coupon_match_discount_usd) as coupon_match_discount_usd,
-        sum(case when promotion_status in ('displayed and mailed', 'displayed') then sales_usd else 0 end)
-            as displayed_sales_usd,
-        sum(case when promotion_status in ('displayed and mailed', 'mailed') then sales_usd else 0 end)
-            as mailed_sales_usd
-    from mart
-    group by week_number
-),
-
-of_lines as (
-    select
-        week_number,
-        count(*) as lines,
-        coalesce(sum(units), 0) as units,
-        sum(sales_usd) as sales_usd,
-        sum(loyalty_discount_usd) as loyalty_discount_usd,
-        sum(coupon_discount_usd) as coupon_discount_usd,
-        sum(coupon_match_discount_usd) as coupon_match_discount_usd
-    from basket_lines
-    group by week_number
-),
-
-of_promotions as (
-    select
-        week_number,
-        count(*) as placed_cases
-    from promotions
-    group by week_number
-),
-
-of_both as (
+promoted_lines as (
     select
         basket_lines.week_number,
-        sum(case when promotions.is_displayed then basket_lines.sales_usd else 0 end) as displayed_sales_usd,
-        sum(case when promotions.is_mailed then basket_lines.sales_usd else 0 end) as mailed_sales_usd
+        basket_lines.sales_usd,
+        promotions.is_displayed,
+        promotions.is_mailed
     from basket_lines
     inner join promotions
         on
             basket_lines.product_id = promotions.product_id
             and basket_lines.store_id = promotions.store_id
             and basket_lines.week_number = promotions.week_number
-    group by basket_lines.week_number
 ),
 
--- union, not union all: a week with sales, placements or both is judged once.
-weeks_seen as (
-    select week_number from of_mart
-    union
-    select week_number from of_lines
-    union
-    select week_number from of_promotions
+expected as (
+    select
+        week_number,
+        count(*) as lines,
+        sum(units) as units,
+        sum(sales_usd) as sales_usd,
+        sum(loyalty_discount_usd) as loyalty_discount_usd,
+        sum(coupon_discount_usd) as coupon_discount_usd,
+        sum(coupon_match_discount_usd) as coupon_match_discount_usd,
+        0 as placed_cases,
+        0 as displayed_sales_usd,
+        0 as mailed_sales_usd
+    from basket_lines
+    group by week_number
+    union all
+    select
+        week_number,
+        0 as lines,
+        0 as units,
+        0 as sales_usd,
+        0 as loyalty_discount_usd,
+        0 as coupon_discount_usd,
+        0 as coupon_match_discount_usd,
+        count(*) as placed_cases,
+        0 as displayed_sales_usd,
+        0 as mailed_sales_usd
+    from promotions
+    group by week_number
+    union all
+    select
+        week_number,
+        0 as lines,
+        0 as units,
+        0 as sales_usd,
+        0 as loyalty_discount_usd,
+        0 as coupon_discount_usd,
+        0 as coupon_match_discount_usd,
+        0 as placed_cases,
+        sum(case when is_displayed then sales_usd else 0 end) as displayed_sales_usd,
+        sum(case when is_mailed then sales_usd else 0 end) as mailed_sales_usd
+    from promoted_lines
+    group by week_number
+),
+
+actual as (
+    select
+        *,
+        case when promotion_status in ('displayed and mailed', 'displayed') then sales_usd else 0 end
+            as displayed_sales_usd,
+        case when promotion_status in ('displayed and mailed', 'mailed') then sales_usd else 0 end
+            as mailed_sales_usd
+    from mart
 ),
 
 final as (
-    select
-        weeks_seen.week_number,
-        of_lines.lines,
-        of_mart.lines as lines_of_mart,
-        of_promotions.placed_cases,
-        of_mart.placed_cases as placed_cases_of_mart,
-        of_lines.sales_usd,
-        of_mart.sales_usd as sales_usd_of_mart,
-        of_both.displayed_sales_usd,
-        of_mart.displayed_sales_usd as displayed_sales_usd_of_mart
-    from weeks_seen
-    left join of_mart
-        on weeks_seen.week_number = of_mart.week_number
-    left join of_lines
-        on weeks_seen.week_number = of_lines.week_number
-    left join of_promotions
-        on weeks_seen.week_number = of_promotions.week_number
-    left join of_both
-        on weeks_seen.week_number = of_both.week_number
-    where
-        of_mart.week_number is null
-        or of_mart.lines <> coalesce(of_lines.lines, 0)
-        or of_mart.units <> coalesce(of_lines.units, 0)
-        or of_mart.sales_usd <> coalesce(of_lines.sales_usd, 0)
-        or of_mart.loyalty_discount_usd <> coalesce(of_lines.loyalty_discount_usd, 0)
-        or of_mart.coupon_discount_usd <> coalesce(of_lines.coupon_discount_usd, 0)
-        or of_mart.coupon_match_discount_usd <> coalesce(of_lines.coupon_match_discount_usd, 0)
-        or of_mart.placed_cases <> coalesce(of_promotions.placed_cases, 0)
-        or of_mart.displayed_sales_usd <> coalesce(of_both.displayed_sales_usd, 0)
-        or of_mart.mailed_sales_usd <> coalesce(of_both.mailed_sales_usd, 0)
+    {{ totals_agree(
+        expected='expected',
+        actual='actual',
+        by=['week_number'],
+        sums=[
+            'lines', 'units', 'sales_usd', 'loyalty_discount_usd', 'coupon_discount_usd', 'coupon_match_discount_usd',
+            'placed_cases', 'displayed_sales_usd', 'mailed_sales_usd',
+        ]
+    ) }}
 )
 
 select * from final

@@ -16,20 +16,6 @@ last_delivery as (
     from promotions
 ),
 
-actual as (
-    select
-        week_number,
-        sum(placements) as placements,
-        sum(placements - 1) as repeats,
-        -- distinct: a product is placed in many stores, a store places many products
-        count(distinct product_id) as products,
-        count(distinct store_id) as stores,
-        sum(case when is_displayed then 1 else 0 end) as displayed,
-        sum(case when is_mailed then 1 else 0 end) as mailed
-    from promotions
-    group by week_number
-),
-
 expected as (
     select control_totals.*
     from control_totals
@@ -39,22 +25,19 @@ expected as (
 ),
 
 final as (
-    select
-        coalesce(actual.week_number, expected.week_number) as week_number,
-        actual.placements as actual_placements,
-        expected.placements as expected_placements,
-        actual.repeats as actual_repeats,
-        expected.repeats as expected_repeats
-    from actual
-    full outer join expected
-        on actual.week_number = expected.week_number
-    where
-        actual.placements is distinct from expected.placements
-        or actual.repeats is distinct from expected.repeats
-        or actual.products is distinct from expected.products
-        or actual.stores is distinct from expected.stores
-        or actual.displayed is distinct from expected.displayed
-        or actual.mailed is distinct from expected.mailed
+    {{ totals_agree(
+        expected='expected',
+        actual='promotions',
+        by=['week_number'],
+        sums=['placements'],
+        also={
+            'repeats': ['sum(repeats)', 'sum(placements - 1)'],
+            'products': ['sum(products)', 'count(distinct product_id)'],
+            'stores': ['sum(stores)', 'count(distinct store_id)'],
+            'displayed': ['sum(displayed)', 'sum(case when is_displayed then 1 else 0 end)'],
+            'mailed': ['sum(mailed)', 'sum(case when is_mailed then 1 else 0 end)'],
+        }
+    ) }}
 )
 
 select * from final
