@@ -13,6 +13,7 @@ from typing import Annotated
 import duckdb
 import psycopg2
 import typer
+from nats.errors import Error as NatsError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -32,7 +33,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
-    help="The demo retailer: the real year 2017 of a grocer, replayed as files, a PostgreSQL database and an HTTP API.\n\n"
+    help="The demo retailer: the real year 2017 of a grocer, replayed as files, a stream of events, a PostgreSQL database and an HTTP API.\n\n"
     "Everything is kept below LARDER_DATA (default: data) and listens on 127.0.0.1 only.\n\n"
     "Example: larder demo start --to 2017-01-31",
 )
@@ -51,10 +52,21 @@ PostgresPort = Annotated[
 ApiPort = Annotated[
     int | None, typer.Option(min=1, max=65535, help="Insist on this port for the campaign API.")
 ]
+BrokerPort = Annotated[
+    int | None, typer.Option(min=1, max=65535, help="Insist on this port for the NATS broker.")
+]
+From = Annotated[str, typer.Option("--from", metavar="DATE", help="The first day, of 2017.")]
+Until = Annotated[str, typer.Option("--to", metavar="DATE", help="The last day, included.")]
+Speed = Annotated[str, typer.Option(metavar="EVENTS", help="Events a second, or max.")]
 
 
 @app.command()
-def start(to: To = None, postgres_port: PostgresPort = None, api_port: ApiPort = None) -> None:
+def start(
+    to: To = None,
+    postgres_port: PostgresPort = None,
+    api_port: ApiPort = None,
+    broker_port: BrokerPort = None,
+) -> None:
     """Start the retailer's systems and let the year happen.
 
     A new demo gets the whole year unless --to names an earlier day; one that exists stays at its day. Starting again
@@ -64,7 +76,7 @@ def start(to: To = None, postgres_port: PostgresPort = None, api_port: ApiPort =
     """
     retailer, day = Retailer(Paths.from_environment()), parse_day(to) if to else None
     with _progress() as report:
-        retailer.start(day, Ports(postgres_port, api_port), report)
+        retailer.start(day, Ports(postgres_port, api_port, broker_port), report)
     _show(retailer.status())
 
 
@@ -78,6 +90,21 @@ def advance(to: Needed) -> None:
     with _progress() as report:
         retailer.advance(day, report)
     _show(retailer.status())
+
+
+@app.command()
+def stream(first: From, last: Until, speed: Speed = "max") -> None:
+    """Let the tills publish the lines of these days as events, also of days that files have brought or will bring.
+
+    Starting and advancing the demo publish the last 7 of the days that newly happen; this publishes any of the year.
+
+    Example: larder demo stream --from 2017-01-09 --to 2017-01-09 --speed 500
+    """
+    retailer = Retailer(Paths.from_environment())
+    days, rate = (parse_day(first), parse_day(last)), _rate(speed)
+    with _progress() as report:
+        count = retailer.stream(*days, rate, report)
+    out.print(f"published: {count:,} events")
 
 
 @app.command()
@@ -111,8 +138,21 @@ def main() -> None:
         app(prog_name="larder demo", standalone_mode=True)
     except DemoError as error:
         _fail(str(error))
-    except (OSError, duckdb.Error, psycopg2.Error) as error:
+    except (OSError, duckdb.Error, psycopg2.Error, NatsError) as error:
         _fail(" ".join(str(error).split()))
+
+
+def _rate(speed: str) -> float | None:
+    """Events a second; None for as fast as it goes."""
+    if speed == "max":
+        return None
+    try:
+        rate = float(speed)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < float("inf"):
+        raise DemoError(f"'{speed}' is not a speed: write events a second, for example 500, or max")
+    return rate
 
 
 def _fail(message: str) -> None:

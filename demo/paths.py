@@ -43,6 +43,19 @@ class Paths:
         return self.demo / "postgres"
 
     @property
+    def broker(self) -> Path:
+        """The broker's stream; what was published of the year is noted beside it, so that both go together."""
+        return self.demo / "broker"
+
+    @property
+    def broker_settings(self) -> Path:
+        return self.demo / "broker.conf"
+
+    @property
+    def published(self) -> Path:
+        return self.broker / "published.json"
+
+    @property
     def scratch(self) -> Path:
         return self.demo / "scratch"
 

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from http.client import HTTPConnection, HTTPException
@@ -13,7 +13,8 @@ from pathlib import Path
 
 import psycopg2
 
-from demo import landing, postgres, processes, records
+from demo import broker, landing, postgres, processes, records, tills
+from demo.broker import NATS_ERRORS, Stream
 from demo.clock import LAST_DAY, Clock
 from demo.credentials import Credentials
 from demo.database import Database
@@ -52,6 +53,7 @@ class Ports:
 
     postgres: int | None = None
     api: int | None = None
+    broker: int | None = None
 
 
 class Retailer:
@@ -70,14 +72,16 @@ class Retailer:
         data_folder()
         with self._alone("start"), self._nothing_left_on_failure():
             self._stop_orphans()
-            for service, port in zip(self._services(), (ports.api, ports.postgres), strict=True):
+            wanted = (ports.api, ports.postgres, ports.broker)
+            for service, port in zip(self._services(), wanted, strict=True):
                 self._check_port(service, port)
             target = self._target(to or Clock.read(self._paths.clock).floor or LAST_DAY)
             credentials = Credentials.read_or_create(self._paths.secrets)
             database = self._start_database(credentials, ports.postgres, report)
-            self._bring_to(target, database, report)
+            stream = self._start_broker(credentials, ports.broker, report)
+            self._bring_to(target, database, stream, report)
             api = self._start_api(ports.api, report)
-            self._write_connections(credentials, database, api)
+            self._write_connections(credentials, database, api, stream)
 
     def advance(self, to: date, report: Report) -> None:
         """Make the year happen up to and including the day `to` in systems that are running."""
@@ -86,9 +90,21 @@ class Retailer:
                 raise DemoError("the demo has not been started: run 'larder demo start' first")
             target = self._target(to)
             database = self._find_database(Credentials.read(self._paths.secrets))
-            if database is None or self._find(self._api_service()) is None:
+            stream = self._find_stream()
+            if database is None or stream is None or self._find(self._api_service()) is None:
                 raise DemoError("the demo is not running: run 'larder demo start' first")
-            self._bring_to(target, database, report)
+            self._bring_to(target, database, stream, report)
+
+    def stream(self, first: date, last: date, speed: float | None, report: Report) -> int:
+        """Publish the lines of a range of days to the broker, whatever the clock says; returns how many these were."""
+        if last < first:
+            raise DemoError(f"{last} is before {first}: choose a range that goes forward")
+        with self._alone("stream"):
+            stream = self._find_stream()
+            if stream is None:
+                raise DemoError("the demo is not running: run 'larder demo start' first")
+            with closing(open_year(self._paths.scratch)) as year:
+                return tills.publish(year, stream, first, last, speed, report)
 
     def stop(self) -> list[str]:
         """Stop every server of this instance; returns the names of those that were running."""
@@ -98,7 +114,12 @@ class Retailer:
     def status(self) -> Status:
         """Ask every system what it holds."""
         clock = Clock.read(self._paths.clock)
-        systems = (*self._file_systems(), *self._database_systems(), self._api_system())
+        systems = (
+            *self._file_systems(),
+            self._stream_system(),
+            *self._database_systems(),
+            self._api_system(),
+        )
         return Status(self._paths.data, clock, systems)
 
     # The clock
@@ -112,20 +133,18 @@ class Retailer:
         landing.refuse_later_files(self._paths, to)
         return to
 
-    def _bring_to(self, to: date, database: Database, report: Report) -> None:
+    def _bring_to(self, to: date, database: Database, stream: Stream, report: Report) -> None:
         """Bring all systems to the end of a day: each step is repeatable, and the clock moves last."""
         before = Clock.read(self._paths.clock)
         if before != Clock(to):
             Clock(before.day, advancing_to=to).write(self._paths.clock)
-        year = open_year(self._paths.scratch)
-        try:
+        with closing(open_year(self._paths.scratch)) as year:
+            tills.publish_new(year, stream, self._paths, to, report)
             landing.deliver(year, self._paths, to, report)
             if database.day() != to:
                 report("database tables", 0, len(records.TABLES))
                 records.build(year)
                 database.advance(year, to, report)
-        finally:
-            year.close()
         if before != Clock(to):
             Clock(to).write(self._paths.clock)
 
@@ -149,6 +168,16 @@ class Retailer:
         self._note(server.service, running)
         report(server.service.name, 1, 1)
         return running
+
+    def _start_broker(self, credentials: Credentials, port: int | None, report: Report) -> Stream:
+        server = broker.Server(self._paths, credentials.broker_token)
+        running = self._find(server.service)
+        if running is None:
+            report(server.service.name, 0, 1)
+            running = server.start(self._choose_port(server.service, port))
+        self._note(server.service, running)
+        report(server.service.name, 1, 1)
+        return Stream(running.port, credentials.broker_token)
 
     def _start_api(self, port: int | None, report: Report) -> Running:
         service = self._api_service()
@@ -180,12 +209,16 @@ class Retailer:
         server = postgres.Server(self._paths, credentials.admin_password)
         return Database(server.admin_url(running.port), credentials.reader_password)
 
+    def _find_stream(self) -> Stream | None:
+        running = self._find(broker.describe(self._paths))
+        return Stream(running.port, Credentials.read(self._paths.secrets).broker_token) if running else None
+
     def _api_service(self) -> Service:
         marks = ("demo.api", f"--data={self._paths.data}")
         return Service("campaign API", marks, self._paths.log("api"))
 
-    def _services(self) -> tuple[Service, Service]:
-        return self._api_service(), postgres.describe(self._paths)
+    def _services(self) -> tuple[Service, Service, Service]:
+        return self._api_service(), postgres.describe(self._paths), broker.describe(self._paths)
 
     def _stop_all(self, but: Collection[str] = ()) -> list[str]:
         """Stop the servers of this instance that are running, except those named; returns the names of the others."""
@@ -250,9 +283,13 @@ class Retailer:
             return {}  # the processes are found by their command lines all the same
         return state if isinstance(state, dict) else {}
 
-    def _write_connections(self, credentials: Credentials, database: Database, api: Running) -> None:
+    def _write_connections(
+        self, credentials: Credentials, database: Database, api: Running, stream: Stream
+    ) -> None:
         values = {
             "SOURCES__POS__LANDING": str(self._paths.pos),
+            "SOURCES__POS_STREAM__URL": stream.address,
+            "SOURCES__POS_STREAM__TOKEN": credentials.broker_token,
             "SOURCES__PROMOTIONS__LANDING": str(self._paths.promotions),
             "SOURCES__MERCHANDISING__CREDENTIALS": database.reader_url,
             "SOURCES__LOYALTY__CREDENTIALS": database.reader_url,
@@ -286,6 +323,16 @@ class Retailer:
             _file_system("pos", self._paths.pos, {"transactions": rows["transactions"]}),
             _file_system("promotions", self._paths.promotions, {"placements": rows["placements"]}),
         )
+
+    def _stream_system(self) -> System:
+        name, kind = "pos_stream", "NATS JetStream"
+        stream = self._find_stream()
+        if stream is None:
+            return System(name, kind, "-", "stopped")
+        try:
+            return System(name, kind, stream.address, "running", {"transactions": stream.count()})
+        except NATS_ERRORS:
+            return System(name, kind, stream.address, "no answer")
 
     def _database_systems(self) -> tuple[System, System]:
         rows: dict[str, int] = {}

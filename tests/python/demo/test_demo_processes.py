@@ -66,13 +66,16 @@ def test_dead_servers_are_replaced_on_the_same_ports(demo: Demo) -> None:
     }
     assert demo.query("select count(*) from merchandising.stores") == [(457,)]
     assert demo.get("/v1/campaigns").status == 200
+    (stream,) = [each for each in demo.status()["systems"] if each["name"] == "pos_stream"]
+    assert stream["rows"] == {"transactions": 7973}  # those of the first start, once
 
     # stop: nothing is left, and a second stop says so
     stopped = demo.run("stop").stdout
-    assert "PostgreSQL" in stopped and "campaign API" in stopped
+    assert all(name in stopped for name in ("PostgreSQL", "campaign API", "NATS broker"))
     assert servers(demo.data) == [] and not any(listening(each["port"]) for each in state.values())
     assert "nothing was running" in demo.run("stop").stdout
     assert "not running" in demo.run("advance", "--to", "2017-01-03", code=1).stderr
+    assert "not running" in demo.run("stream", "--from", DAY, "--to", DAY, code=1).stderr
 
     # files deleted, servers forgotten: a lost state file does not hide a running server from the next start
     demo.run("start")
@@ -107,7 +110,7 @@ def test_an_interrupted_start_leaves_no_server_and_the_next_one_completes(demo: 
     shutil.rmtree(demo.data)
     demo.run("start", "--to", DAY)
     assert demo.query("select count(*) from merchandising.stores") == [(457,)]
-    assert len(servers(demo.data)) == 2
+    assert len(servers(demo.data)) == 3
 
 
 def test_a_taken_port_is_named_and_nothing_is_left_running(demo: Demo) -> None:
@@ -119,6 +122,8 @@ def test_a_taken_port_is_named_and_nothing_is_left_running(demo: Demo) -> None:
         assert f"port {port} is taken" in first.stderr and servers(demo.data) == []
         second = demo.run("start", "--to", "2017-01-01", "--api-port", port, code=1)
         assert f"port {port} is taken" in second.stderr and servers(demo.data) == []
+        third = demo.run("start", "--to", "2017-01-01", "--broker-port", port, code=1)
+        assert f"port {port} is taken" in third.stderr and servers(demo.data) == []
 
 
 def test_only_one_command_at_a_time_and_a_server_that_does_not_start_names_its_log(demo: Demo) -> None:
@@ -167,7 +172,7 @@ def test_a_running_server_is_used_where_its_url_is_given(demo: Demo, tmp_path: P
         processes.stop((server.service, running.pid))
 
 
-@pytest.mark.parametrize("verb", ["start", "advance", "stop", "status"])
+@pytest.mark.parametrize("verb", ["start", "advance", "stream", "stop", "status"])
 def test_every_verb_has_help_with_an_example(demo: Demo, verb: str) -> None:
     shown = demo.run(verb, "--help", COLUMNS="120").stdout
     assert f"Usage: larder demo {verb}" in shown and f"Example: larder demo {verb}" in shown
@@ -176,5 +181,5 @@ def test_every_verb_has_help_with_an_example(demo: Demo, verb: str) -> None:
 def test_before_the_first_start(demo: Demo) -> None:
     assert "larder demo start" in demo.run("advance", "--to", DAY, code=1).stderr
     status = demo.status()
-    assert status["clock"] is None and len(status["systems"]) == 5
+    assert status["clock"] is None and len(status["systems"]) == 6
     assert "not a date" in demo.run("start", "--to", "soon", code=1).stderr
