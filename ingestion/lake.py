@@ -3,16 +3,23 @@
 `<lake>/raw/<source>/<table>/<load_id>.<file_id>.parquet`; a load is complete when dlt has named it in `_dlt_loads`.
 """
 
+import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 LOADS = "_dlt_loads"
 STATES = "_dlt_pipeline_state"
+SCHEMAS = "_dlt_version"
+INIT = "init"
+"""dlt's first record of a dataset, which it makes right after the folder and does not make later."""
 
 
 def completed_loads(dataset: Path) -> set[str]:
-    """Ids of the loads of one source (`dataset` = `<lake>/raw/<source>`) that dlt has completed."""
+    """Ids of the loads of one source (`dataset` = `<lake>/raw/<source>`) that dlt has completed.
+
+    The name alone counts: when dlt begins to write this record, everything else of the load is in the lake.
+    """
     return {file.stem.rpartition("__")[2] for file in (dataset / LOADS).glob("*.jsonl")}
 
 
@@ -42,6 +49,29 @@ def sweep_dead_loads(dataset: Path) -> list[Path]:
     for file in dead:
         file.unlink()
     return dead
+
+
+def remove_cut_records(dataset: Path) -> list[Path]:
+    """Remove what a kill has cut off of dlt's records, which it writes in place: it reads them again and would fail for ever.
+
+    Nothing is lost: the load that wrote them did not complete, and its next attempt writes them anew. Call it only when no
+    load of the source is running. Returns what was removed.
+    """
+    records = [dataset / INIT, *dataset.glob(f"{SCHEMAS}/*"), *dataset.glob(f"{STATES}/*")]
+    cut = [record for record in records if record.is_file() and not _is_whole(record)]
+    for record in cut:
+        record.unlink()
+    if dataset.is_dir() and not any(dataset.iterdir()):
+        dataset.rmdir()
+    return cut
+
+
+def _is_whole(record: Path) -> bool:
+    try:
+        json.loads(record.read_bytes())
+    except ValueError:
+        return False
+    return True
 
 
 def _data_files(dataset: Path) -> list[Path]:

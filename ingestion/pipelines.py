@@ -19,7 +19,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from sqlalchemy.exc import SQLAlchemyError
 
 from ingestion.errors import IngestionError
-from ingestion.lake import completed_loads, row_counts, sweep_dead_loads
+from ingestion.lake import completed_loads, remove_cut_records, row_counts, sweep_dead_loads
 from ingestion.sources.campaigns import campaigns
 from ingestion.sources.loyalty import loyalty
 from ingestion.sources.merchandising import merchandising
@@ -60,6 +60,7 @@ def ingest(source: str, lake: Path, work: Path, report: Report) -> Loaded:
     with _plain_errors(source):
         pipeline = _pipeline(source, lake, work, report)
         before = completed_loads(dataset)
+        remove_cut_records(dataset)
         _finish_interrupted(pipeline)
         sweep_dead_loads(dataset)
         pipeline.drop().run(SOURCES[source](), loader_file_format="parquet")

@@ -28,9 +28,10 @@
 
 
 {#
-  One row per load, however often `_dlt_loads` names it: a load listed twice would double its files below. A workspace
-  takes the loads of the generation that it stands on: what it builds is then compared like with like, however far the
-  lake has come. Only a source that the generation does not know is read as the lake has it.
+  One row per load, however often `_dlt_loads` names it: a load listed twice would double its files below. The name of the
+  record counts, as it does for the ingestion: a kill may have cut off what it says. A workspace takes the loads of the
+  generation that it stands on: what it builds is then compared like with like, however far the lake has come. Only a source
+  that the generation does not know is read as the lake has it.
 #}
 {% macro read_completed_loads(source) %}
     {% if target.name == 'dev' and env_var('LARDER_BASE', '') %}
@@ -42,9 +43,12 @@
     {% set pattern = larder.quote_path(lake_path() ~ '/raw/' ~ source ~ '/_dlt_loads/*.jsonl') %}
     {% if run_query('select count(*) from glob(' ~ pattern ~ ')').columns[0].values()[0] %}
         {% do run_query(
-            "insert into raw.completed_loads select '" ~ source ~ "', load_id, min(inserted_at) from read_json(" ~ pattern
-            ~ ", columns = {load_id: 'varchar', status: 'integer', inserted_at: 'timestamp'}, ignore_errors = true)"
-            ~ " where status = 0 group by load_id"
+            "insert into raw.completed_loads select '" ~ source ~ "', named.load_id,"
+            ~ " coalesce(min(records.inserted_at), make_timestamp(cast(cast(named.load_id as double) * 1000000 as bigint)))"
+            ~ " from (select regexp_extract(file, '__([0-9]+\\.[0-9]+)\\.jsonl$', 1) as load_id from glob(" ~ pattern ~ ")) as named"
+            ~ " left join read_json(" ~ pattern
+            ~ ", columns = {load_id: 'varchar', inserted_at: 'timestamp'}, format = 'newline_delimited', ignore_errors = true) as records"
+            ~ " on named.load_id = records.load_id group by named.load_id"
         ) %}
     {% endif %}
 {% endmacro %}
