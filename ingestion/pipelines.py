@@ -83,12 +83,11 @@ def _finish_interrupted(pipeline: dlt.Pipeline) -> None:
 
     Where a kill left only half of its files there, it is given up: the caller sweeps the lake and loads it anew.
     """
-    if not pipeline.has_pending_data:
-        return
     try:
-        pipeline.normalize()
-        pipeline.load(raise_on_failed_jobs=True)
-    except PipelineStepFailed as error:
+        if pipeline.has_pending_data:
+            pipeline.normalize()
+            pipeline.load(raise_on_failed_jobs=True)
+    except (PipelineStepFailed, OSError) as error:
         if not any(map(_is_of_remains, _chain(error))):
             raise
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 import psutil
 import pytest
-from conftest import PROJECT, Instance, connections
+from conftest import PROJECT, Instance
 from kill import (
     CONTENTS,
     KILLED,
@@ -23,12 +23,12 @@ from kill import (
     killing,
     needs_strace,
     points,
+    traced,
     tracing,
     victims,
 )
-from victim import NEW, OLD, ROWS, candidate, fill, ingest
+from victim import NEW, OLD, ROWS, candidate, fill
 
-from ingestion.lake import completed_loads, load_id
 from larder.store import Manifest, Store
 
 LAST_VALUES = {"publish": NEW, "failed": OLD, "rollback": OLD - 1, "clean": OLD}
@@ -194,16 +194,6 @@ def test_a_kill_at_every_rename_of_larder_publish(before: Path, tmp_path: Path) 
         assert orphans(instance.data / "warehouse") == []
 
 
-def traced(instance: Instance, options: list[str], *command: str) -> int:
-    """Run a `larder` command under strace; return its exit code."""
-    return subprocess.run(
-        ["strace", "-f", "-q", *options, sys.executable, "-B", "-m", "larder", *command],
-        cwd=PROJECT,
-        env=instance.env,
-        capture_output=True,
-    ).returncode
-
-
 COMPILE = """
 import sys
 from pathlib import Path
@@ -223,71 +213,3 @@ def test_dbt_does_not_outlive_a_killed_build(tmp_path: Path) -> None:
         build.kill()
     gone, alive = psutil.wait_procs(children, timeout=5)
     assert gone and not alive
-
-
-# The lake
-
-
-@pytest.fixture(scope="module")
-def landing(retailer: Instance, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tills' files of three days."""
-    source = Path(connections(retailer)["SOURCES__POS__LANDING"])
-    target = tmp_path_factory.mktemp("tills") / "landing"
-    for day in ("01", "02", "03"):
-        shutil.copytree(source / f"business_date=2017-01-{day}", target / f"business_date=2017-01-{day}")
-    return target
-
-
-def delivered(landing: Path) -> int:
-    found = duckdb.execute(
-        f"select (select count(*) from '{landing}/*/*.parquet') + (select count(*) from read_csv('{landing}/*/*.csv.gz'))"
-    ).fetchone()
-    assert found
-    return int(found[0])
-
-
-def loaded(data: Path) -> tuple[int, int]:
-    """Rows and distinct keys in the files of the completed loads. No other file may be there."""
-    dataset = data / "lake/raw/pos"
-    complete = completed_loads(dataset)
-    files = sorted(dataset.glob("transactions/*"))
-    assert all(load_id(file) in complete for file in files), "data of a load that never completed"
-    found = duckdb.execute(
-        "select count(*), count(distinct (basket_id, product_id)) from read_parquet(?)",
-        [list(map(str, files))],
-    ).fetchone()
-    assert found
-    return found
-
-
-def sweep_ingestion(landing: Path, room: Path, monkeypatch: pytest.MonkeyPatch, chosen: slice) -> None:
-    """Kill the ingestion of the tills at the chosen ones of its moves, with dlt's working directory kept, and lost."""
-    monkeypatch.setenv("SOURCES__POS__LANDING", str(landing))
-    rows = delivered(landing)
-    with victims() as server:
-        found = server.calls("ingest", room / "whole", MOVES)
-        assert loaded(room / "whole") == (rows, rows)
-        for number, point in enumerate(found[chosen]):
-            for what in ("kept", "lost"):
-                data = room / f"{number}_{what}"
-                server.kill("ingest", data, point)
-                if what == "lost":
-                    shutil.rmtree(data / "dlt", ignore_errors=True)
-                ingest(data)
-                assert loaded(data) == (rows, rows), f"killed at {point}, working directory {what}"
-                assert ingest(data) == 0, f"killed at {point}, working directory {what}"
-                shutil.rmtree(data)
-
-
-@needs_strace
-def test_a_kill_within_an_ingestion(landing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sample, counted back from the completion, where dlt once could not go on; the rest comes at night."""
-    sweep_ingestion(landing, tmp_path, monkeypatch, slice(-3, None, -18))
-
-
-@needs_strace
-@pytest.mark.nightly
-def test_a_kill_at_every_move_of_an_ingestion(
-    landing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sweep_ingestion(landing, tmp_path, monkeypatch, slice(None))

@@ -7,6 +7,8 @@ byte on the pipe `FOLDER.go`, so that strace can be attached before its first st
 import ctypes
 import os
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -57,12 +59,18 @@ def clean(warehouse: Path) -> None:
     Store(warehouse).clean()
 
 
-def ingest(data: Path) -> int:
-    """The tills of the landing folder that the environment names; returns the rows it brought."""
-    return pipelines.ingest("pos", data / "lake", data / "dlt", lambda _: None).rows.get("transactions", 0)
+def ingest(source: str, data: Path) -> None:
+    """What is new in one of the systems that the environment names."""
+    pipelines.ingest(source, data / "lake", data / "dlt", lambda _: None)
 
 
-SCENARIOS = {"publish": publish, "failed": failed, "rollback": rollback, "clean": clean, "ingest": ingest}
+SCENARIOS: dict[str, Callable[[Path], None]] = {
+    "publish": publish,
+    "failed": failed,
+    "rollback": rollback,
+    "clean": clean,
+    **{f"ingest-{source}": partial(ingest, source) for source in pipelines.SOURCES},
+}
 
 
 def child(scenario: str, folder: Path) -> None:

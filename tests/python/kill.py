@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT
+from conftest import PROJECT, Instance
 
 
 def _unable() -> str:
@@ -52,11 +52,11 @@ class Victims:
 
     server: subprocess.Popen[str]
 
-    def calls(self, scenario: str, folder: Path, names: str) -> list[Point]:
-        """Let a scenario run to its end; return its calls in their order."""
+    def calls(self, scenario: str, folder: Path, names: str, about: str = "") -> list[Point]:
+        """Let a scenario run to its end; return its calls that mention `about`, in their order."""
         log = folder.with_suffix(".log")
         assert self._run(scenario, folder, *tracing(log, names)) == 0
-        return points(log.read_text())
+        return points(log.read_text(), about)
 
     def kill(self, scenario: str, folder: Path, point: Point) -> bool:
         """Let a scenario run until just before a call, and no further.
@@ -85,8 +85,8 @@ class Victims:
 
 
 def tracing(log: Path, names: str) -> list[str]:
-    """strace's options to write down calls."""
-    return ["-o", str(log), "-e", f"trace={names}"]
+    """strace's options to write down calls, with the files that they are about."""
+    return ["-y", "-o", str(log), "-e", f"trace={names}"]
 
 
 def killing(point: Point) -> list[str]:
@@ -107,6 +107,16 @@ def points(log: str, about: str = "") -> list[Point]:
         if about in line:
             found[Point(call, counts[thread, call])] = None
     return list(found)
+
+
+def traced(instance: Instance, options: list[str], *command: str, **env: str) -> int:
+    """Run a `larder` command under strace; return its exit code."""
+    return subprocess.run(
+        ["strace", "-f", "-q", *options, sys.executable, "-B", "-m", "larder", *command],
+        cwd=PROJECT,
+        env={**instance.env, **env},
+        capture_output=True,
+    ).returncode
 
 
 def wait_until_traced(process: int, tracer: subprocess.Popen[bytes]) -> None:

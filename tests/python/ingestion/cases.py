@@ -1,0 +1,167 @@
+"""For each source a lake, a load that is to come, and what the lake must hold after it, whatever has happened to it."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psycopg2
+import pyarrow.parquet as pq
+import pytest
+import requests
+from conftest import Instance, connections
+from faults import ingest
+
+from ingestion import lake
+
+KEYS = {
+    "transactions": "basket_id, product_id",
+    "placements": "product_id, store_id, display_location, mailer_location, week",
+    "products": "product_id",
+    "stores": "store_id",
+    "households": "household_id",
+    "demographics": "household_id",
+    "campaigns": "campaign_id",
+    "campaign_households": "id",
+    "coupons": "id",
+    "coupon_redemptions": "id",
+}
+
+Content = dict[str, tuple[int, int, int, int]]
+"""For each table its rows, its distinct keys, and two order-free hashes over all columns but the load id."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A source, the lake before the load that dies, and what the lake must hold after its rerun."""
+
+    source: str
+    env: dict[str, str]
+    before: Path
+    whole: Content
+
+    def room(self, folder: Path) -> Path:
+        """A data root like the one before the load."""
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(self.before, folder)
+        return folder
+
+    def check(self, data: Path, *mutants: Callable[[], None]) -> None:
+        """What must hold after a load that died: all this, by the next run."""
+        assert ingest(self.source, data, self.env, *mutants) == 0
+        assert content(data / "lake/raw" / self.source) == self.whole
+        complete = lake.completed_loads(data / "lake/raw" / self.source)
+        assert ingest(self.source, data, self.env) == 0
+        assert lake.completed_loads(data / "lake/raw" / self.source) - complete == set()
+
+
+def content(dataset: Path) -> Content:
+    """What readers of the completed loads see. No file of another load may lie beside them."""
+    complete = lake.completed_loads(dataset)
+    files = sorted(dataset.glob("[!_]*/*.parquet"))
+    assert {lake.load_id(file) for file in files} <= complete, "files of a load that never completed"
+    found = {}
+    for table in sorted({file.parent.name for file in files}):
+        row = duckdb.execute(
+            f"""
+            select count(*), count(distinct ({KEYS[table]})), bit_xor(hash(t)), sum(hash(t)::hugeint)
+            from (select * exclude (_dlt_load_id) from read_parquet(?, hive_partitioning = false)) as t
+            """,
+            [[str(file) for file in files if file.parent.name == table]],
+        ).fetchone()
+        assert row
+        found[table] = (row[0], row[1], row[2], row[3])
+    return found
+
+
+def cases(retailer: Instance, rooms: pytest.TempPathFactory) -> Callable[[str], Case]:
+    """The case of a source, made when it is first asked for."""
+    return cache(lambda source: _make(source, retailer, rooms.mktemp(source)))
+
+
+def _make(source: str, retailer: Instance, room: Path) -> Case:
+    env, before = connections(retailer), room / "before"
+    before.mkdir()
+    name = f"SOURCES__{source.upper()}__LANDING"
+    if name in env:  # files come in days: some are loaded already, more have come
+        delivered, env[name] = Path(env[name]), str(room / "landing")
+        _deliver(delivered, room / "landing", slice(0, 1))
+        assert ingest(source, before, env) == 0
+        _deliver(delivered, room / "landing", slice(1, 3))
+    whole = Case(source, env, before, {}).room(room / "whole")
+    assert ingest(source, whole, env) == 0
+    found = content(whole / "lake/raw" / source)
+    for table, count in SOURCE_ROWS[source](env).items():
+        assert found[table][:2] == (count, count), f"{source}: an undisturbed load is not the source"
+    return Case(source, env, before, found)
+
+
+def _deliver(root: Path, landing: Path, days: slice) -> None:
+    """Some days or weeks of the retailer's files; of a plan of promotions its first rows."""
+    for folder in sorted(root.iterdir())[days]:
+        shutil.copytree(folder, landing / folder.name)
+        for plan in (landing / folder.name).glob("placements.parquet"):
+            rows = duckdb.execute(
+                f"from read_parquet('{folder}/{plan.name}', hive_partitioning = false) limit 2000"
+            ).to_arrow_table()
+            pq.write_table(rows, plan)
+
+
+def _rows_of_files(sql: str) -> int:
+    found = duckdb.execute(f"select count(*) from {sql}").fetchone()
+    assert found
+    return int(found[0])
+
+
+def _rows_of_tills(env: dict[str, str]) -> dict[str, int]:
+    landing = env["SOURCES__POS__LANDING"]
+    parquet, csv = f"'{landing}/*/*.parquet'", f"read_csv('{landing}/*/*.csv.gz')"
+    return {"transactions": _rows_of_files(parquet) + _rows_of_files(csv)}
+
+
+def _rows_of_plans(env: dict[str, str]) -> dict[str, int]:
+    return {"placements": _rows_of_files(f"'{env['SOURCES__PROMOTIONS__LANDING']}/*/*.parquet'")}
+
+
+def _rows_of_database(source: str, *tables: str) -> Callable[[dict[str, str]], dict[str, int]]:
+    def rows(env: dict[str, str]) -> dict[str, int]:
+        with (
+            psycopg2.connect(env[f"SOURCES__{source.upper()}__CREDENTIALS"]) as connection,
+            connection.cursor() as cursor,
+        ):
+            found = {}
+            for table in tables:
+                cursor.execute(f"select count(*) from {source}.{table}")
+                found[table] = int((cursor.fetchone() or (0,))[0])
+            return found
+
+    return rows
+
+
+def _rows_of_api(env: dict[str, str]) -> dict[str, int]:
+    def count(table: str) -> int:
+        total, url = 0, f"{env['SOURCES__CAMPAIGNS__BASE_URL']}{table}?limit=5000"
+        while url:
+            answer = requests.get(
+                url, headers={"Authorization": f"Bearer {env['SOURCES__CAMPAIGNS__TOKEN']}"}, timeout=10
+            )
+            answer.raise_for_status()
+            page: dict[str, Any] = answer.json()
+            total, url = total + len(page["data"]), page["next"]
+        return total
+
+    return {
+        table: count(table) for table in ("campaigns", "campaign_households", "coupons", "coupon_redemptions")
+    }
+
+
+SOURCE_ROWS: dict[str, Callable[[dict[str, str]], dict[str, int]]] = {
+    "pos": _rows_of_tills,
+    "promotions": _rows_of_plans,
+    "merchandising": _rows_of_database("merchandising", "products", "stores"),
+    "loyalty": _rows_of_database("loyalty", "households", "demographics"),
+    "campaigns": _rows_of_api,
+}
