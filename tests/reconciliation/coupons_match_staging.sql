@@ -14,6 +14,7 @@ campaign_households as (
 
 redemptions as (
     select * from {{ ref('stg_campaigns__coupon_redemptions') }}
+    where not is_deleted
 ),
 
 coupon_products as (
@@ -28,16 +29,37 @@ built_redemptions as (
     select * from {{ ref('fct_coupon_redemptions') }}
 ),
 
+-- what the application has deleted counts as long as a redemption refers to it
+kept_coupons as (
+    select coupons.*
+    from coupons
+    where
+        not coupons.is_deleted
+        or (coupons.campaign_id, coupons.coupon_upc) in (
+            select (built_redemptions.campaign_id, built_redemptions.coupon_upc) from built_redemptions
+        )
+),
+
+kept_targets as (
+    select campaign_households.*
+    from campaign_households
+    where
+        not campaign_households.is_deleted
+        or (campaign_households.campaign_id, campaign_households.household_id) in (
+            select (built_redemptions.campaign_id, built_redemptions.household_id) from built_redemptions
+        )
+),
+
 counts as (
     select
         'coupon records' as what,
-        (select count(*) from coupons) as staged_rows,
+        (select count(*) from kept_coupons) as staged_rows,
         (select count(*) from coupon_products)
-        + (select coalesce(sum(case when coupons.is_repeat then 1 else 0 end), 0) from coupons) as built_rows
+        + (select coalesce(sum(case when kept_coupons.is_repeat then 1 else 0 end), 0) from kept_coupons) as built_rows
     union all
     select
         'targets' as what,
-        (select count(*) from campaign_households) as staged_rows,
+        (select count(*) from kept_targets) as staged_rows,
         (select count(*) from targets) as built_rows
     union all
     select

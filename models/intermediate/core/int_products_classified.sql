@@ -16,7 +16,8 @@ final as (
         coalesce(products.product_category, 'Unknown') as product_category,
         coalesce(products.product_type, 'Unknown') as product_type,
         products.package_size,
-        volume_product_types.product_type is not null as is_volume
+        volume_product_types.product_type is not null as is_volume,
+        products.is_deleted
     from products
     left join volume_product_types
         on products.product_type = volume_product_types.product_type

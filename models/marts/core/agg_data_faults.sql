@@ -13,14 +13,17 @@ promotions as (
 
 coupons as (
     select * from {{ ref('stg_campaigns__coupons') }}
+    where not is_deleted
 ),
 
 products as (
     select * from {{ ref('stg_merchandising__products') }}
+    where not is_deleted
 ),
 
 demographics as (
     select * from {{ ref('stg_loyalty__demographics') }}
+    where not is_deleted
 ),
 
 all_products as (

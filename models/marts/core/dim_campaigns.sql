@@ -39,7 +39,8 @@ final as (
         {{ dbt.datediff('campaigns.start_date', 'campaigns.end_date', 'day') }} + 1 as duration_days,
         coalesce(targeted.targeted_households, 0) as targeted_households,
         coalesce(offered.coupons, 0) as coupons,
-        coalesce(offered.coupon_products, 0) as coupon_products
+        coalesce(offered.coupon_products, 0) as coupon_products,
+        campaigns.is_deleted
     from campaigns
     left join targeted
         on campaigns.campaign_id = targeted.campaign_id

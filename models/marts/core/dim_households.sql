@@ -5,6 +5,7 @@ with households as (
 
 demographics as (
     select * from {{ ref('stg_loyalty__demographics') }}
+    where not is_deleted
 ),
 
 age_bands as (
@@ -27,6 +28,7 @@ final as (
         coalesce(demographics.household_composition, 'Unknown') as household_composition,
         coalesce(demographics.kids_count, 'Unknown') as kids_count,
         demographics.household_id is not null as has_demographics,
+        households.is_deleted,
         age_bands.age_band_order,
         income_bands.income_band_order
     from households

@@ -34,7 +34,8 @@ known as (
         product_type,
         package_size,
         is_volume,
-        false as is_unknown
+        false as is_unknown,
+        is_deleted
     from classified
 ),
 
@@ -48,7 +49,8 @@ inferred as (
         'Unknown' as product_type,
         cast(null as varchar) as package_size,
         false as is_volume,
-        true as is_unknown
+        true as is_unknown,
+        false as is_deleted
     from seen
     left join classified
         on seen.product_id = classified.product_id

@@ -17,7 +17,8 @@ final as (
     select
         stores.store_id,
         stores.till_system,
-        promoting_stores.store_id is not null as has_promotion_data
+        promoting_stores.store_id is not null as has_promotion_data,
+        stores.is_deleted
     from stores
     left join promoting_stores
         on stores.store_id = promoting_stores.store_id

@@ -1,6 +1,7 @@
 -- grain: one row per coupon redeemed
 with redemptions as (
     select * from {{ ref('stg_campaigns__coupon_redemptions') }}
+    where not is_deleted
 ),
 
 campaigns as (

@@ -3,15 +3,38 @@ with coupon_redemptions as (
     select * from {{ source('campaigns', 'coupon_redemptions') }}
 ),
 
--- Loaded by cursor: a changed row comes again with a later updated_at. Within one load equal times are the same row.
+deletions as (
+    select * from {{ source('campaigns', 'deletions') }}
+),
+
+-- Each load brings what the source shows at that time: its last word about a record counts, be it row or deletion.
 versions as (
     select
         *,
         row_number() over (
             partition by id
-            order by updated_at desc, _dlt_load_id desc
+            order by _dlt_load_id desc, updated_at desc
         ) as version_rank
     from coupon_redemptions
+),
+
+deleted as (
+    select
+        record_key,
+        max(_dlt_load_id) as load_id
+    from deletions
+    where table_name = 'coupon_redemptions'
+    group by record_key
+),
+
+latest as (
+    select
+        versions.*,
+        coalesce(deleted.load_id > versions._dlt_load_id, false) as is_deleted
+    from versions
+    left join deleted
+        on versions.id = deleted.record_key
+    where versions.version_rank = 1
 ),
 
 final as (
@@ -21,10 +44,10 @@ final as (
         coupon_upc,
         campaign_id,
         redemption_date,
+        is_deleted,
         {{ utc_timestamp('updated_at') }} as updated_at,
         _dlt_load_id as load_id
-    from versions
-    where version_rank = 1
+    from latest
 )
 
 select * from final

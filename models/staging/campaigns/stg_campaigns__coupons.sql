@@ -3,15 +3,38 @@ with coupons as (
     select * from {{ source('campaigns', 'coupons') }}
 ),
 
--- Loaded by cursor: a changed row comes again with a later updated_at. Within one load equal times are the same row.
+deletions as (
+    select * from {{ source('campaigns', 'deletions') }}
+),
+
+-- Each load brings what the source shows at that time: its last word about a record counts, be it row or deletion.
 versions as (
     select
         *,
         row_number() over (
             partition by id
-            order by updated_at desc, _dlt_load_id desc
+            order by _dlt_load_id desc, updated_at desc
         ) as version_rank
     from coupons
+),
+
+deleted as (
+    select
+        record_key,
+        max(_dlt_load_id) as load_id
+    from deletions
+    where table_name = 'coupons'
+    group by record_key
+),
+
+latest as (
+    select
+        versions.*,
+        coalesce(deleted.load_id > versions._dlt_load_id, false) as is_deleted
+    from versions
+    left join deleted
+        on versions.id = deleted.record_key
+    where versions.version_rank = 1
 ),
 
 -- The application holds some (coupon, product, campaign) twice, under different ids: flagged here, left out later.
@@ -20,10 +43,9 @@ repeats as (
         *,
         row_number() over (
             partition by coupon_upc, product_id, campaign_id
-            order by id
+            order by is_deleted, id
         ) as repeat_rank
-    from versions
-    where version_rank = 1
+    from latest
 ),
 
 final as (
@@ -33,6 +55,7 @@ final as (
         product_id,
         campaign_id,
         repeat_rank > 1 as is_repeat,
+        is_deleted,
         {{ utc_timestamp('updated_at') }} as updated_at,
         _dlt_load_id as load_id
     from repeats

@@ -3,15 +3,38 @@ with demographics as (
     select * from {{ source('loyalty', 'demographics') }}
 ),
 
--- Loaded by cursor: a changed row comes again with a later updated_at. Within one load equal times are the same row.
+deletions as (
+    select * from {{ source('loyalty', 'deletions') }}
+),
+
+-- Each load brings what the source shows at that time: its last word about a record counts, be it row or deletion.
 versions as (
     select
         *,
         row_number() over (
             partition by household_id
-            order by updated_at desc, _dlt_load_id desc
+            order by _dlt_load_id desc, updated_at desc
         ) as version_rank
     from demographics
+),
+
+deleted as (
+    select
+        record_key,
+        max(_dlt_load_id) as load_id
+    from deletions
+    where table_name = 'demographics'
+    group by record_key
+),
+
+latest as (
+    select
+        versions.*,
+        coalesce(deleted.load_id > versions._dlt_load_id, false) as is_deleted
+    from versions
+    left join deleted
+        on versions.household_id = deleted.record_key
+    where versions.version_rank = 1
 ),
 
 final as (
@@ -26,10 +49,10 @@ final as (
         kids_count,
         home_ownership is null as is_missing_home_ownership,
         marital_status is null as is_missing_marital_status,
+        is_deleted,
         {{ utc_timestamp('updated_at') }} as updated_at,
         _dlt_load_id as load_id
-    from versions
-    where version_rank = 1
+    from latest
 )
 
 select * from final

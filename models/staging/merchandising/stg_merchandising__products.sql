@@ -3,15 +3,38 @@ with products as (
     select * from {{ source('merchandising', 'products') }}
 ),
 
--- Loaded by cursor: a changed row comes again with a later updated_at. Within one load equal times are the same row.
+deletions as (
+    select * from {{ source('merchandising', 'deletions') }}
+),
+
+-- Each load brings what the source shows at that time: its last word about a record counts, be it row or deletion.
 versions as (
     select
         *,
         row_number() over (
             partition by product_id
-            order by updated_at desc, _dlt_load_id desc
+            order by _dlt_load_id desc, updated_at desc
         ) as version_rank
     from products
+),
+
+deleted as (
+    select
+        record_key,
+        max(_dlt_load_id) as load_id
+    from deletions
+    where table_name = 'products'
+    group by record_key
+),
+
+latest as (
+    select
+        versions.*,
+        coalesce(deleted.load_id > versions._dlt_load_id, false) as is_deleted
+    from versions
+    left join deleted
+        on versions.product_id = deleted.record_key
+    where versions.version_rank = 1
 ),
 
 final as (
@@ -26,10 +49,10 @@ final as (
         product_category is null as is_missing_category,
         product_type is null as is_missing_type,
         package_size is null as is_missing_package_size,
+        is_deleted,
         {{ utc_timestamp('updated_at') }} as updated_at,
         _dlt_load_id as load_id
-    from versions
-    where version_rank = 1
+    from latest
 )
 
 select * from final
