@@ -1,9 +1,14 @@
 """The raw Parquet of one source in the lake, and which of its loads are complete.
 
 `<lake>/raw/<source>/<table>/<load_id>.<file_id>.parquet`; a load is complete when dlt has named it in `_dlt_loads`.
+Many small files may have been put into one, `compacted-<id>.parquet`: `_compactions/<table>.jsonl` says which loads it
+holds, and their own files do not count any more (`ingestion/compaction.py`).
 """
 
 import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -11,6 +16,9 @@ import pyarrow.parquet as pq
 LOADS = "_dlt_loads"
 STATES = "_dlt_pipeline_state"
 SCHEMAS = "_dlt_version"
+COMPACTIONS = "_compactions"
+COMPACTED = "compacted-"
+"""How the names of compacted files begin."""
 INIT = "init"
 """dlt's first record of a dataset, which it makes right after the folder and does not make later."""
 
@@ -23,13 +31,104 @@ def completed_loads(dataset: Path) -> set[str]:
     return {file.stem.rpartition("__")[2] for file in (dataset / LOADS).glob("*.jsonl")}
 
 
+@dataclass(frozen=True)
+class Compacted:
+    """The compacted files of one raw table by name: the rows of each load in each of them."""
+
+    files: Mapping[str, Mapping[str, int]]
+
+    @property
+    def loads(self) -> dict[str, int]:
+        """Rows of each load that lies in a compacted file."""
+        return {load: rows for held in self.files.values() for load, rows in held.items()}
+
+
+def tables(dataset: Path) -> list[str]:
+    """Names of the raw tables of one source that any load has brought."""
+    return sorted(folder.name for folder in dataset.glob("[!_]*") if folder.is_dir())
+
+
+def parquet_files(dataset: Path, table: str) -> list[Path]:
+    """Every Parquet file of a raw table, whether its load is complete and whether it has been replaced or not."""
+    return sorted((dataset / table).glob("*.parquet"))
+
+
+def table_files(dataset: Path, table: str, loads: set[str]) -> list[Path]:
+    """The files that hold the rows of `loads` in a raw table, each row once.
+
+    A compacted file may hold other loads as well: where that matters, filter by the column `_dlt_load_id`.
+    """
+    record = compacted(dataset, table)
+    together = [name for name, held in record.files.items() if not loads.isdisjoint(held)]
+    alone = [
+        file
+        for file in parquet_files(dataset, table)
+        if load_id(file) in loads and load_id(file) not in record.loads
+    ]
+    return [dataset / table / name for name in sorted(together)] + alone
+
+
 def row_counts(dataset: Path, loads: set[str]) -> dict[str, int]:
     """Rows that `loads` brought to each table of one source, from the footers of their files."""
     counts: dict[str, int] = {}
-    for file in _data_files(dataset):
-        if load_id(file) in loads:
-            counts[file.parent.name] = counts.get(file.parent.name, 0) + int(pq.read_metadata(file).num_rows)
+    for table in tables(dataset):
+        record = compacted(dataset, table)
+        rows = [count for load, count in record.loads.items() if load in loads]
+        rows += [
+            int(pq.read_metadata(file).num_rows)
+            for file in table_files(dataset, table, loads)
+            if not is_compacted(file)
+        ]
+        if rows:
+            counts[table] = sum(rows)
     return counts
+
+
+def record_of(dataset: Path, table: str) -> Path:
+    """The file that says what the compacted files of a raw table hold."""
+    return dataset / COMPACTIONS / f"{table}.jsonl"
+
+
+def compacted(dataset: Path, table: str) -> Compacted:
+    """What the compacted files of a raw table hold; nothing where none was made."""
+    files: dict[str, dict[str, int]] = {}
+    try:
+        lines = record_of(dataset, table).read_text().splitlines()
+    except FileNotFoundError:
+        lines = []
+    for line in lines:
+        entry = json.loads(line)
+        files.setdefault(entry["file"], {})[entry["load_id"]] = entry["rows"]
+    return Compacted(files)
+
+
+def write_record(dataset: Path, table: str, record: Compacted) -> None:
+    """Replace the record of a raw table in one step: the moment from which readers take the compacted files."""
+    target = record_of(dataset, table)
+    target.parent.mkdir(exist_ok=True)
+    beside = target.with_suffix(".new")
+    with beside.open("w") as file:
+        for name, held in record.files.items():
+            for load, rows in held.items():
+                file.write(json.dumps({"file": name, "load_id": load, "rows": rows}) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    beside.rename(target)
+    sync(target.parent)
+
+
+def sync(folder: Path) -> None:
+    """Have the disk remember the names in a folder, before anything relies on them."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def is_compacted(file: Path) -> bool:
+    """Whether a data file holds many loads, and not the one that its name begins with."""
+    return file.name.startswith(COMPACTED)
 
 
 def load_id(file: Path) -> str:
@@ -44,7 +143,7 @@ def sweep_dead_loads(dataset: Path) -> list[Path]:
     would make the next run skip rows that nobody can see. Returns what was removed.
     """
     complete = completed_loads(dataset)
-    dead = [file for file in _data_files(dataset) if load_id(file) not in complete]
+    dead = [file for file in _data_files(dataset) if not is_compacted(file) and load_id(file) not in complete]
     dead += [file for file in (dataset / STATES).glob("*.jsonl") if file.name.split("__")[1] not in complete]
     for file in dead:
         file.unlink()

@@ -18,6 +18,7 @@ from dlt.destinations import filesystem
 from dlt.pipeline.exceptions import PipelineStepFailed
 from sqlalchemy.exc import SQLAlchemyError
 
+from ingestion.compaction import MANY, compact
 from ingestion.errors import IngestionError
 from ingestion.lake import completed_loads, remove_cut_records, row_counts, sweep_dead_loads
 from ingestion.sources.campaigns import campaigns
@@ -64,6 +65,7 @@ def ingest(source: str, lake: Path, work: Path, report: Report) -> Loaded:
         _finish_interrupted(pipeline)
         sweep_dead_loads(dataset)
         pipeline.drop().run(SOURCES[source](), loader_file_format="parquet")
+        compact(dataset, least=MANY)
     brought = row_counts(dataset, completed_loads(dataset) - before)
     return Loaded(source, time.monotonic() - started, brought)
 

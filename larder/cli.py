@@ -159,6 +159,17 @@ def clean() -> None:
 
 
 @app.command()
+def compact() -> None:
+    """Put the small files that many loads have left into one for each table; readers notice nothing.
+
+    Example: `larder compact`
+    """
+    from larder import compact
+
+    compact.run(paths())
+
+
+@app.command()
 def publish() -> None:
     """Show readers the candidate that passed its tests, in one step.
 

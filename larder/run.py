@@ -1,6 +1,6 @@
 """`larder run`: ingest, build, publish, docs, export; then say what there is now."""
 
-from larder import build, console, docs, export, ingest, publish, status
+from larder import build, compact, console, docs, export, ingest, publish, status
 from larder.settings import Paths
 from larder.store import Store
 
@@ -10,6 +10,7 @@ def run(where: Paths) -> None:
     ingest.run(where, [])
     build.run(where, everything=False)
     publish.run(where)
+    compact.tidy(where)
     if not _docs_are_current(where):
         docs.run(where)
     export.run(where)

@@ -65,23 +65,47 @@
         {% set body = 'select ' ~ typed | join(', ') ~ ' where false' %}
     {% else %}
         {% set paths = [] %}
-        {% for file in files %}{% do paths.append(larder.quote_path(file)) %}{% endfor %}
+        {% for file in files %}{% do paths.append(larder.quote_path(file.path)) %}{% endfor %}
         {% set body = 'select ' ~ columns | map(attribute='name') | join(', ')
             ~ ' from read_parquet([' ~ paths | join(', ') ~ '], union_by_name = true)' %}
+        {% if files | selectattr('holds_other_loads') | list %}
+            {% set body = body ~ ' where _dlt_load_id in '
+                ~ "(select load_id from raw.completed_loads where source = '" ~ table.source_name ~ "')" %}
+        {% endif %}
     {% endif %}
     {% do run_query('create or replace view raw.' ~ table.identifier ~ ' as ' ~ body) %}
 {% endmacro %}
 
 
-{# Files of one raw table that belong to a completed load; dlt puts the load id at the head of each file's name. #}
+{#
+  Files of one raw table that hold completed loads; dlt puts the load id at the head of each file's name. Loads that the
+  record of a compaction names are read from its file and not from their own; a workspace on an earlier generation finds
+  later loads there too, and leaves them out.
+#}
 {% macro completed_files(source, table) %}
-    {% set pattern = larder.quote_path(lake_path() ~ '/raw/' ~ source ~ '/' ~ table ~ '/*.parquet') %}
+    {% set folder = lake_path() ~ '/raw/' ~ source %}
+    {% set record = larder.quote_path(folder ~ '/_compactions/' ~ table ~ '.jsonl') %}
+    {% set is_compacted = run_query('select count(*) from glob(' ~ record ~ ')').columns[0].values()[0] %}
+    {% set compacted = "select file, load_id from read_json(" ~ record ~ ", columns = {file: 'varchar', load_id: 'varchar'})"
+        if is_compacted else "select '' as file, '' as load_id where false" %}
     {% set found = run_query(
-        'select file from glob(' ~ pattern ~ ') as files'
-        ~ " inner join raw.completed_loads as loads on loads.source = '" ~ source ~ "'"
-        ~ " and loads.load_id = regexp_extract(files.file, '([0-9]+\\.[0-9]+)\\.[^/]*$', 1) order by file"
+        'with compacted as (' ~ compacted ~ '), completed as ('
+        ~ "select load_id from raw.completed_loads where source = '" ~ source ~ "'"
+        ~ ') select ' ~ larder.quote_path(folder ~ '/' ~ table ~ '/') ~ ' || compacted.file as path,'
+        ~ ' count(*) > count(completed.load_id) as holds_other_loads from compacted'
+        ~ ' left join completed on compacted.load_id = completed.load_id'
+        ~ ' group by compacted.file having count(completed.load_id) > 0'
+        ~ ' union all select files.file, false from glob(' ~ larder.quote_path(folder ~ '/' ~ table ~ '/*.parquet')
+        ~ ') as files inner join completed'
+        ~ " on completed.load_id = regexp_extract(files.file, '([0-9]+\\.[0-9]+)\\.[^/]*$', 1)"
+        ~ ' left join compacted on completed.load_id = compacted.load_id'
+        ~ ' where compacted.load_id is null order by path'
     ) %}
-    {% do return(found.columns[0].values() | list) %}
+    {% set files = [] %}
+    {% for row in found.rows %}
+        {% do files.append({'path': row['path'], 'holds_other_loads': row['holds_other_loads']}) %}
+    {% endfor %}
+    {% do return(files) %}
 {% endmacro %}
 
 

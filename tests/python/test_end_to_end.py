@@ -84,6 +84,8 @@ def test_day_by_day_ends_in_the_same_marts_as_one_run(built: Instance, instance:
         built.larder("demo", "advance", "--to", day)
         built.larder("run")
         assert sales(built) == expected_sales(day)
+        built.larder("compact")
+    assert list(built.data.glob("lake/raw/pos/transactions/compacted-*"))
     instance.larder("demo", "start", "--to", "2017-01-08")
     instance.larder("run")
     assert built.marts() == instance.marts()
