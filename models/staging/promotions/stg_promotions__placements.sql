@@ -3,11 +3,12 @@ with placements as (
     select * from {{ source('promotions', 'placements') }}
 ),
 
+-- Read apart from the import above: used twice, it would be copied into memory before any filter on this view.
 latest_deliveries as (
     select
         _source_file,
         max(_dlt_load_id) as _dlt_load_id
-    from placements
+    from {{ source('promotions', 'placements') }}
     group by _source_file
 ),
 
