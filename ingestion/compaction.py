@@ -10,7 +10,7 @@ import os
 import secrets
 import time
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ingestion import lake
-from ingestion.contracts import batches
 from ingestion.errors import IngestionError
 from ingestion.lake import COMPACTED, Compacted
 
@@ -28,6 +27,9 @@ SMALL = 16 * 2**20
 
 MANY = 50
 """So many small files of one table are compacted without being asked."""
+
+BATCH_ROWS = 500_000
+"""Rows written at a time: large enough for good row groups, small enough for memory."""
 
 GRACE = 3_600.0
 """Seconds for which replaced files stay in any case: a run that listed them before may still be about to read them."""
@@ -139,6 +141,18 @@ def _plain(schema: pa.Schema) -> pa.Schema:
     """The same types as values: what came as a dictionary of few load ids may hold more of them together."""
     types = [field.type.value_type if pa.types.is_dictionary(field.type) else field.type for field in schema]
     return pa.schema([pa.field(field.name, kind) for field, kind in zip(schema, types, strict=True)])
+
+
+def batches(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Gather small tables until they hold `BATCH_ROWS`, so that small files do not become small row groups."""
+    pending: list[pa.Table] = []
+    for table in tables:
+        pending.append(table)
+        if sum(part.num_rows for part in pending) >= BATCH_ROWS:
+            yield pa.concat_tables(pending)
+            pending = []
+    if pending:
+        yield pa.concat_tables(pending)
 
 
 def _tables(files: list[Path], schema: pa.Schema) -> Iterator[pa.Table]:

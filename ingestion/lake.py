@@ -1,6 +1,7 @@
 """The raw Parquet of one source in the lake, and which of its loads are complete.
 
-`<lake>/raw/<source>/<table>/<load_id>.<file_id>.parquet`; a load is complete when dlt has named it in `_dlt_loads`.
+`<lake>/raw/<source>/<table>/<load_id>.<file_id>.parquet`; a load is complete when dlt has named it in `_dlt_loads`. Of
+those, readers see the ones before the first that is held: `<lake>/quarantine/<source>/held/<load_id>`.
 Many small files may have been put into one, `compacted-<id>.parquet`: `_compactions/<table>.jsonl` says which loads it
 holds, and their own files do not count any more (`ingestion/compaction.py`).
 """
@@ -22,13 +23,23 @@ COMPACTED = "compacted-"
 INIT = "init"
 """dlt's first record of a dataset, which it makes right after the folder and does not make later."""
 
+DELIVERIES = "deliveries"
+"""The table in each source that says what every load was given and what became of it."""
 
-def completed_loads(dataset: Path) -> set[str]:
-    """Ids of the loads of one source (`dataset` = `<lake>/raw/<source>`) that dlt has completed.
+
+def recorded_loads(dataset: Path) -> set[str]:
+    """Ids of the loads of one source (`dataset` = `<lake>/raw/<source>`) that dlt has completed, held ones included.
 
     The name alone counts: when dlt begins to write this record, everything else of the load is in the lake.
     """
     return {file.stem.rpartition("__")[2] for file in (dataset / LOADS).glob("*.jsonl")}
+
+
+def completed_loads(dataset: Path) -> set[str]:
+    """Ids of the loads that readers may see: a source stands still at its first held load, until that is cleared."""
+    recorded = recorded_loads(dataset)
+    held = recorded.intersection(file.name for file in _markers(dataset))
+    return {load for load in recorded if load < min(held)} if held else recorded
 
 
 @dataclass(frozen=True)
@@ -71,7 +82,7 @@ def table_files(dataset: Path, table: str, loads: set[str]) -> list[Path]:
 def row_counts(dataset: Path, loads: set[str]) -> dict[str, int]:
     """Rows that `loads` brought to each table of one source, from the footers of their files."""
     counts: dict[str, int] = {}
-    for table in tables(dataset):
+    for table in set(tables(dataset)) - {DELIVERIES}:
         record = compacted(dataset, table)
         rows = [count for load, count in record.loads.items() if load in loads]
         rows += [
@@ -142,7 +153,7 @@ def sweep_dead_loads(dataset: Path) -> list[Path]:
     Call it only when no load of the source is running or pending. Without it a state saved an instant before a crash
     would make the next run skip rows that nobody can see. Returns what was removed.
     """
-    complete = completed_loads(dataset)
+    complete = recorded_loads(dataset)
     dead = [file for file in _data_files(dataset) if not is_compacted(file) and load_id(file) not in complete]
     dead += [file for file in (dataset / STATES).glob("*.jsonl") if file.name.split("__")[1] not in complete]
     for file in dead:
@@ -171,6 +182,10 @@ def _is_whole(record: Path) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _markers(dataset: Path) -> list[Path]:
+    return list((dataset.parent.parent / "quarantine" / dataset.name / "held").glob("[!.]*"))
 
 
 def _data_files(dataset: Path) -> list[Path]:

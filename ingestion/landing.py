@@ -1,37 +1,55 @@
 """Files that other systems drop into a landing folder: which are new, and how they are read."""
 
+import csv
 import gzip
 import hashlib
+import io
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import dlt
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from ingestion.contracts import conform
 from ingestion.errors import IngestionError
+from ingestion.intake import Intake, Origin
+from ingestion.quarantine import FUTURE
 
 REDELIVER = "Have the file delivered again (or restore it), then run `larder ingest` again: nothing else is loaded twice."
 
-Extra = Callable[[Path], dict[str, pa.Scalar]]
-"""For a file: the columns that its place says and its content does not, as constants."""
+Describe = Callable[[str, str, str], Origin]
+"""From a file's name below the landing folder, the kind of its delivery and its digest: where its rows come from."""
 
 
-def new_files(root: Path, pattern: str) -> Iterator[Path]:
-    """Yield the files below `root` that no completed load has brought yet, in order of their names.
+def load_files(
+    intake: Intake, root: Path, pattern: str, describe: Describe, future: set[str] | None = None
+) -> Iterator[Any]:
+    """Yield the rows of the files below `root` that no completed load has brought yet, and their account.
+
+    A file that cannot be read goes to the quarantine whole; so does one of the `future`, until its day has come.
+    """
+    for path, kind, digest in new_files(root, pattern, future or set()):
+        name = path.relative_to(root).as_posix()
+        origin = describe(name, kind, digest)
+        if name in (future or set()):
+            intake.refuse(origin, FUTURE, "a day that the other files have reached", str(origin.day))
+        else:
+            yield from _admit(intake, path, origin)
+    yield from intake.close()
+
+
+def new_files(root: Path, pattern: str, future: set[str]) -> Iterator[tuple[Path, str, str]]:
+    """Yield each file below `root` that no completed load has brought yet, in order of names: path, kind, digest.
 
     A file is known by its path and content: the same content delivered again is skipped, changed content is yielded
     as a correction. What was loaded is kept in dlt's resource state, and so travels with the load itself.
     """
-    if not root.is_dir():
-        raise IngestionError(
-            f"landing folder {root} does not exist", "Start the delivering system or correct its path."
-        )
     seen: dict[str, list[Any]] = dlt.current.resource_state().setdefault("files", {})
-    for path in sorted(root.glob(pattern)):
+    for path in landed(root, pattern):
         name = path.relative_to(root).as_posix()
         status = path.stat()
         stamp = [status.st_size, status.st_mtime_ns]
@@ -39,8 +57,18 @@ def new_files(root: Path, pattern: str) -> Iterator[Path]:
             continue
         digest = _sha256(path)
         if name not in seen or seen[name][2] != digest:
-            yield path
-        seen[name] = [*stamp, digest]
+            yield path, "correction" if name in seen else "new", digest
+        if name not in future:
+            seen[name] = [*stamp, digest]
+
+
+def landed(root: Path, pattern: str) -> list[Path]:
+    """All files that lie below the landing folder, in order of their names."""
+    if not root.is_dir():
+        raise IngestionError(
+            f"landing folder {root} does not exist", "Start the delivering system or correct its path."
+        )
+    return sorted(root.glob(pattern))
 
 
 def known_files() -> set[str]:
@@ -48,31 +76,71 @@ def known_files() -> set[str]:
     return set(dlt.current.resource_state().get("files", {}))
 
 
-def read_file(root: Path, path: Path, schema: pa.Schema, extra: Extra) -> Iterator[pa.Table]:
-    """Read one Parquet or gzipped CSV file as tables of `schema` plus the file's name and `extra` columns.
-
-    Raises IngestionError when the file is gone, cut off, of another format, or breaks the schema.
-    """
-    constants = {**extra(path), "_source_file": pa.scalar(path.relative_to(root).as_posix())}
+def _admit(intake: Intake, path: Path, origin: Origin) -> Iterator[Any]:
+    """One Parquet or gzipped CSV file: its good rows go on, what cannot be read as a row is put aside."""
     try:
-        for table in _tables(path, schema):
-            table = conform(table, schema, str(path))
-            for name, value in constants.items():
-                table = table.append_column(name, pa.repeat(value, table.num_rows))
-            yield table
-    except (OSError, EOFError, pa.ArrowException) as error:
-        raise IngestionError(f"cannot read {path}: {error}", REDELIVER) from error
+        if path.name.endswith(".csv.gz"):
+            yield from _admit_csv(intake, path, origin)
+        else:
+            yield from intake.admit(pq.read_table(path, partitioning=None), origin)
+    except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise IngestionError(f"cannot read {path}: {error}", REDELIVER) from error
+        intake.refuse(
+            origin,
+            f"the file cannot be read: {_first_line(error)}",
+            "a whole file",
+            f"{path.stat().st_size:,} bytes",
+        )
 
 
-def _tables(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
-    if path.name.endswith(".csv.gz"):
-        types = {field.name: field.type for field in schema}
-        with gzip.open(path) as stream:
-            yield pacsv.read_csv(stream, convert_options=pacsv.ConvertOptions(column_types=types))
+def _admit_csv(intake: Intake, path: Path, origin: Origin) -> Iterator[Any]:
+    with gzip.open(path) as stream:
+        content = stream.read()
+    types = {column.name: column.arrow for column in intake.contract.columns}
+    try:
+        table = pacsv.read_csv(io.BytesIO(content), convert_options=pacsv.ConvertOptions(column_types=types))
+    except pa.ArrowException:
+        yield from _admit_lines(intake, content, origin)
+    else:
+        yield from intake.admit(table, origin, is_text=True)
+
+
+def _admit_lines(intake: Intake, content: bytes, origin: Origin) -> Iterator[Any]:
+    """A CSV file of which something does not fit: every value as text, so that each is judged for itself."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        intake.refuse(
+            origin,
+            f"the encoding is wrong at byte {error.start}",
+            "UTF-8",
+            repr(content[error.start : error.start + 8]),
+        )
         return
-    with pq.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=131_072):
-            yield pa.Table.from_batches([batch])
+    lines = csv.reader(io.StringIO(text))
+    header = next(lines, [])
+    rows, numbers = [], []
+    for number, values in enumerate(lines, start=1):
+        if len(values) == len(header):
+            rows.append([value or None for value in values])
+            numbers.append(number)
+        elif values:
+            intake.refuse_row(
+                origin, number, f"{len(header)} values", f"{len(values)} values", ",".join(values)
+            )
+    if not header or "\0" in text:
+        intake.refuse(origin, "the file has no header", "the names of the columns", repr(text[:40]))
+        return
+    columns = zip(*rows, strict=True) if rows else ([] for _ in header)
+    table = pa.table(
+        {name: pa.array(column, pa.string()) for name, column in zip(header, columns, strict=True)}
+    )
+    yield from intake.admit(table, origin, numbers=np.array(numbers, np.int64), is_text=True)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def _sha256(path: Path) -> str:

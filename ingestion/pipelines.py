@@ -19,8 +19,10 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from sqlalchemy.exc import SQLAlchemyError
 
 from ingestion.compaction import MANY, compact
+from ingestion.deliveries import drift
 from ingestion.errors import IngestionError
-from ingestion.lake import completed_loads, remove_cut_records, row_counts, sweep_dead_loads
+from ingestion.lake import recorded_loads, remove_cut_records, row_counts, sweep_dead_loads
+from ingestion.quarantine import Quarantine
 from ingestion.sources.campaigns import campaigns
 from ingestion.sources.loyalty import loyalty
 from ingestion.sources.merchandising import merchandising
@@ -43,11 +45,18 @@ REMAINS = {errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST}
 
 @dataclass(frozen=True)
 class Loaded:
-    """What one run of a source brought: rows by table (empty when there was nothing new) and seconds."""
+    """What one run of a source brought: rows by table (empty when there was nothing new), and what there is to say.
+
+    `quarantined` are the entries that it put aside, `drift` what has changed in the shape of a place, and `held` the
+    loads that nobody sees yet, of this run or an earlier one, with their reasons.
+    """
 
     source: str
     seconds: float
     rows: dict[str, int] = field(default_factory=dict)
+    quarantined: list[dict[str, Any]] = field(default_factory=list)
+    drift: dict[tuple[str, str, str, str], list[str]] = field(default_factory=dict)
+    held: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def ingest(source: str, lake: Path, work: Path, report: Report) -> Loaded:
@@ -57,17 +66,27 @@ def ingest(source: str, lake: Path, work: Path, report: Report) -> Loaded:
     that is under way, and losing it loses nothing. Raises IngestionError for whatever an operator can mend.
     """
     started = time.monotonic()
-    dataset = lake / "raw" / source
+    dataset, quarantine = lake / "raw" / source, Quarantine(lake, source)
     with _plain_errors(source):
         pipeline = _pipeline(source, lake, work, report)
-        before = completed_loads(dataset)
+        before = recorded_loads(dataset)
         remove_cut_records(dataset)
         _finish_interrupted(pipeline)
         sweep_dead_loads(dataset)
+        quarantine.sweep()
+        quarantine.review()
         pipeline.drop().run(SOURCES[source](), loader_file_format="parquet")
+        quarantine.review()
         compact(dataset, least=MANY)
-    brought = row_counts(dataset, completed_loads(dataset) - before)
-    return Loaded(source, time.monotonic() - started, brought)
+    loads = recorded_loads(dataset) - before
+    return Loaded(
+        source,
+        time.monotonic() - started,
+        rows=row_counts(dataset, loads),
+        quarantined=[entry for entry in quarantine.entries() if entry["load_id"] in loads],
+        drift=drift(dataset, loads),
+        held=quarantine.held(),
+    )
 
 
 def _pipeline(source: str, lake: Path, work: Path, report: Report) -> dlt.Pipeline:

@@ -6,8 +6,12 @@ from larder.store import Store
 
 
 def run(where: Paths) -> None:
-    """Bring the warehouse up to the sources. Stops at the first step that fails; what is published stays."""
-    ingest.run(where, [])
+    """Bring the warehouse up to its sources.
+
+    A source that fails or is held stays as it was and the others go on; LarderError at the end names it. Any other step
+    that fails ends the run, and what is published stays.
+    """
+    loaded, failures = ingest.load(where, [])
     build.run(where, everything=False)
     publish.run(where)
     compact.tidy(where)
@@ -16,6 +20,7 @@ def run(where: Paths) -> None:
     export.run(where)
     console.out.print()
     status.render(status.collect(where))
+    ingest.complain(loaded, failures)
 
 
 def _docs_are_current(where: Paths) -> bool:

@@ -4,52 +4,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import dlt
-import pyarrow as pa
 from dlt.sources.rest_api import rest_api_resources
 from dlt.sources.rest_api.typing import RESTAPIConfig
 
-from ingestion.contracts import FROZEN, UTC_TIMESTAMP, rows_to_arrow
+from ingestion.contract import contract
+from ingestion.intake import FROZEN, Intake, Origin, records
 
 PAGE_ROWS = 5_000
 
-TABLES = {
-    "campaigns": pa.schema(
-        [
-            ("campaign_id", pa.int64()),
-            ("campaign_type", pa.string()),
-            ("start_date", pa.date32()),
-            ("end_date", pa.date32()),
-            ("updated_at", UTC_TIMESTAMP),
-        ]
-    ),
-    "campaign_households": pa.schema(
-        [
-            ("id", pa.int64()),
-            ("campaign_id", pa.int64()),
-            ("household_id", pa.int64()),
-            ("updated_at", UTC_TIMESTAMP),
-        ]
-    ),
-    "coupons": pa.schema(
-        [
-            ("id", pa.int64()),
-            ("coupon_upc", pa.int64()),
-            ("product_id", pa.int64()),
-            ("campaign_id", pa.int64()),
-            ("updated_at", UTC_TIMESTAMP),
-        ]
-    ),
-    "coupon_redemptions": pa.schema(
-        [
-            ("id", pa.int64()),
-            ("household_id", pa.int64()),
-            ("coupon_upc", pa.int64()),
-            ("campaign_id", pa.int64()),
-            ("redemption_date", pa.date32()),
-            ("updated_at", UTC_TIMESTAMP),
-        ]
-    ),
-}
+TABLES = contract("campaigns")
 
 
 @dlt.source(name="campaigns")
@@ -74,7 +37,7 @@ def _api(base_url: str, token: str) -> RESTAPIConfig:
 def _endpoint(table: str) -> Any:
     return {
         "name": f"{table}_pages",
-        "primary_key": TABLES[table].names[0],
+        "primary_key": TABLES[table].key[0],
         "selected": False,
         "endpoint": {
             "path": table,
@@ -88,9 +51,12 @@ def _endpoint(table: str) -> Any:
 def _as_arrow(table: str) -> Any:
     """A transformer that turns each page of JSON records into an Arrow table, about 20 times cheaper than rows."""
 
-    @dlt.transformer(name=table, primary_key=TABLES[table].names[0], schema_contract=FROZEN)
-    def pages(rows: list[dict[str, Any]]) -> Iterator[pa.Table]:
+    intake = Intake(TABLES, table)
+
+    @dlt.transformer(name=table, schema_contract=FROZEN)
+    def pages(rows: list[dict[str, Any]]) -> Iterator[Any]:
         if rows:
-            yield rows_to_arrow(rows, TABLES[table], f"campaigns API, /{table}")
+            yield from intake.admit(records(rows), Origin(f"/{table}"))
+            yield from intake.close()
 
     return pages

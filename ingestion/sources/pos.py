@@ -5,56 +5,42 @@ without sales an empty one, so a day that is missing between two others is a fau
 """
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import dlt
 import pyarrow as pa
 
-from ingestion.contracts import FROZEN, MONEY, UTC_TIMESTAMP, batches
+from ingestion.contract import contract
 from ingestion.errors import IngestionError
-from ingestion.landing import REDELIVER, known_files, new_files, read_file
+from ingestion.intake import FROZEN, Intake, Origin
+from ingestion.landing import REDELIVER, known_files, landed, load_files
 
-TRANSACTIONS = pa.schema(
-    [
-        ("basket_id", pa.int64()),
-        ("household_id", pa.int64()),
-        ("store_id", pa.int64()),
-        ("product_id", pa.int64()),
-        ("quantity", pa.int64()),
-        ("sales_value", MONEY),
-        ("retail_disc", MONEY),
-        ("coupon_disc", MONEY),
-        ("coupon_match_disc", MONEY),
-        ("week", pa.int32()),
-        ("transaction_timestamp", UTC_TIMESTAMP),
-    ]
-)
-"""Rows: one product line of one basket. Money in US dollars. Two columns come from the file's place, see `read_file`."""
+FILES = "business_date=*/sales_*"
 
 
 @dlt.source(name="pos")
 def pos(landing: str = dlt.config.value) -> Any:
     """Till exports below the folder `landing` that no completed load has brought yet."""
 
-    @dlt.resource(name="transactions", primary_key=("basket_id", "product_id"), schema_contract=FROZEN)
-    def transactions() -> Iterator[pa.Table]:
+    @dlt.resource(name="transactions", schema_contract=FROZEN)
+    def transactions() -> Iterator[Any]:
         root = Path(landing)
-        files = new_files(root, "business_date=*/sales_*")
-        yield from batches(
-            table for path in files for table in read_file(root, path, TRANSACTIONS, _business_date)
-        )
+        yield from load_files(Intake(contract("pos"), "transactions"), root, FILES, origin, _future(root))
         _refuse_missing_days(root)
 
     return transactions
 
 
-def _business_date(path: Path) -> dict[str, pa.Scalar]:
-    return {"business_date": pa.scalar(_day(path.parent.name))}
+def origin(name: str, kind: str, digest: str) -> Origin:
+    """What the name of a till file says of its rows."""
+    day = _day(name)
+    return Origin(name, kind, digest, day, {"business_date": pa.scalar(day), "_source_file": pa.scalar(name)})
 
 
-def _day(folder: str) -> date:
+def _day(name: str) -> date:
+    folder = name.partition("/")[0]
     try:
         return date.fromisoformat(folder.removeprefix("business_date="))
     except ValueError as error:
@@ -63,12 +49,32 @@ def _day(folder: str) -> date:
         ) from error
 
 
+def _days(names: set[str]) -> dict[str, set[date]]:
+    """The delivered days of each group of stores."""
+    days: dict[str, set[date]] = {}
+    for name in names:
+        days.setdefault(name.partition("/")[2], set()).add(_day(name))
+    return days
+
+
+def _future(root: Path) -> set[str]:
+    """Files of days that have not come: later than today, or days ahead of all other groups after a gap of its own."""
+    days = _days({path.relative_to(root).as_posix() for path in landed(root, FILES)})
+    today, ahead = datetime.now(UTC).date(), set()
+    for group, delivered in days.items():
+        others = [day for other in days if other != group for day in days[other] if day <= today]
+        reached = max(others) if others else today
+        for day in sorted(delivered):
+            if day > max(today, reached) or day > reached + timedelta(days=1):
+                ahead.add(f"business_date={day}/{group}")
+            else:
+                reached = max(reached, day)
+    return ahead
+
+
 def _refuse_missing_days(root: Path) -> None:
     """Every group of stores must have delivered every day between the first and the last delivered one."""
-    days: dict[str, set[date]] = {}
-    for name in known_files():
-        folder, _, file = name.partition("/")
-        days.setdefault(file, set()).add(_day(folder))
+    days = _days(known_files())
     if not days:
         return
     first, last = min(map(min, days.values())), max(map(max, days.values()))

@@ -7,19 +7,10 @@ from typing import Any
 import dlt
 import pyarrow as pa
 
-from ingestion.contracts import FROZEN, batches
-from ingestion.landing import new_files, read_file
-
-PLACEMENTS = pa.schema(
-    [
-        ("product_id", pa.int64()),
-        ("store_id", pa.int64()),
-        ("display_location", pa.string()),
-        ("mailer_location", pa.string()),
-        ("week", pa.int32()),
-    ]
-)
-"""Rows: where one product was displayed and mailed in one store in one week."""
+from ingestion.contract import contract
+from ingestion.errors import IngestionError
+from ingestion.intake import FROZEN, Intake, Origin
+from ingestion.landing import REDELIVER, load_files
 
 
 @dlt.source(name="promotions")
@@ -27,11 +18,18 @@ def promotions(landing: str = dlt.config.value) -> Any:
     """Weekly plans below the folder `landing` that no completed load has brought yet."""
 
     @dlt.resource(name="placements", schema_contract=FROZEN)
-    def placements() -> Iterator[pa.Table]:
-        root = Path(landing)
-        files = new_files(root, "week=*/*.parquet")
-        yield from batches(
-            table for path in files for table in read_file(root, path, PLACEMENTS, lambda _: {})
+    def placements() -> Iterator[Any]:
+        yield from load_files(
+            Intake(contract("promotions"), "placements"), Path(landing), "week=*/*.parquet", origin
         )
 
     return placements
+
+
+def origin(name: str, kind: str, digest: str) -> Origin:
+    """What the name of a weekly file says of its rows."""
+    folder = name.partition("/")[0]
+    week = folder.removeprefix("week=")
+    if not week.isdecimal():
+        raise IngestionError(f"landing folder {folder} does not name a week as week=NN", REDELIVER)
+    return Origin(name, kind, digest, constants={"_source_file": pa.scalar(name)}, claims={"week": int(week)})

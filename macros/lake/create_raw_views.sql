@@ -48,10 +48,28 @@
             ~ " from (select regexp_extract(file, '__([0-9]+\\.[0-9]+)\\.jsonl$', 1) as load_id from glob(" ~ pattern ~ ")) as named"
             ~ " left join read_json(" ~ pattern
             ~ ", columns = {load_id: 'varchar', inserted_at: 'timestamp'}, format = 'newline_delimited', ignore_errors = true) as records"
-            ~ " on named.load_id = records.load_id group by named.load_id"
+            ~ " on named.load_id = records.load_id where named.load_id < coalesce((" ~ larder.first_held_load(source) ~ "), '~')"
+            ~ " group by named.load_id"
         ) %}
     {% endif %}
 {% endmacro %}
+
+
+{#
+  SQL for the first load of a source that is held: too much of it is in quarantine. The source stands still before it,
+  so that what is built is what it was, until somebody has decided.
+#}
+{% macro first_held_load(source) -%}
+    select min(held.load_id)
+    from (
+        select regexp_extract(file, '[^/]+$') as load_id
+        from glob({{ larder.quote_path(lake_path() ~ '/quarantine/' ~ source ~ '/held/[0-9]*') }})
+    ) as held
+    inner join (
+        select regexp_extract(file, '__([0-9]+\.[0-9]+)\.jsonl$', 1) as load_id
+        from glob({{ larder.quote_path(lake_path() ~ '/raw/' ~ source ~ '/_dlt_loads/*.jsonl') }})
+    ) as loads on held.load_id = loads.load_id
+{%- endmacro %}
 
 
 {% macro create_raw_view(table) %}

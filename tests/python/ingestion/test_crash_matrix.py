@@ -37,7 +37,7 @@ def dies(case: Case, data: Path, fault: Fault, kept: bool) -> bool:
 
 SAMPLE = [
     ("pos", Fault(RECORD, "after"), False),  # the state is saved, the load is not complete
-    ("promotions", Fault(LAND, "after"), False),  # what an append doubles
+    ("promotions", Fault(LAND.times(2), "after"), False),  # what an append doubles
     ("merchandising", Fault(LAND.times(2), "halfway"), True),
     ("loyalty", Fault(RECORD.times(2), "halfway"), False),  # the schema
     ("campaigns", Fault(RECORD.times(4), "halfway"), False),  # the completion
@@ -86,7 +86,7 @@ def test_a_death_in_the_recovery(
 
 def every_load_counts() -> None:
     """The mutant: whatever has left a file in the lake counts as complete."""
-    pipelines.completed_loads = lake.completed_loads = lambda dataset: {  # type: ignore[assignment]
+    pipelines.recorded_loads = lake.recorded_loads = lambda dataset: {  # type: ignore[assignment]
         lake.load_id(file) for file in dataset.glob("[!_]*/*.parquet")
     }
 
@@ -95,9 +95,9 @@ def test_without_the_filter_by_completed_loads_the_matrix_fails(
     case: Callable[[str], Case], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pos = case("pos")
-    assert dies(pos, tmp_path, Fault(LAND, "after"), kept=False)
+    assert dies(pos, tmp_path, Fault(LAND.times(2), "after"), kept=False)
     for module in (lake, pipelines):
-        monkeypatch.setattr(module, "completed_loads", module.completed_loads)  # put back at the end
+        monkeypatch.setattr(module, "recorded_loads", module.recorded_loads)  # put back at the end
     every_load_counts()
     with pytest.raises(AssertionError):
         pos.check(tmp_path, every_load_counts)
@@ -123,7 +123,7 @@ def test_dbt_sees_completed_loads_only(case: Callable[[str], Case], tmp_path: Pa
     """And of these also one whose record of completion a kill has cut off: it once stopped every build."""
     pos, dead = case("pos"), tmp_path / "dead"
     assert dies(pos, tmp_path / "data", Fault(RECORD.times(2), "halfway"), kept=False)
-    assert dies(pos, dead, Fault(LAND, "after"), kept=False)
+    assert dies(pos, dead, Fault(LAND.times(2), "after"), kept=False)
     table = "lake/raw/pos/transactions"
     shutil.copytree(dead / table, tmp_path / "data" / table, dirs_exist_ok=True)
     assert rows_that_dbt_sees(tmp_path / "data", PROJECT) == pos.whole["transactions"][0]
@@ -146,5 +146,5 @@ def test_without_the_filter_dbt_sees_the_files_of_a_dead_load(
     assert filters == 1
     macro.write_text(without)
     pos = case("pos")
-    assert dies(pos, tmp_path / "data", Fault(LAND, "after"), kept=False)
+    assert dies(pos, tmp_path / "data", Fault(LAND.times(2), "after"), kept=False)
     assert rows_that_dbt_sees(tmp_path / "data", project) == pos.whole["transactions"][0]

@@ -39,6 +39,13 @@ def visible(root: Path) -> tuple[int, int]:
     return found
 
 
+def lines_of(file: Path) -> int:
+    reader = "read_csv" if file.name.endswith(".csv.gz") else "read_parquet"
+    counted = duckdb.execute(f"select count(*) from {reader}('{file}')").fetchone()
+    assert counted
+    return int(counted[0])
+
+
 def delivered(landing: Path) -> int:
     counted = duckdb.execute(f"select count(*) from '{landing}/*/*.parquet'").fetchone()
     csv = duckdb.execute(f"select count(*) from read_csv('{landing}/*/*.csv.gz')").fetchone()
@@ -76,17 +83,18 @@ def test_a_corrected_file_is_loaded_as_a_correction(landing: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("name", ["sales_a.parquet", "sales_b.csv.gz"])
-def test_a_truncated_file_is_named_and_loads_when_it_is_whole(
-    landing: Path, tmp_path: Path, name: str
-) -> None:
+def test_a_truncated_file_holds_its_load_until_it_is_whole(landing: Path, tmp_path: Path, name: str) -> None:
     file = landing / DAY / name
-    whole = file.read_bytes()
+    whole, lines = file.read_bytes(), lines_of(file)
     file.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(IngestionError, match=f"{DAY}/{name}"):
-        load(tmp_path)
+    found = ingest("pos", tmp_path / "lake", tmp_path / "dlt", lambda _: None)
+    assert [(e["place"], e["row_number"]) for e in found.quarantined] == [(f"{DAY}/{name}", None)]
+    assert next(iter(found.held.values()))["reasons"] == [f"transactions: cannot be read: {DAY}/{name}"]
     assert completed_loads(tmp_path / "lake/raw/pos") == set()
+    assert load(tmp_path) == 0
     file.write_bytes(whole)
-    assert load(tmp_path) == delivered(landing)
+    assert load(tmp_path) == lines
+    assert visible(tmp_path) == (delivered(landing), delivered(landing))
 
 
 def test_a_missing_day_is_named_and_loads_when_it_comes(landing: Path, tmp_path: Path) -> None:

@@ -1,0 +1,396 @@
+"""Hold delivered rows to their contract: first names and types, then values. All good costs next to nothing."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pt
+
+from ingestion.contract import Column, LocalDay, Table
+
+Rows = npt.NDArray[np.int64]
+"""Positions of rows within a table, from 0."""
+
+Mask = npt.NDArray[np.bool_]
+"""One truth for each row of a table."""
+
+PRIME = 1_048_573
+"""Below 2^20: the product of three remainders fits 64 bits, here and in SQL."""
+
+
+@dataclass(frozen=True)
+class Breach:
+    """Rows that break the contract in the same way."""
+
+    column: str
+    expected: str
+    reason: str
+    rows: Rows
+
+    def shifted(self, start: int) -> "Breach":
+        """The same in a table in which the rows begin at `start`."""
+        return replace(self, rows=self.rows + start)
+
+
+@dataclass(frozen=True)
+class Drift:
+    """What has changed in the shape of a delivery: `kind` is new, missing, renamed or retyped."""
+
+    kind: str
+    column: str
+    detail: str
+
+    def __str__(self) -> str:
+        return {
+            "new": f"new column {self.column} ({self.detail}): its rows are loaded without it",
+            "missing": f"column {self.column} is missing ({self.detail})",
+            "renamed": f"column {self.column} is missing, it seems to be renamed to {self.detail}",
+            "retyped": f"column {self.column} comes as {self.detail}: values that cast exactly are loaded",
+        }[self.kind]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A delivered table in the names and types of its contract: what did not fit is null, and named in `breaches`."""
+
+    table: pa.Table
+    breaches: list[Breach]
+    drift: list[Drift]
+
+
+def fit(delivered: pa.Table, contract: Table, is_text: bool = False) -> Fitted:
+    """Bring `delivered` to the names and types of the contract; values are cast only where nothing is lost.
+
+    `is_text` says that the delivery has no types of its own (CSV), so that text is no drift.
+    """
+    if delivered.schema.equals(contract.schema):
+        return Fitted(delivered, [], [])
+    found = {column.name: _delivered_as(delivered, column) for column in contract.columns}
+    drift = _drift(delivered, contract, found, is_text)
+    columns, breaches = [], []
+    for column in contract.columns:
+        name = found[column.name]
+        if name is None:
+            columns.append(pa.chunked_array([pa.nulls(delivered.num_rows, column.arrow)]))
+            if column.required:
+                renamed = next(
+                    (d.detail for d in drift if d.kind == "renamed" and d.column == column.name), None
+                )
+                reason = (
+                    f"the column is missing; renamed to {renamed}?" if renamed else "the column is missing"
+                )
+                breaches.append(Breach(column.name, column.type, reason, np.arange(delivered.num_rows)))
+        else:
+            values, broken = _cast(delivered[name], column)
+            columns.append(values)
+            breaches += broken
+    return Fitted(pa.table(columns, schema=contract.schema), [b for b in breaches if len(b.rows)], drift)
+
+
+def breaches(table: pa.Table, contract: Table, starts: Sequence[int]) -> Iterator[Breach]:
+    """What breaks the contract's values, rules and keys in a table that fits its names and types.
+
+    `starts` are the rows at which another place begins: a key may come again in another place, but not in the same.
+    """
+    for column in contract.columns:
+        yield from _of_values(table[column.name], column, column.required or column.name in contract.key)
+    for rule in contract.rules:
+        rows = _where(table, rule.holds)
+        if len(rows):
+            yield Breach(rule.column, rule.expected, "the rule does not hold", rows)
+    if not contract.key_may_repeat:
+        rows = _repeats(table, contract.key, starts)
+        if len(rows):
+            yield Breach(contract.key[0], f"each {', '.join(contract.key)} once", "the key comes again", rows)
+
+
+def of_claim(values: pa.ChunkedArray, column: str, claimed: Any) -> Iterator[Breach]:
+    """Rows whose value is not the one that their place names."""
+    bounds = pc.min_max(values).as_py()
+    if bounds != {"min": claimed, "max": claimed} and len(values) > values.null_count:
+        other = pc.fill_null(pc.not_equal(values, pa.scalar(claimed, values.type)), False)
+        yield Breach(column, f"{claimed}, as its place says", "the row is of another place", _true(other))
+
+
+def of_day(values: pa.ChunkedArray, local: LocalDay, day: date) -> Iterator[Breach]:
+    """Rows that are not of the store-local `day` that their place names."""
+    first, end = (_midnight(day + timedelta(days=n), local.zone) for n in (0, 1))
+    bounds = pc.min_max(values).as_py()
+    if bounds["min"] is not None and not first <= bounds["min"] <= bounds["max"] < end:
+        outside = pc.or_(
+            pc.less(values, pa.scalar(first, values.type)),
+            pc.greater_equal(values, pa.scalar(end, values.type)),
+        )
+        expected = f"a time on {day} in {local.zone}, the day of the file"
+        yield Breach(local.column, expected, "the row is of another day", _true(pc.fill_null(outside, False)))
+
+
+def local_day(values: pa.ChunkedArray, zone: str) -> pa.ChunkedArray:
+    """The store-local date of each UTC time."""
+    return pc.local_timestamp(values.cast(pa.timestamp("us", tz=zone))).cast(pa.date32())
+
+
+def key_numbers(table: pa.Table, key: Sequence[str]) -> npt.NDArray[np.int64]:
+    """One number for each row's key, to be added up: the product of each column's remainder by `PRIME`, plus one.
+
+    In SQL: `(k1 % 1048573 + 1) * (k2 % 1048573 + 1)`, the same for keys that are not negative.
+    """
+    product = np.ones(table.num_rows, np.int64)
+    for name in key:
+        values = _numbers(table[name])
+        if len(values) and (values.max() >= PRIME or values.min() < 0):
+            values = np.fmod(values, PRIME)
+        product *= values + 1
+    return product
+
+
+def exact_sum(numbers: npt.NDArray[np.int64]) -> int:
+    """The sum of numbers that are not negative, which may not fit 64 bits."""
+    return (int((numbers >> 30).sum()) << 30) + int((numbers & (2**30 - 1)).sum())
+
+
+def cents(values: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """Amounts of decimal(18,2) as whole cents, null as 0."""
+    filled = (values.fill_null(Decimal(0)) if values.null_count else values).combine_chunks()
+    if not len(filled):
+        return np.empty(0, np.int64)
+    words = np.frombuffer(filled.buffers()[1], np.int64)
+    return words[2 * filled.offset : 2 * (filled.offset + len(filled)) : 2].copy()
+
+
+def _midnight(day: date, zone: str) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone)).astimezone(UTC)
+
+
+def _delivered_as(delivered: pa.Table, column: Column) -> str | None:
+    return next((name for name in (column.name, *column.aliases) if name in delivered.column_names), None)
+
+
+def _drift(
+    delivered: pa.Table, contract: Table, found: Mapping[str, str | None], is_text: bool
+) -> list[Drift]:
+    taken = set(found.values())
+    new = [name for name in delivered.column_names if name not in taken]
+    missing = [name for name, came in found.items() if came is None]
+    drift = []
+    for name in missing:
+        guess = get_close_matches(name, new, 1, cutoff=0.5) or (new if len(new) == len(missing) == 1 else [])
+        if guess:
+            drift.append(Drift("renamed", name, guess[0]))
+        else:
+            required = contract.by_name[name].required
+            drift.append(Drift("missing", name, "required" if required else "its rows are loaded with nulls"))
+    renamed = {d.detail for d in drift if d.kind == "renamed"}
+    drift += [Drift("new", name, str(delivered[name].type)) for name in new if name not in renamed]
+    if not is_text:
+        drift += [
+            Drift("retyped", name, str(delivered[came].type))
+            for name, came in found.items()
+            if came and _is_retyped(delivered[came].type, contract.by_name[name].arrow)
+        ]
+    return drift
+
+
+def _is_retyped(came: pa.DataType, promised: pa.DataType) -> bool:
+    """Text for a whole number, a number for text, or a float for money; not another width of the same."""
+    if pt.is_integer(promised):
+        return not pt.is_integer(came) and not pt.is_null(came)
+    if pt.is_string(promised):
+        return bool(pt.is_primitive(came) or pt.is_nested(came) or pt.is_decimal(came))
+    return bool(pt.is_decimal(promised) and pt.is_floating(came))
+
+
+def _cast(values: pa.ChunkedArray, column: Column) -> tuple[pa.ChunkedArray, list[Breach]]:
+    target = column.arrow
+    if values.type == target:
+        return values, []
+    if pt.is_timestamp(target) and pt.is_timestamp(values.type) and values.type.tz is None:
+        lost = Breach(column.name, column.type, "the time zone is lost", _true(values.is_valid()))
+        return pa.chunked_array([pa.nulls(len(values), target)]), [lost]
+    try:
+        whole = _cast_whole(values, target)
+    except pa.ArrowException:
+        whole = None
+    return (whole, []) if whole is not None else _cast_each(values, column)
+
+
+def _cast_whole(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray | None:
+    """All values at once, or None where Arrow would round or invent without a word."""
+    if pt.is_floating(values.type) and pt.is_decimal(target):
+        rounded = pc.round(values, target.scale)
+        return rounded.cast(target) if pc.all(pc.equal(rounded, values)).as_py() is not False else None
+    if pt.is_boolean(values.type) or pt.is_nested(values.type):
+        return None
+    if pt.is_timestamp(values.type) and pt.is_date(target):
+        return None
+    return values.cast(target)
+
+
+def _cast_each(values: pa.ChunkedArray, column: Column) -> tuple[pa.ChunkedArray, list[Breach]]:
+    target = column.arrow
+    if pt.is_floating(values.type):
+        values = values.cast(pa.string())  # the shortest text that means the number
+    elif pt.is_timestamp(values.type) and values.type.unit == "ns":
+        values = pc.strftime(values, "%Y-%m-%dT%H:%M:%S%z")
+    cast: list[Any] = []
+    broken: dict[str, list[int]] = {}
+    for row, value in enumerate(values.to_pylist()):
+        try:
+            cast.append(None if value is None else _exactly(value, target))
+        except (ValueError, InvalidOperation, OverflowError) as error:
+            cast.append(None)
+            reason = str(error) if isinstance(error, Lossy) else f"the value is not of type {column.type}"
+            broken.setdefault(reason, []).append(row)
+    found = [Breach(column.name, column.type, reason, np.array(rows)) for reason, rows in broken.items()]
+    return pa.chunked_array([pa.array(cast, target)]), found
+
+
+class Lossy(ValueError):
+    """A value that would lose something: its message says what."""
+
+
+def _exactly(value: Any, target: pa.DataType) -> Any:
+    """The same value as `target` has it; ValueError where it is another, Lossy where it would lose something."""
+    if isinstance(value, dict | list) or (isinstance(value, bool) and not pt.is_boolean(target)):
+        raise ValueError
+    if pt.is_string(target):
+        return value.isoformat() if isinstance(value, date) else str(value)
+    if pt.is_integer(target) or pt.is_decimal(target):
+        return _number(value, target)
+    if pt.is_date(target):
+        return _date(value)
+    if pt.is_timestamp(target):
+        return _instant(value)
+    if isinstance(value, bool) or value in ("true", "false"):
+        return value in (True, "true")
+    raise ValueError
+
+
+def _number(value: Any, target: pa.DataType) -> Any:
+    if isinstance(value, date):
+        raise ValueError
+    number = Decimal(str(value).strip())
+    scale = target.scale if pt.is_decimal(target) else 0
+    if not number.is_finite():
+        raise ValueError
+    exact = number.quantize(Decimal(1).scaleb(-scale))
+    if exact != number:
+        raise Lossy(f"the value is not exact at {scale} decimals: precision is lost")
+    if pt.is_decimal(target):
+        if exact.adjusted() + 1 + scale > target.precision:
+            raise ValueError
+        return exact
+    if not -(2 ** (target.bit_width - 1)) <= exact < 2 ** (target.bit_width - 1):
+        raise ValueError
+    return int(exact)
+
+
+def _date(value: Any) -> date:
+    if isinstance(value, datetime):
+        if value != value.replace(hour=0, minute=0, second=0, microsecond=0):
+            raise Lossy("the value has a time of day, which a date loses")
+        return value.date()
+    if isinstance(value, date):
+        return value
+    if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
+        raise ValueError
+    return date.fromisoformat(value)
+
+
+def _instant(value: Any) -> datetime:
+    moment = (
+        value
+        if isinstance(value, datetime)
+        else datetime.fromisoformat(value)
+        if isinstance(value, str)
+        else None
+    )
+    if moment is None:
+        raise ValueError
+    if moment.tzinfo is None:
+        raise Lossy("the time zone is lost")
+    if isinstance(value, str) and re.search(r"\.\d{6}\d*[1-9]", value):
+        raise Lossy("the time is finer than a microsecond: precision is lost")
+    return moment.astimezone(UTC)
+
+
+def _of_values(values: pa.ChunkedArray, column: Column, required: bool) -> Iterator[Breach]:
+    if required and values.null_count:
+        yield Breach(column.name, "a value", "the value is missing", _true(values.is_null()))
+    if column.allowed:
+        rows = _not_in(values, column.allowed)
+        if len(rows):
+            yield Breach(column.name, f"one of {', '.join(column.allowed)}", "the value is not allowed", rows)
+    if column.min is None and column.max is None:
+        return
+    bounds = pc.min_max(values).as_py()
+    if column.min is not None and bounds["min"] is not None and bounds["min"] < column.min:
+        below = _true(pc.fill_null(pc.less(values, column.min), False))
+        yield Breach(column.name, f"at least {column.min}", f"the value is below {column.min}", below)
+    if column.max is not None and bounds["max"] is not None and bounds["max"] > column.max:
+        above = _true(pc.fill_null(pc.greater(values, column.max), False))
+        yield Breach(column.name, f"at most {column.max}", f"the value is above {column.max}", above)
+
+
+def _not_in(values: pa.ChunkedArray, allowed: Sequence[str]) -> Rows:
+    legal = pa.array([*allowed, None], pa.string())
+    inside = pc.is_in(values, value_set=legal)
+    return np.empty(0, np.int64) if pc.all(inside).as_py() in (True, None) else _true(pc.invert(inside))
+
+
+def _where(table: pa.Table, holds: str) -> Rows:
+    """Rows of which the SQL condition `holds` is false. Null is no breach: whether a value must be there is said elsewhere."""
+    with duckdb.connect() as connection:
+        connection.register("delivered", table)
+        if not connection.sql(f"select count(*) from delivered where not ({holds})").fetchone()[0]:  # type: ignore[index]
+            return np.empty(0, np.int64)
+        connection.sql("set threads = 1")
+        verdict = connection.sql(
+            f"select coalesce(not ({holds}), false) as broken from delivered"
+        ).to_arrow_table()
+        return _true(verdict["broken"])
+
+
+def _repeats(table: pa.Table, key: Sequence[str], starts: Sequence[int]) -> Rows:
+    """Rows whose key an earlier row of the same place has; nulls are no key."""
+    if table.num_rows < 2:
+        return np.empty(0, np.int64)
+    place = np.zeros(table.num_rows, np.int64)
+    place[list(starts)[1:]] = 1
+    place = np.cumsum(place)
+    mixed = place * -0x61C8864680B583EB
+    for name in key:
+        mixed = (mixed ^ _numbers(table[name])) * -0x61C8864680B583EB
+        mixed ^= mixed >> 29
+    ordered = np.sort(mixed)
+    if not (ordered[1:] == ordered[:-1]).any():
+        return np.empty(0, np.int64)
+    seen: set[tuple[int, ...]] = set()
+    again = []
+    for row, parts in enumerate(zip(place.tolist(), *(table[name].to_pylist() for name in key), strict=True)):
+        if None in parts:
+            continue
+        if parts in seen:
+            again.append(row)
+        seen.add(parts)
+    return np.array(again, np.int64)
+
+
+def _numbers(values: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    filled = values.fill_null(0) if values.null_count else values
+    numbers: Rows = filled.to_numpy().astype(np.int64, copy=False)
+    return numbers
+
+
+def _true(mask: pa.ChunkedArray | pa.Array) -> Rows:
+    return np.flatnonzero(mask.to_numpy(zero_copy_only=False)).astype(np.int64)

@@ -1,0 +1,146 @@
+"""What a source promises of each table: `ingestion/contracts/<source>.yml`, read into frozen values."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import yaml
+
+from ingestion.errors import IngestionError
+
+FOLDER = Path(__file__).parent / "contracts"
+
+TYPES = {
+    "int64": pa.int64(),
+    "int32": pa.int32(),
+    "string": pa.string(),
+    "bool": pa.bool_(),
+    "date": pa.date32(),
+    "timestamp_utc": pa.timestamp("us", tz="UTC"),
+}
+"""Besides these: `decimal(<precision>,<scale>)`."""
+
+STARVES_ABOVE = 0.05
+"""Share of a load's rows in quarantine above which the source is held, where its contract does not say otherwise."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its type, and which of its values are legal. `aliases` are other names by which it may come."""
+
+    name: str
+    type: str
+    required: bool = False
+    allowed: tuple[str, ...] = ()
+    min: int | None = None
+    max: int | None = None
+    personal: bool = False
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def arrow(self) -> pa.DataType:
+        found = re.fullmatch(r"decimal\((\d+),\s*(\d+)\)", self.type)
+        return pa.decimal128(int(found[1]), int(found[2])) if found else TYPES[self.type]
+
+
+@dataclass(frozen=True)
+class LocalDay:
+    """The business day of a row: the day of the UTC time in `column` on the clocks of `zone`."""
+
+    column: str
+    zone: str
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What must hold within a row: SQL over its columns. `column` is the one that is named where it does not."""
+
+    column: str
+    expected: str
+    holds: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """The contract of one table. `money` names the column that the ledger adds up."""
+
+    source: str
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    key_may_repeat: bool = False
+    money: str | None = None
+    local_day: LocalDay | None = None
+    rules: tuple[Rule, ...] = ()
+    starves_above: float = STARVES_ABOVE
+    by_name: Mapping[str, Column] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_name", {column.name: column for column in self.columns})
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Names and types, as they are written to the lake."""
+        return pa.schema([(column.name, column.arrow) for column in self.columns])
+
+    @property
+    def personal(self) -> set[str]:
+        """Columns whose values are masked wherever a breach is shown."""
+        return {column.name for column in self.columns if column.personal}
+
+
+def path(source: str) -> Path:
+    """The file that states the contract of `source`."""
+    return FOLDER / f"{source}.yml"
+
+
+@cache
+def contract(source: str) -> dict[str, Table]:
+    """The contract of each table of `source`, by name. Raises IngestionError when its file cannot be understood."""
+    return parse(source, path(source).read_text())
+
+
+def parse(source: str, text: str) -> dict[str, Table]:
+    """The contract that `text` states, by table."""
+    try:
+        stated = yaml.safe_load(text)
+        return {name: _table(source, name, body) for name, body in stated.items()}
+    except (AttributeError, KeyError, TypeError, ValueError, yaml.YAMLError) as error:
+        raise IngestionError(
+            f"{path(source)} cannot be understood: {error!r}", "Correct it; its neighbours show the form."
+        ) from error
+
+
+def _table(source: str, name: str, body: dict[str, Any]) -> Table:
+    body = dict(body)
+    columns = tuple(_column(name, said) for name, said in body.pop("columns").items())
+    table = Table(
+        source=source,
+        name=name,
+        columns=columns,
+        key=tuple(body.pop("key")),
+        local_day=LocalDay(**body.pop("local_day")) if "local_day" in body else None,
+        rules=tuple(Rule(**rule) for rule in body.pop("rules", [])),
+        **body,
+    )
+    named = {*table.key, *filter(None, [table.money]), *(rule.column for rule in table.rules)}
+    unknown = named - set(table.by_name)
+    if unknown:
+        raise ValueError(f"{name} has no column {', '.join(sorted(unknown))}")
+    if any(
+        table.by_name[key].arrow != pa.int64() and table.by_name[key].arrow != pa.int32() for key in table.key
+    ):
+        raise ValueError(f"the key of {name} must be of whole numbers")
+    return table
+
+
+def _column(name: str, said: dict[str, Any]) -> Column:
+    said = {key: tuple(value) if isinstance(value, list) else value for key, value in said.items()}
+    column = Column(name=name, **said)
+    if column.type not in TYPES and not re.fullmatch(r"decimal\(\d+,\s*\d+\)", column.type):
+        raise ValueError(f"{name}: unknown type {column.type}")
+    return column

@@ -1,0 +1,389 @@
+"""The one door through which rows enter the lake: good rows go on, the others to quarantine, and all are counted."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from decimal import Decimal
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import dlt
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from dlt.common.schema.typing import TSchemaContractDict
+from dlt.common.storages.load_package import load_package_state
+
+from ingestion import checks, deliveries
+from ingestion.checks import Breach, Drift, Mask, Rows
+from ingestion.contract import Table
+from ingestion.lake import DELIVERIES
+from ingestion.quarantine import MASKED, Quarantine, entry_id, payload, seen
+
+BATCH_ROWS = 500_000
+"""Rows handed to dlt at a time: large enough for good Parquet row groups, small enough for memory."""
+
+FROZEN: TSchemaContractDict = {"tables": "evolve", "columns": "evolve", "data_type": "freeze"}
+"""dlt's schema contract for every resource: what may come is decided here, and a type in the lake stays what it is."""
+
+REASONS = {"replayed": "fits the contract now", "superseded": "delivered again"}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where rows come from. `kind` is new, correction, reload or replay.
+
+    `digest` tells deliveries of a place apart; a place without one delivers each record for itself. `day` is the
+    store-local day that the place is about, `constants` are columns that it says and the rows do not, and `claims` what
+    it says that each row must say as well.
+    """
+
+    place: str
+    kind: str = "new"
+    digest: str = ""
+    day: date | None = None
+    constants: Mapping[str, pa.Scalar] = field(default_factory=dict, compare=False)
+    claims: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether what comes from the place replaces what came before."""
+        return bool(self.digest) and self.kind != "replay"
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """What one call of `admit` brought: the rows as they came, their numbers, and the same in the contract's form."""
+
+    origin: Origin
+    delivered: pa.Table
+    fitted: checks.Fitted
+    first: int
+    numbers: Rows | None
+    replays: Sequence[str]
+
+    def number(self, row: int) -> int:
+        return self.first + row if self.numbers is None else int(self.numbers[row])
+
+
+@dataclass
+class _Tally:
+    """What came from one place for one day. Money in cents."""
+
+    first: int
+    last: int
+    delivered: int = 0
+    quarantined: int = 0
+    key_sum: int = 0
+    money: int = 0
+    drift: list[Drift] = field(default_factory=list)
+
+
+class Intake:
+    """Admits the rows of one table in one run.
+
+    Call `admit` for whatever arrives and `close` at the end, and yield all that they yield. Rows are gathered until
+    they make a batch. What breaks the contract is written to the quarantine before the load can be completed, and
+    every row is counted in the table `deliveries`, which is committed with the load.
+    """
+
+    def __init__(self, contracts: Mapping[str, Table], table: str) -> None:
+        self.contract = contracts[table]
+        self._pieces: list[_Piece] = []
+        self._reset()
+
+    def _reset(self) -> None:
+        self._tallies: dict[tuple[Origin, date | None], _Tally] = {}
+        self._refused: list[Origin] = []
+        self._broken: set[str] = set()
+        self._replayed: set[str] = set()
+        self._superseded: set[str] = set()
+
+    def admit(
+        self,
+        table: pa.Table,
+        origin: Origin,
+        first: int = 1,
+        numbers: Rows | None = None,
+        is_text: bool = False,
+        replays: Sequence[str] = (),
+    ) -> Iterator[pa.Table]:
+        """Take in the rows of `table` as delivered; `first` is the number of its first row, or `numbers` those of all.
+
+        `is_text` says that the delivery has no types of its own. `replays` are the quarantine ids of rows that come
+        from there: those that still do not fit stay there.
+        """
+        fitted = checks.fit(table, self.contract, is_text)
+        self._pieces.append(_Piece(origin, table, fitted, first, numbers, replays))
+        if sum(piece.delivered.num_rows for piece in self._pieces) >= BATCH_ROWS:
+            yield from self._flush()
+
+    def refuse(self, origin: Origin, reason: str, expected: str, seen: str) -> None:
+        """Put a whole file aside; one that is there already is no news."""
+        values = {"business_date": origin.day, "expected": expected, "seen": seen, "reason": reason}
+        entry = self._entry(origin, origin.digest, **values)
+        if entry["quarantine_id"] not in self._known:
+            self._refused.append(origin)
+        self._write([entry])
+
+    def refuse_row(self, origin: Origin, number: int, expected: str, seen: str, text: str) -> None:
+        """Put one line of a file aside that is no row of the table."""
+        tally = self._tallies.setdefault((origin, origin.day), _Tally(number, number))
+        tally.delivered += 1
+        tally.quarantined += 1
+        values = {"business_date": origin.day, "row_number": number, "expected": expected, "seen": seen}
+        shown = MASKED if self.contract.personal else text
+        self._write(
+            [
+                self._entry(
+                    origin,
+                    f"{origin.digest}\0{number}",
+                    **values,
+                    reason="it is no row of the table",
+                    payload=json.dumps(shown),
+                )
+            ]
+        )
+
+    def close(self) -> Iterator[Any]:
+        """Hand on what is still gathered, and the account of all that was admitted since the last call."""
+        yield from self._flush()
+        rows = [self._delivery(origin, day, tally) for (origin, day), tally in self._tallies.items()]
+        rows += [self._delivery(origin, origin.day, _Tally(0, 0)) for origin in self._refused]
+        rows = [row for row in rows if row["delivered"] or row["digest"]]
+        if rows:
+            self._settle()
+            account = pa.Table.from_pylist(rows, schema=deliveries.SCHEMA)
+            yield dlt.mark.with_hints(account, dlt.mark.make_hints(DELIVERIES), create_table_variant=True)
+        self._reset()
+
+    def _flush(self) -> Iterator[pa.Table]:
+        pieces, self._pieces = self._pieces, []
+        if not pieces:
+            return
+        table = self._with_day(pa.concat_tables([_with_constants(piece) for piece in pieces]))
+        starts = np.cumsum([0, *(piece.delivered.num_rows for piece in pieces)])
+        bad, again = self._put_aside(table, self._breaches(table, pieces, starts), pieces, starts)
+        self._count(table, pieces, starts, bad, again)
+        self._note_replayed(pieces, starts, bad)
+        if bad.any():
+            table = table.filter(pa.array(~bad))
+        self._note_again(table)
+        if table.num_rows:
+            yield table
+
+    def _with_day(self, table: pa.Table) -> pa.Table:
+        """Add the business day where the contract says how it is told and the place does not say it."""
+        local = self.contract.local_day
+        if local is None or "business_date" in table.column_names:
+            return table
+        return table.append_column("business_date", checks.local_day(table[local.column], local.zone))
+
+    def _breaches(self, table: pa.Table, pieces: list[_Piece], starts: Rows) -> list[Breach]:
+        found = []
+        for piece, start in zip(pieces, starts, strict=False):
+            found += [breach.shifted(start) for breach in (*piece.fitted.breaches, *self._of_place(piece))]
+        occupied = [int(s) for piece, s in zip(pieces, starts, strict=False) if piece.delivered.num_rows]
+        return found + list(checks.breaches(table, self.contract, occupied))
+
+    def _of_place(self, piece: _Piece) -> Iterator[Breach]:
+        """Rows that are of another day or week than the place where they lie."""
+        local, table = self.contract.local_day, piece.fitted.table
+        if local and piece.origin.day:
+            yield from checks.of_day(table[local.column], local, piece.origin.day)
+        for column, value in piece.origin.claims.items():
+            yield from checks.of_claim(table[column], column, value)
+
+    def _put_aside(
+        self, table: pa.Table, breaches: list[Breach], pieces: list[_Piece], starts: Rows
+    ) -> tuple[Mask, Mask]:
+        """Write the rows that broke the contract to the quarantine.
+
+        Returns which rows those are, and which of them had been put aside before and do not count again.
+        """
+        bad, again = np.zeros(table.num_rows, bool), np.zeros(table.num_rows, bool)
+        by_row: dict[int, list[Breach]] = {}
+        for breach in breaches:
+            bad[breach.rows] = True
+            for row in breach.rows.tolist():
+                by_row.setdefault(row, []).append(breach)
+        entries = []
+        for row in sorted(by_row):
+            owner = int(np.searchsorted(starts, row, side="right")) - 1
+            piece = pieces[owner]
+            entry = self._entry_of_row(piece, row - int(starts[owner]), by_row[row])
+            if "business_date" in table.column_names:
+                entry["business_date"] = table["business_date"][row].as_py()
+            if not piece.replays:
+                entries.append(entry)
+            again[row] = bool(piece.replays) or (
+                entry["quarantine_id"] in self._known and not piece.origin.is_whole
+            )
+        self._write(entries)
+        return bad, again
+
+    def _entry_of_row(self, piece: _Piece, row: int, broken: list[Breach]) -> dict[str, Any]:
+        came = {name: piece.delivered[name][row].as_py() for name in piece.delivered.column_names}
+        number, first = piece.number(row), broken[0]
+        also = [f"{breach.column}: {breach.reason}" for breach in broken[1:]]
+        text, digest = payload(came, self.contract), piece.origin.digest
+        return self._entry(
+            piece.origin,
+            f"{digest}\0{number}" if digest else text,
+            row_number=number,
+            column_name=first.column,
+            expected=first.expected,
+            seen=seen(came[first.column], self.contract, first.column)
+            if first.column in came
+            else "no such column",
+            reason="; also ".join([first.reason, *also]),
+            payload=text,
+        )
+
+    def _entry(self, origin: Origin, content: str, **values: Any) -> dict[str, Any]:
+        return {
+            "quarantine_id": entry_id(self.contract, origin.place, content),
+            "source": self.contract.source,
+            "table_name": self.contract.name,
+            "place": origin.place,
+            "digest": origin.digest,
+            **values,
+        }
+
+    def _count(self, table: pa.Table, pieces: list[_Piece], starts: Rows, bad: Mask, again: Mask) -> None:
+        numbers = checks.key_numbers(table, self.contract.key)
+        numbers[bad] = 0
+        money = np.zeros(table.num_rows, np.int64)
+        if self.contract.money:
+            money = checks.cents(table[self.contract.money])
+            money[bad] = 0
+        for piece, start, end in zip(pieces, starts, starts[1:], strict=False):
+            for day, rows in _by_day(table, piece, int(start), int(end)):
+                tally = self._tallies.setdefault((piece.origin, day), _Tally(piece.number(0), 0))
+                tally.last = piece.number(max(piece.delivered.num_rows - 1, 0))
+                tally.delivered += int((~again[rows]).sum())
+                tally.quarantined += int((bad & ~again)[rows].sum())
+                tally.key_sum += checks.exact_sum(numbers[rows])
+                tally.money += int(money[rows].sum())
+                tally.drift += piece.fitted.drift
+
+    def _delivery(self, origin: Origin, day: date | None, tally: _Tally) -> dict[str, Any]:
+        return {
+            "source": self.contract.source,
+            "table_name": self.contract.name,
+            "place": origin.place,
+            "kind": origin.kind,
+            "digest": origin.digest,
+            "first": tally.first,
+            "last": tally.last,
+            "business_date": day,
+            "is_unreadable": origin in self._refused,
+            "delivered": tally.delivered,
+            "loaded": tally.delivered - tally.quarantined,
+            "quarantined": tally.quarantined,
+            "key_sum": Decimal(tally.key_sum),
+            "money_usd": Decimal(tally.money).scaleb(-2) if self.contract.money else None,
+            "drift": json.dumps([asdict(d) for d in dict.fromkeys(tally.drift)]) if tally.drift else None,
+        }
+
+    def _write(self, entries: list[dict[str, Any]]) -> None:
+        """Put entries aside that are not there yet: what is delivered again as it was has its entry."""
+        self._broken.update(entry["quarantine_id"] for entry in entries)
+        new = [entry for entry in entries if entry["quarantine_id"] not in self._known]
+        if new:
+            self._quarantine.write(_load_id(), new)
+
+    def _note_replayed(self, pieces: list[_Piece], starts: Rows, bad: Mask) -> None:
+        for piece, start in zip(pieces, starts, strict=False):
+            self._replayed.update(one for row, one in enumerate(piece.replays) if not bad[start + row])
+
+    def _note_again(self, loaded: pa.Table) -> None:
+        """Remember open entries of single records whose key has now been loaded."""
+        waiting = {key: e["quarantine_id"] for e in self._open if not e["digest"] for key in self._key_of(e)}
+        if waiting:
+            candidates = loaded.filter(
+                pc.is_in(loaded[self.contract.key[0]], pa.array({key[0] for key in waiting}))
+            )
+            keys = zip(*(candidates[name].to_pylist() for name in self.contract.key), strict=True)
+            self._superseded.update(waiting[key] for key in keys if key in waiting)
+
+    def _key_of(self, entry: dict[str, Any]) -> Iterator[tuple[int, ...]]:
+        row = json.loads(entry["payload"])
+        key = tuple(row.get(name) for name in self.contract.key)
+        if all(isinstance(part, int) for part in key):
+            yield key
+
+    def _settle(self) -> None:
+        """Write down which open entries this load closes: rows replayed, places and records delivered anew."""
+        places = {origin.place for origin, _ in self._tallies if origin.is_whole}
+        anew = {e["quarantine_id"] for e in self._open if e["digest"] and e["place"] in places}
+        anew = (anew | self._superseded) - self._broken - self._replayed
+        for action, ids in (("replayed", self._replayed), ("superseded", anew)):
+            if ids:
+                self._quarantine.resolve(ids, action, REASONS[action], "larder", _load_id())
+
+    @cached_property
+    def _quarantine(self) -> Quarantine:
+        pipeline = dlt.current.pipeline()
+        return Quarantine(Path(pipeline.destination.config_params["bucket_url"]).parent, self.contract.source)
+
+    @cached_property
+    def _open(self) -> list[dict[str, Any]]:
+        """What this table has in quarantine as the run begins."""
+        return [e for e in self._entries if e["resolution"] is None]
+
+    @cached_property
+    def _known(self) -> set[str]:
+        """Ids that need not be put aside again: open, or discarded for good."""
+        return {
+            e["quarantine_id"]
+            for e in self._entries
+            if not e["resolution"] or e["resolution"].action == "discarded"
+        }
+
+    @cached_property
+    def _entries(self) -> list[dict[str, Any]]:
+        """What this table has in quarantine as the run begins."""
+        return [e for e in self._quarantine.entries() if e["table_name"] == self.contract.name]
+
+
+def records(rows: list[dict[str, Any]]) -> pa.Table:
+    """JSON records, one dict a row, as a table in the types that they have; a mixed column becomes text."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return pa.table({name: _array([row.get(name) for row in rows]) for name in names})
+
+
+def _array(values: list[Any]) -> pa.Array:
+    try:
+        return pa.array(values)
+    except (pa.ArrowException, TypeError):
+        return pa.array([None if v is None else v if isinstance(v, str) else json.dumps(v) for v in values])
+
+
+def _by_day(
+    table: pa.Table, piece: _Piece, start: int, end: int
+) -> Iterator[tuple[date | None, slice | Mask]]:
+    """The rows of a piece by business day: all on the day of its place, or each on its own."""
+    if piece.origin.day or "business_date" not in table.column_names or start == end:
+        yield piece.origin.day, slice(start, end)
+        return
+    days = table["business_date"].slice(start, end - start)
+    for day in days.unique().to_pylist():
+        same = pc.is_null(days) if day is None else pc.fill_null(pc.equal(days, pa.scalar(day)), False)
+        mask = np.zeros(table.num_rows, bool)
+        mask[start:end] = same.to_numpy()
+        yield day, mask
+
+
+def _with_constants(piece: _Piece) -> pa.Table:
+    table = piece.fitted.table
+    for name, value in piece.origin.constants.items():
+        table = table.append_column(name, pa.repeat(value, table.num_rows))
+    return table
+
+
+def _load_id() -> str:
+    """The load that is being extracted."""
+    return str(load_package_state()["load_id"])

@@ -1,0 +1,232 @@
+"""Rows that broke their contract, kept beside the raw lake until somebody has decided what becomes of them.
+
+`<lake>/quarantine/<source>/<table>/<load_id>.<n>.parquet` holds the rows, `resolutions/*.jsonl` what was decided, and
+`held/<load_id>` stands for a load that nobody is to see yet. All of it counts only with a load that is complete.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ingestion.contract import Table, contract
+from ingestion.lake import load_id, recorded_loads, row_counts
+
+MASKED = "***"
+
+SCHEMA = pa.schema(
+    [
+        ("quarantine_id", pa.string()),
+        ("source", pa.string()),
+        ("table_name", pa.string()),
+        ("load_id", pa.string()),
+        ("place", pa.string()),
+        ("digest", pa.string()),
+        ("row_number", pa.int64()),
+        ("business_date", pa.date32()),
+        ("column_name", pa.string()),
+        ("expected", pa.string()),
+        ("seen", pa.string()),
+        ("reason", pa.string()),
+        ("payload", pa.string()),
+    ]
+)
+"""One row of a delivery that was put aside; without `row_number` and `payload`, a whole file that cannot be read."""
+
+ACTIONS = ("replayed", "discarded", "superseded")
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """What became of one entry. With a `load_id` it counts only when that load is complete."""
+
+    quarantine_id: str
+    action: str
+    reason: str
+    at: str
+    by: str
+    load_id: str | None = None
+
+
+class Quarantine:
+    """The quarantine of one source."""
+
+    def __init__(self, lake: Path, source: str) -> None:
+        self.source = source
+        self.folder = lake / "quarantine" / source
+        self.dataset = lake / "raw" / source
+
+    def write(self, load: str, entries: list[dict[str, Any]]) -> None:
+        """Keep `entries` (all of one table) for a load that is under way; whether it will be held is open until then."""
+        folder = self.folder / str(entries[0]["table_name"])
+        self._mark(load, "")
+        rows = pa.Table.from_pylist([{**entry, "load_id": load} for entry in entries], schema=SCHEMA)
+        number = sum(1 for _ in folder.glob(f"{load}.*.parquet"))
+        _put(folder / f"{load}.{number}.parquet", lambda path: pq.write_table(rows, path, compression="zstd"))
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Everything that complete loads put aside, oldest first, each with the `resolution` that it has or None."""
+        complete, resolved = recorded_loads(self.dataset), self.resolutions()
+        files = [file for file in self._files() if load_id(file) in complete]
+        rows = (
+            pa.concat_tables([pq.read_table(file, schema=SCHEMA) for file in files]).to_pylist()
+            if files
+            else []
+        )
+        return [{**row, "resolution": resolved.get(row["quarantine_id"])} for row in rows]
+
+    def open_entries(self) -> list[dict[str, Any]]:
+        """The entries of which nothing has become yet."""
+        return [entry for entry in self.entries() if entry["resolution"] is None]
+
+    def resolutions(self) -> dict[str, Resolution]:
+        """The last word about each entry."""
+        complete = recorded_loads(self.dataset)
+        said = [
+            Resolution(**json.loads(line))
+            for file in sorted((self.folder / "resolutions").glob("*.jsonl"))
+            for line in file.read_text().splitlines()
+        ]
+        return {one.quarantine_id: one for one in said if one.load_id is None or one.load_id in complete}
+
+    def resolve(
+        self, ids: Collection[str], action: str, reason: str, by: str, load: str | None = None
+    ) -> None:
+        """Write down what becomes of entries. Nothing is taken away: the record is only appended to."""
+        at = datetime.now(UTC).isoformat(timespec="microseconds")
+        lines = [
+            json.dumps(asdict(Resolution(one, action, reason, at, by, load))) + "\n" for one in sorted(ids)
+        ]
+        name = f"{at.replace(':', '')}-{secrets.token_hex(4)}.jsonl"
+        _put(self.folder / "resolutions" / name, lambda path: path.write_text("".join(lines)))
+
+    def held(self) -> dict[str, dict[str, Any]]:
+        """The complete loads that are held, oldest first, each with its reasons and since when."""
+        complete = recorded_loads(self.dataset)
+        markers = sorted(file for file in (self.folder / "held").glob("*") if file.name in complete)
+        return {file.name: json.loads(file.read_text() or "{}") for file in markers}
+
+    def review(self) -> None:
+        """Decide for each marked load whether it is held: not when little of it, or nothing any more, is in quarantine."""
+        held = self.held()
+        if not held:
+            return
+        opened = self.open_entries()
+        for load, before in held.items():
+            reasons = self._reasons(
+                load, [entry for entry in opened if entry["load_id"] == load], bool(before)
+            )
+            if reasons:
+                since = before.get("since") or datetime.now(UTC).isoformat(timespec="seconds")
+                self._mark(load, json.dumps({"since": since, "reasons": reasons}))
+            else:
+                (self.folder / "held" / load).unlink()
+
+    def sweep(self) -> list[Path]:
+        """Remove what loads left here that never completed. Returns what was removed."""
+        complete = recorded_loads(self.dataset)
+        dead = [file for file in self._files() if load_id(file) not in complete]
+        dead += [file for file in (self.folder / "held").glob("*") if file.name not in complete]
+        dead += [file for file in self.folder.glob("*/.*") if file not in dead]
+        for file in dead:
+            file.unlink()
+        return dead
+
+    def _reasons(self, load: str, entries: list[dict[str, Any]], was_held: bool) -> list[str]:
+        """Why a load is held; once it is, it is until nothing of it is open."""
+        tables: dict[str, Table] = contract(self.source)
+        loaded = row_counts(self.dataset, {load})
+        reasons = []
+        for name in sorted({entry["table_name"] for entry in entries}):
+            mine = [entry for entry in entries if entry["table_name"] == name]
+            unreadable = {e["place"] for e in mine if e["row_number"] is None and e["reason"] != FUTURE}
+            rows = sum(entry["row_number"] is not None for entry in mine)
+            share = rows / (rows + loaded.get(name, 0)) if rows else 0
+            if unreadable:
+                reasons.append(f"{name}: cannot be read: {', '.join(sorted(unreadable))}")
+            if rows and (was_held or share > tables[name].starves_above):
+                reasons.append(f"{name}: {rows:,} rows in quarantine, {loaded.get(name, 0):,} loaded")
+        return reasons
+
+    def _mark(self, load: str, text: str) -> None:
+        marker = self.folder / "held" / load
+        if text or not marker.exists():
+            _put(marker, lambda path: path.write_text(text))
+
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.glob("*/*.parquet"))
+
+
+FUTURE = "the file's day has not come yet"
+"""Reason of a file that is not read before the others have reached its day; nothing is missing, so nothing is held."""
+
+
+def entry_id(contract: Table, place: str, content: str) -> str:
+    """The same row of the same delivery always has the same id."""
+    return hashlib.sha256(f"{contract.source}\0{contract.name}\0{place}\0{content}".encode()).hexdigest()[:16]
+
+
+def payload(row: Mapping[str, Any], contract: Table) -> str:
+    """A row as JSON text, as delivered. Personal values are masked, and where a table has any, so are unknown columns."""
+    shown = {
+        name: MASKED if value is not None and is_masked(contract, name) else value
+        for name, value in row.items()
+    }
+    return json.dumps(shown, default=_text, ensure_ascii=False)
+
+
+def seen(value: Any, contract: Table, column: str) -> str:
+    """A value for people: shortened, and masked where it is personal."""
+    if value is None:
+        return "null"
+    return MASKED if is_masked(contract, column) else str(_text(value))[:200]
+
+
+def sentence(entry: Mapping[str, Any]) -> str:
+    """An entry in one line: where, what, and how to name it."""
+    where = (
+        f"{entry['place']}, row {entry['row_number']:,}"
+        if entry["row_number"] is not None
+        else entry["place"]
+    )
+    column = f"column {entry['column_name']}: " if entry["column_name"] else ""
+    return (
+        f"{entry['source']}.{entry['table_name']}: {where}: {column}{entry['reason']}"
+        f" (expected {entry['expected']}, seen {entry['seen']}) [{entry['quarantine_id']}]"
+    )
+
+
+def is_masked(contract: Table, column: str) -> bool:
+    """Whether a column's values are personal, or may be."""
+    return column in contract.personal or (bool(contract.personal) and column not in contract.by_name)
+
+
+def _text(value: Any) -> str:
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def _put(target: Path, write: Any) -> None:
+    """Write beside, then rename: a reader sees the whole file or none."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    try:
+        write(beside)
+        with beside.open("rb") as written:
+            os.fsync(written.fileno())
+        beside.rename(target)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def all_sources(lake: Path) -> Iterator[Quarantine]:
+    """The quarantines that hold anything, by source."""
+    for folder in sorted((lake / "quarantine").glob("*")):
+        yield Quarantine(lake, folder.name)
