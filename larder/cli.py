@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import traceback
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -23,6 +24,8 @@ app = typer.Typer(
 
 INTERRUPTED = 130
 """The exit code that typer gives to Ctrl-C."""
+
+DAY = "%Y-%m-%d"
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
@@ -210,6 +213,44 @@ def dev(
     from larder import dev
 
     dev.reset(paths()) if reset else dev.run(paths(), select or [], sample)
+
+
+@app.command()
+def metric(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Metrics; all are listed when none is named.")
+    ] = None,
+    by: Annotated[
+        list[str] | None, typer.Option(metavar="DIMENSION", help="Tell apart by this; may be given again.")
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CONDITION", help="Only what fulfils this; may be given again."),
+    ] = None,
+    since: Annotated[datetime | None, typer.Option("--from", formats=[DAY], help="First day.")] = None,
+    until: Annotated[datetime | None, typer.Option("--to", formats=[DAY], help="Last day.")] = None,
+    saved: Annotated[str | None, typer.Option(help="Ask a saved question instead.")] = None,
+    as_json: Json = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="For a spreadsheet.")] = False,
+    as_sql: Annotated[bool, typer.Option("--sql", help="Show the SQL instead of its answer.")] = False,
+) -> None:
+    """Answer with figures that everyone agrees on, from what is published.
+
+    Example: `larder metric net_sales --by month --where "department = 'GROCERY'" --from 2017-07-01`
+    """
+    from larder import metric
+    from larder.semantics import Question
+
+    asked = Question(
+        names or [],
+        list(dict.fromkeys(by or [])),
+        where or [],
+        since and since.date(),
+        until and until.date(),
+    )
+    metric.run(
+        paths(), asked, saved, "json" if as_json else "csv" if as_csv else "sql" if as_sql else "table"
+    )
 
 
 @app.command()

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
@@ -13,9 +14,9 @@ from rich.table import Table
 QUIET_SECONDS = 10
 """How often a log is told how far long work has come."""
 
+NUMBER = (int, Decimal)
+
 out = Console(soft_wrap=True, highlight=False)
-if not out.is_terminal:
-    out.width = 200  # what is piped on is not cut
 if not out.is_terminal:
     out.width = 200  # what is piped on is not cut
 err = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -62,13 +63,20 @@ def as_json(value: Any) -> None:
 
 
 def table(title: str, columns: list[str], rows: list[list[Any]]) -> None:
-    """A listing; numbers are aligned to the right and grouped by thousands."""
+    """A listing; numbers are aligned to the right and grouped by thousands, None is left blank."""
     listing = Table(
         title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2)
     )
     for position, name in enumerate(columns):
-        numeric = bool(rows) and all(isinstance(row[position], int) for row in rows)
+        cells = [row[position] for row in rows if row[position] is not None]
+        numeric = bool(cells) and all(isinstance(cell, NUMBER) for cell in cells)
         listing.add_column(name, justify="right" if numeric else "left", header_style="dim")
     for row in rows:
-        listing.add_row(*[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row])
+        listing.add_row(*map(_shown, row))
     out.print(listing)
+
+
+def _shown(cell: Any) -> str:
+    if cell is None:
+        return ""
+    return f"{cell:,}" if isinstance(cell, NUMBER) else str(cell)

@@ -40,6 +40,8 @@ CONFIG = (
     "column_types",
 )
 TEST_CONFIG = ("severity", "error_if", "warn_if", "where", "limit", "fail_calc")
+METRIC = ("name", "label", "description", "type", "type_params", "filter", "meta")
+SEMANTIC_MODEL = ("node_relation", "primary_entity", "entities", "dimensions", "measures", "defaults")
 DATA_KINDS = {"model", "seed", "snapshot"}
 
 
@@ -75,11 +77,12 @@ def project() -> str:
 
 
 def nodes(manifest: Mapping[str, Any]) -> dict[str, Fingerprint]:
-    """Fingerprints of all models, seeds, snapshots, tests, unit tests and exposures of a compiled dbt manifest.
+    """Fingerprints of all models, seeds, snapshots, tests, unit tests, saved queries and exposures of a compiled manifest.
 
     Parents come before their children.
     """
-    everything = {**manifest["nodes"], **manifest["unit_tests"], **manifest["exposures"]}
+    kinds = ("nodes", "unit_tests", "saved_queries", "exposures")
+    everything = {name: node for kind in kinds for name, node in manifest[kind].items()}
     wanted = {name: node for name, node in everything.items() if node["resource_type"] != "operation"}
     found: dict[str, Fingerprint] = {}
     for name in _parents_first(wanted):
@@ -129,6 +132,8 @@ def _parts(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, An
         return {"definition": {k: node[k] for k in ("model", "given", "expect", "overrides")}}
     if kind == "exposure":
         return {}
+    if kind == "saved_query":  # dbt builds nothing for it: it carries the definitions into the generation
+        return {"definition": node["query_params"], "metrics": _definitions(manifest)}
     if kind == "test":
         return {
             "SQL": normalised(node["compiled_code"]),
@@ -146,6 +151,15 @@ def _parts(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, An
             *_macros(node["depends_on"]["macros"], manifest),
         ]
     return parts
+
+
+def _definitions(manifest: Mapping[str, Any]) -> list[Any]:
+    """All that `larder metric` answers by: every metric joins with whatever the semantic models offer."""
+    return [
+        {part: node.get(part) for part in (*METRIC, *SEMANTIC_MODEL)}
+        for kind in ("metrics", "semantic_models")
+        for _, node in sorted(manifest[kind].items())
+    ]
 
 
 def _columns(node: Mapping[str, Any]) -> dict[str, str]:

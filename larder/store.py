@@ -100,10 +100,15 @@ class Store:
         self._write(manifest)
 
     def keep_artifacts(self, manifest: Manifest, artifacts: Path) -> None:
-        """Keep dbt's manifest beside a candidate: what later changes are compared with, and deferred to."""
+        """Keep dbt's manifests beside a candidate.
+
+        `manifest.json` is what later changes are compared with, and deferred to; `semantic_manifest.json` holds the
+        definitions of metrics that this generation answers by.
+        """
         kept = self.artifacts(manifest)
         kept.mkdir(exist_ok=True)
-        shutil.copyfile(artifacts / "manifest.json", kept / "manifest.json")
+        for name in ("manifest.json", "semantic_manifest.json"):
+            shutil.copyfile(artifacts / name, kept / name)
 
     def artifacts(self, manifest: Manifest) -> Path:
         """The folder of dbt's artifacts of a generation, as `dbt --state` takes it."""

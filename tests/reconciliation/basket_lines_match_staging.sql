@@ -4,6 +4,8 @@
   Fails? Look at observe.built_loads beside raw.completed_loads; `dbt build -s fct_basket_lines --full-refresh` mends it,
   and then macros/incremental has a fault worth finding.
 #}
+{{ config(group='sales') }}
+
 with built as (
     select * from {{ ref('fct_basket_lines') }}
 ),

@@ -50,6 +50,37 @@ def check_model_grain_is_its_key(model: Any, ctx: Any) -> None:
         fail(f"`{model.name}` says its grain is {grain}, its primary_key tests are on {tested or 'nothing'}.")
 
 
+@check
+def check_model_access_is_as_narrow_as_its_readers(model: Any, ctx: Any) -> None:
+    """Private where all that read it are of its group, protected where another group does; never public."""
+    readers = {child.config.group for child in ctx.children_by_unique_id.get(model.unique_id, [])}
+    access = "private" if readers <= {model.config.group} else "protected"
+    if model.access.value != access:
+        fail(f"`{model.name}` is read by {sorted(map(str, readers))}: its access is {access}.")
+
+
+@check
+def check_exposure_has_url(exposure: Any) -> None:
+    """Who sees a figure in the catalogue can open the report that shows it."""
+    if not exposure.url:
+        fail(f"`{exposure.name}` has no url.")
+
+
+@check
+def check_metrics_say_what_they_are(ctx: Any) -> None:
+    """Every metric has a description, a unit, and an owner who is its group; every saved query a description."""
+    manifest = ctx.manifest_obj.manifest
+    for metric in manifest.metrics.values():
+        meta = metric.config.meta or {}
+        if len(metric.description or "") < 40 or not meta.get("unit"):
+            fail(f"metric `{metric.name}` needs a description of what it counts, and its unit.")
+        if not metric.config.group or metric.config.group != meta.get("owner"):
+            fail(f"metric `{metric.name}` has group {metric.config.group!r} and owner {meta.get('owner')!r}.")
+    for query in manifest.saved_queries.values():
+        if not query.description:
+            fail(f"saved query `{query.name}` needs a description.")
+
+
 def _require_classes(node: Any) -> None:
     wrong = {name: _class(column) for name, column in node.columns.items() if _class(column) not in CLASSES}
     if wrong or not node.columns:

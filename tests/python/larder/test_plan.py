@@ -133,9 +133,10 @@ def test_what_does_not_change_a_table_builds_nothing(checkout: Checkout) -> None
 
 
 def test_each_change_builds_its_node_and_what_it_feeds_and_says_why(checkout: Checkout) -> None:
-    """A macro in use, a seed row, SQL, the branch of an incremental model, a test's severity, a new model."""
+    """A macro in use, a seed row, SQL, the branch of an incremental model, a test's severity, a new model, a metric."""
     checkout.edit("macros/money/money_per_unit.sql", "18, 4", "19, 4")
     append(checkout, "seeds/age_bands.csv", "99+,99\n")
+    checkout.edit("models/semantic/_metrics.yml", "Items sold.", "Items that were sold.")
     replace_all(checkout, "models/marts/core/fct_promotions.sql", "touched_weeks", "weeks_to_build")
     checkout.edit(
         "models/marts/core/fct_coupon_redemptions.sql",
@@ -155,6 +156,7 @@ def test_each_change_builds_its_node_and_what_it_feeds_and_says_why(checkout: Ch
     assert why["fct_coupon_redemptions"] == "its SQL changed"
     assert why["baskets_match_basket_lines"] == "its configuration changed"
     assert why["int_new"] == "new"
+    assert why["sales_by_week"] == "its metrics changed"
     changed = ("int_basket_lines_priced", "age_bands", "fct_promotions", "fct_coupon_redemptions", "int_new")
     assert built(plan, "model") == descendants(checkout, *changed)
     assert built(plan, "seed") == {"age_bands"}

@@ -1,0 +1,258 @@
+"""Every metric against SQL that is written by hand over the source's own files of the whole year, to the last digit.
+
+The tables that metrics read hold here what the marts are held to by their own tests; they are made without dbt, so that a
+fault which the marts and the metrics share would show.
+"""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+
+import duckdb
+import pytest
+from conftest import Instance
+
+from demo.year import open_year
+from larder import build, metric
+from larder.errors import LarderError
+from larder.leases import lease
+from larder.metric import Published
+from larder.semantics import Question
+from larder.settings import Paths
+from larder.store import Store
+
+MARTS = """
+create schema larder.marts; create schema larder.semantic;
+create table larder.marts.fct_basket_lines as
+    select basket_id::bigint as basket_id, product_id::bigint as product_id, household_id::bigint as household_id,
+        store_id::bigint as store_id, business_date, quantity::bigint as units,
+        sales_value::decimal(18, 2) as sales_usd, retail_disc::decimal(18, 2) as loyalty_discount_usd,
+        coupon_match_disc::decimal(18, 2) as coupon_match_discount_usd
+    from sales;
+create table larder.marts.fct_baskets as
+    select distinct basket_id, household_id, store_id, business_date from larder.marts.fct_basket_lines;
+create table larder.marts.dim_products as
+    select product_id::bigint as product_id, department, brand, product_category, product_type from products
+    union all
+    select distinct product_id, 'Unknown', 'Unknown', null, null from larder.marts.fct_basket_lines
+    where product_id not in (select product_id::bigint from products);
+create table larder.marts.dim_stores as
+    select distinct store_id, if(store_id % 2 = 0, 'A', 'B') as till_system, true as has_promotion_data
+    from larder.marts.fct_basket_lines;
+create table larder.marts.dim_households as
+    select distinct lines.household_id, coalesce(d.age::varchar, 'Unknown') as age_band
+    from larder.marts.fct_basket_lines as lines left join demographics as d on d.household_id::bigint = lines.household_id;
+create table larder.marts.dim_dates as
+    select day::date as calendar_date, date_diff('day', date '2016-12-26', day::date) // 7 + 1 as week_number,
+        dayname(day) as day_name, dayofweek(day) in (0, 6) as is_weekend
+    from generate_series(date '2016-11-01', date '2018-03-31', interval 1 day) as days (day);
+create table larder.marts.dim_campaigns as
+    select campaign_id::bigint as campaign_id, campaign_type, start_date::date as start_date
+    from campaign_descriptions;
+create table larder.marts.fct_campaign_targets as
+    select campaign_id::bigint as campaign_id, household_id::bigint as household_id from campaigns;
+create table larder.marts.fct_coupon_redemptions as
+    select campaign_id::bigint as campaign_id, household_id::bigint as household_id from coupon_redemptions;
+"""
+
+MONEY = "sum(sales_value::decimal(18, 2))"
+GIVEN = "sum(retail_disc::decimal(18, 2) + coupon_match_disc::decimal(18, 2))"
+BUYERS = "count(distinct case when p.department = 'MEAT' then household_id end)"
+SHOPPERS = "count(distinct household_id)"
+DEPARTMENT = "coalesce(p.department, 'Unknown')"
+LINES = "sales as s left join products as p using (product_id)"
+
+
+def rate(part: str, whole: str, decimals: int = 6) -> str:
+    """Whole numbers divided by hand, half up: in hundredths of a cent, or in millionths."""
+    return f"((2 * ({part})::hugeint * {10**decimals} + ({whole})::hugeint) // (2 * ({whole})::hugeint))"
+
+
+CASES: list[tuple[str, Question, str]] = [
+    ("net sales", Question(["net_sales"]), f"select {MONEY} from sales"),
+    (
+        "net sales by department",
+        Question(["net_sales"], ["department"]),
+        f"select {DEPARTMENT}, {MONEY} from {LINES} group by 1",
+    ),
+    (
+        "net sales, units and baskets by week",
+        Question(["net_sales", "units", "baskets"], ["week"]),
+        f"select date_trunc('week', business_date)::date, {MONEY}, sum(quantity), count(distinct basket_id)"
+        " from sales group by 1",
+    ),
+    (
+        "the retailer's weeks are those of the calendar",
+        Question(["net_sales", "retailer_discount"], ["week_number"]),
+        f"select week, {MONEY}, {GIVEN} from sales group by 1",
+    ),
+    (
+        "basket value by store and quarter",
+        Question(["basket_value"], ["store", "quarter"]),
+        f"select store_id::bigint, date_trunc('quarter', business_date)::date,"
+        f" {rate(f'100 * {MONEY}', '100 * count(distinct basket_id)', 4)} * 0.0001 from sales group by 1, 2",
+    ),
+    (
+        "active households by month and brand, of some days",
+        Question(["active_households"], ["month", "brand"], since=date(2017, 2, 14), until=date(2017, 5, 1)),
+        f"select date_trunc('month', business_date)::date, coalesce(p.brand, 'Unknown'), count(distinct household_id)"
+        f" from {LINES} where business_date between '2017-02-14' and '2017-05-01' group by 1, 2",
+    ),
+    (
+        "discount rate by category, of weekends in two departments",
+        Question(
+            ["discount_rate"],
+            ["product_category"],
+            ["department in ('GROCERY', 'PRODUCE')", "is_weekend"],
+        ),
+        f"select p.product_category, {rate(f'100 * {GIVEN}', f'100 * ({MONEY} + {GIVEN})')} * 0.000001 from {LINES}"
+        f" where {DEPARTMENT} in ('GROCERY', 'PRODUCE') and dayname(business_date) in ('Saturday', 'Sunday') group by 1"
+        f" having {MONEY} + {GIVEN} > 0",
+    ),
+    (
+        "penetration by department and month",
+        Question(["penetration"], ["department", "month"]),
+        f"with buyers as (select {DEPARTMENT} as department, date_trunc('month', business_date)::date as month,"
+        f" count(distinct household_id) as households from {LINES} group by 1, 2), shoppers as ("
+        " select date_trunc('month', business_date)::date as month, count(distinct household_id) as households"
+        " from sales group by 1), departments as (select distinct department from buyers union"
+        " select distinct department from products)"
+        f" select department, month, {rate('coalesce(buyers.households, 0)', 'shoppers.households')} * 0.000001"
+        " from departments cross join shoppers left join buyers using (department, month)",
+    ),
+    (
+        "penetration of one department by age",
+        Question(
+            ["buying_households", "shopping_households", "penetration"], ["age_band"], ["department = 'MEAT'"]
+        ),
+        f"select coalesce(d.age::varchar, 'Unknown'), {BUYERS}, {SHOPPERS}, {rate(BUYERS, SHOPPERS)} * 0.000001"
+        f" from {LINES} left join demographics as d using (household_id) group by 1",
+    ),
+    (
+        "retention by month",
+        Question(["returning_chances", "returns", "retention"], ["month"]),
+        "with m as (select distinct household_id, month(business_date) as m from sales)"
+        f" select make_date(2017, (a.m + 1)::integer, 1), count(*), count(b.household_id), {rate('count(b.household_id)', 'count(*)')} * 0.000001"
+        " from m as a left join m as b on a.household_id = b.household_id and b.m = a.m + 1 where a.m < 12 group by 1",
+    ),
+    (
+        "redemption rate by campaign type",
+        Question(["targets", "redeeming_targets", "redemption_rate"], ["campaign_type"]),
+        f"select campaign_type, count(*), count(r.household_id), {rate('count(r.household_id)', 'count(*)')} * 0.000001 from campaigns as t"
+        " join campaign_descriptions using (campaign_id) left join (select distinct campaign_id, household_id"
+        " from coupon_redemptions) as r using (campaign_id, household_id) group by 1",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Year:
+    """The source's own files, open for SQL by hand, and a published generation that was made of them."""
+
+    source: duckdb.DuckDBPyConnection
+    where: Paths
+
+
+@pytest.fixture(scope="module")
+def year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Year]:
+    where = Paths(tmp_path_factory.mktemp("year"))
+    manifest = build.compiled(where)
+    store = Store(where.warehouse)
+    generation = store.begin(fresh=True)
+    with open_year(where.data / "scratch") as source:
+        source.execute(f"attach '{store.address(generation)}' as larder")
+        source.execute(MARTS)
+        for node in manifest["nodes"].values():
+            if node["schema"] == "semantic":
+                source.execute(f"create view larder.semantic.{node['alias']} as {node['compiled_code']}")
+        source.execute("detach larder")
+        store.keep_artifacts(generation, where.dbt / "compile")
+        store.audited(generation)
+        store.publish(generation)
+        yield Year(source, where)
+
+
+@pytest.mark.parametrize(
+    ("question", "by_hand"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+)
+def test_a_metric_is_what_sql_by_hand_says(year: Year, question: Question, by_hand: str) -> None:
+    answer = Published(year.where).rows(question)
+    expected = [list(row) for row in year.source.execute(by_hand).fetchall()]
+    assert expected
+    assert sorted(answer, key=str) == sorted(expected, key=str)
+    assert not [cell for row in answer for cell in row if isinstance(cell, float)]
+
+
+def test_every_metric_is_checked_and_says_what_it_is(year: Year) -> None:
+    metrics = Published(year.where).semantics.metrics()
+    assert {metric.name for metric in metrics} == {
+        name for _, question, _ in CASES for name in question.metrics
+    }
+    assert all(
+        metric.description and metric.unit and metric.owner and metric.dimensions for metric in metrics
+    )
+
+
+def test_saved_questions_are_asked_like_any_other(year: Year) -> None:
+    semantics = Published(year.where).semantics
+    assert semantics.saved_question("campaigns_by_type") == CASES[-1][1]
+    for name in semantics.saved():
+        assert semantics.sql(semantics.saved_question(name)).startswith(("--", "WITH"))
+
+
+@pytest.mark.parametrize(
+    ("question", "message"),
+    [
+        (Question(["net_sale"]), "no metric named net_sale; near it: net_sales"),
+        (
+            Question(["net_sales"], ["departmnt"]),
+            "no dimension of net_sales named departmnt; near it: department",
+        ),
+        (Question(["penetration"], ["brand"]), "no dimension of penetration named brand"),
+        (Question(["retention"], ["week"]), "no dimension of retention named week"),
+        (
+            Question(["net_sales", "penetration"], ["department"]),
+            "no dimension of net_sales and penetration named",
+        ),
+        (Question(["net_sales"], where=["sales_usd > 1"]), "no dimension of net_sales named sales_usd"),
+        (Question(["net_sales"], where=["1 = 1; drop table x"]), "is no condition"),
+        (Question(["net_sales"], where=["store in (select 1)"]), "more than a condition"),
+        (Question(["net_sales"], where=["brand = '{{ target }}'"]), "more than a condition"),
+        (Question(["net_sales"], where=["age_band > 3"]), "DuckDB cannot answer this"),
+    ],
+)
+def test_what_cannot_be_answered_says_why(year: Year, question: Question, message: str) -> None:
+    with pytest.raises(LarderError, match=re.escape(message)):
+        Published(year.where).rows(question)
+
+
+def test_the_command_reads_beside_a_build_and_leaves_no_trace(year: Year) -> None:
+    instance = Instance(year.where.data)
+    folder = instance.warehouse.parent.resolve()
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    asked = ["metric", "net_sales", "--by", "department", "--where", "brand <> 'National'"]
+    with lease(year.where.leases, "build"):
+        table, text = instance.larder(*asked).stdout, instance.larder(*asked, "--csv").stdout
+        found = json.loads(instance.larder(*asked, "--json").stdout)
+        sql = instance.larder(*asked, "--sql").stdout
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    rows = [[row["department"], row["net_sales"]] for row in csv.DictReader(io.StringIO(text))]
+    assert rows == [[row[0], str(row[1])] for row in instance.query(sql)]
+    assert [[row["department"], f"{row['net_sales']:.2f}"] for row in found["rows"]] == rows
+    assert all(f"{Decimal(money):,}" in table for _, money in rows)
+
+
+def test_no_text_in_csv_is_a_formula(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [["=1+1", Decimal("-1.50")], ["@x", None], ['a "b", c', Decimal("2.00")]]
+    metric.as_csv(Question(["net_sales"], ["brand"]), rows)
+    assert list(csv.reader(io.StringIO(capsys.readouterr().out))) == [
+        ["brand", "net_sales"],
+        ["'=1+1", "-1.50"],
+        ["'@x", ""],
+        ['a "b", c', "2.00"],
+    ]
