@@ -7,6 +7,7 @@ from importlib import metadata
 
 import duckdb
 
+from ingestion.sources import OPTIONAL
 from larder import console, content, dbt, fingerprint, plan
 from larder.errors import LarderError
 from larder.fingerprint import Fingerprint
@@ -193,7 +194,7 @@ def _versions() -> dict[str, str]:
 
 
 def _require_loads(loads: Loads) -> None:
-    missing = [source for source, ids in loads.items() if not ids]
+    missing = [source for source, ids in loads.items() if not ids and source not in OPTIONAL]
     if missing:
         raise LarderError(
             f"the lake has no completed load of: {', '.join(missing)}", "Load them first: larder ingest"

@@ -7,3 +7,6 @@ from pathlib import Path
 
 NAMES = tuple(sorted(path.stem for path in Path(__file__).parent.glob("[!_]*.py")))
 """Known without dlt, which takes longer to import than most commands take to run."""
+
+OPTIONAL = frozenset({"pos_stream"})
+"""Sources that a retailer may not have: nothing to connect to is no fault, and no load of them keeps a build waiting."""

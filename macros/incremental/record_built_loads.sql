@@ -2,11 +2,12 @@
   Post-hook of an incremental model: remember, in the model's own transaction, which loads it now holds. A model that
   fails rolls back both. The memory sits beside the table and not in it, so a mart's content never depends on how many
   loads brought it.
-  source_system: a source's name, e.g. 'pos'.
+  Arguments: the sources' names, e.g. 'pos', 'pos_stream'.
 #}
-{% macro record_built_loads(source_system) %}
+{% macro record_built_loads() %}
+    {% set sources = "'" ~ varargs | join("', '") ~ "'" %}
     delete from observe.built_loads
-    where model = '{{ this.identifier }}' and source = '{{ source_system }}';
+    where model = '{{ this.identifier }}' and source in ({{ sources }});
 
     insert into observe.built_loads (model, source, load_id)
     select
@@ -14,5 +15,5 @@
         loads.source,
         loads.load_id
     from raw.completed_loads as loads
-    where loads.source = '{{ source_system }}'
+    where loads.source in ({{ sources }})
 {% endmacro %}

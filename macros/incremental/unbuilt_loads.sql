@@ -1,9 +1,9 @@
 {#
-  The completed loads of one source system that this model does not hold yet, as a subquery. Only for an incremental
+  The completed loads of some source systems that this model does not hold yet, as a subquery. Only for an incremental
   run: a first build and a full refresh take everything, and `record_built_loads` then remembers everything.
-  source_system: a source's name, e.g. 'pos'.
+  Arguments: the sources' names, e.g. 'pos', 'pos_stream'.
 #}
-{% macro unbuilt_loads(source_system) -%}
+{% macro unbuilt_loads() -%}
     (
         select loads.load_id
         from raw.completed_loads as loads
@@ -13,7 +13,7 @@
                 and loads.source = built.source
                 and loads.load_id = built.load_id
         where
-            loads.source = '{{ source_system }}'
+            loads.source in ('{{ varargs | join("', '") }}')
             and built.load_id is null
     )
 {%- endmacro %}

@@ -1,8 +1,9 @@
 {#
-  Every day up to the last one delivered adds up, to the cent, to what the source's own files say (seed
-  control_totals_daily); a day without sales in between must have none there either. Holds on any prefix of the year.
+  Every day up to the last one that files have brought adds up, to the cent, to what the source's own files say (seed
+  control_totals_daily); a day without sales in between must have none there either. Holds on any prefix of the year. A later
+  day, which only the stream has told of, is not judged before its files are there.
   Fails? A day that is short: look for its file in the landing folder and in the lake's quarantine. A day that is double:
-  the same lines came in two files. Compare raw.pos__transactions with staging.stg_pos__transactions for that day.
+  the same lines came in two files, or events that no file has confirmed (is_settled is false). Compare raw.pos__transactions with staging.stg_pos__transactions for that day.
 #}
 with basket_lines as (
     select * from {{ ref('fct_basket_lines') }}
@@ -22,6 +23,7 @@ year_bounds as (
 last_delivery as (
     select max(business_date) as business_date
     from basket_lines
+    where is_settled
 ),
 
 actual as (
@@ -29,6 +31,8 @@ actual as (
     from basket_lines
     inner join year_bounds
         on basket_lines.business_date between year_bounds.first_date and year_bounds.last_date
+    inner join last_delivery
+        on basket_lines.business_date <= last_delivery.business_date
 ),
 
 expected as (

@@ -35,6 +35,7 @@ final as (
         transactions.has_zero_quantity,
         transactions.has_coupon_above_sales,
         products.product_id is null as has_unknown_product,
+        transactions.is_in_file as is_settled,
         transactions.load_id
     from transactions
     left join products

@@ -1,4 +1,4 @@
--- grain: one row per household with a loyalty card
+-- grain: one row per household with a loyalty card: the CRM's, and one inferred member per id that only a sale knows
 with households as (
     select * from {{ ref('stg_loyalty__households') }}
 ),
@@ -16,10 +16,39 @@ income_bands as (
     select * from {{ ref('income_bands') }}
 ),
 
+basket_lines as (
+    select * from {{ ref('fct_basket_lines') }}
+),
+
+-- A till may sell to a card before the CRM has told of it. distinct: a household has many lines.
+inferred as (
+    select distinct basket_lines.household_id
+    from basket_lines
+    left join households
+        on basket_lines.household_id = households.household_id
+    where households.household_id is null
+),
+
+members as (
+    select
+        household_id,
+        registered_date,
+        is_deleted,
+        false as is_unknown
+    from households
+    union all
+    select
+        household_id,
+        cast(null as date) as registered_date,
+        false as is_deleted,
+        true as is_unknown
+    from inferred
+),
+
 final as (
     select
-        households.household_id,
-        households.registered_date,
+        members.household_id,
+        members.registered_date,
         coalesce(demographics.age_band, 'Unknown') as age_band,
         coalesce(demographics.income_band, 'Unknown') as income_band,
         coalesce(demographics.home_ownership, 'Unknown') as home_ownership,
@@ -28,12 +57,13 @@ final as (
         coalesce(demographics.household_composition, 'Unknown') as household_composition,
         coalesce(demographics.kids_count, 'Unknown') as kids_count,
         demographics.household_id is not null as has_demographics,
-        households.is_deleted,
+        members.is_unknown,
+        members.is_deleted,
         age_bands.age_band_order,
         income_bands.income_band_order
-    from households
+    from members
     left join demographics
-        on households.household_id = demographics.household_id
+        on members.household_id = demographics.household_id
     left join age_bands
         on demographics.age_band = age_bands.age_band
     left join income_bands

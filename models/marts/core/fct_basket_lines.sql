@@ -18,7 +18,7 @@ products as (
             product_id,
             business_date
         from basket_lines
-        where load_id in {{ unbuilt_loads('pos') }}
+        where load_id in {{ unbuilt_loads('pos', 'pos_stream') }}
     ),
 
     -- The days to build again, each from all its completed loads. union: a day counts once.
@@ -65,7 +65,8 @@ final as (
         loyalty_price_usd,
         has_zero_quantity,
         has_coupon_above_sales,
-        has_unknown_product
+        has_unknown_product,
+        is_settled
     from basket_lines
     {% if is_incremental() %}
         where business_date in (select touched_days.business_date from touched_days)

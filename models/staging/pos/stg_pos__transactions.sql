@@ -1,36 +1,72 @@
 -- grain: one row per basket and product, as last delivered
-with transactions as (
+with file_lines as (
     select * from {{ source('pos', 'transactions') }}
+),
+
+stream_lines as (
+    select * from {{ source('pos_stream', 'transactions') }}
 ),
 
 latest_deliveries as (
     select
         _source_file,
         max(_dlt_load_id) as _dlt_load_id
-    from transactions
+    from file_lines
     group by _source_file
 ),
 
 -- A till file that comes again replaces the earlier one whole, with the lines that it no longer has.
 current_files as (
-    select transactions.*
-    from transactions
+    select file_lines.*
+    from file_lines
     inner join latest_deliveries
         on
-            transactions._source_file = latest_deliveries._source_file
-            and transactions._dlt_load_id = latest_deliveries._dlt_load_id
+            file_lines._source_file = latest_deliveries._source_file
+            and file_lines._dlt_load_id = latest_deliveries._dlt_load_id
 ),
 
--- A line may also come again in a file of another name. `rank` keeps a line that one file holds twice: that is no
--- second delivery but a fault, and the primary key test names it.
+{% set columns = [
+    'basket_id', 'product_id', 'household_id', 'store_id', 'quantity', 'sales_value', 'retail_disc', 'coupon_disc',
+    'coupon_match_disc', 'week', 'transaction_timestamp', 'business_date', '_dlt_load_id',
+] %}
+both_origins as (
+    select
+        {{ columns | join(',\n        ') }},
+        true as is_in_file,
+        _source_file,
+        cast(null as timestamp with time zone) as published_at,
+        cast(null as varchar) as _stream,
+        cast(null as bigint) as _sequence
+    from current_files
+    union all
+    select
+        {{ columns | join(',\n        ') }},
+        false as is_in_file,
+        cast(null as varchar) as _source_file,
+        published_at,
+        _stream,
+        _sequence
+    from stream_lines
+),
+
+-- The file settles what the till has said: it wins over events, and of these the last one that the broker took. A line
+-- may also come again in a file of another name. `rank` keeps a line that one file holds twice: that is no second
+-- delivery but a fault, and the primary key test names it.
 ranked as (
     select
         *,
+        bool_or(not is_in_file) over (partition by basket_id, product_id) as is_in_stream,
         rank() over (
             partition by basket_id, product_id
-            order by _dlt_load_id desc, _source_file desc
+            order by
+                is_in_file desc,
+                published_at desc,
+                _stream desc,
+                _sequence desc,
+                _dlt_load_id desc,
+                _source_file desc
         ) as delivery_rank
-    from current_files
+    from both_origins
 ),
 
 dated as (
@@ -57,6 +93,8 @@ final as (
         cast(retail_disc as decimal(18, 2)) as loyalty_discount_usd,
         cast(coupon_disc as decimal(18, 2)) as coupon_discount_usd,
         cast(coupon_match_disc as decimal(18, 2)) as coupon_match_discount_usd,
+        is_in_file,
+        is_in_stream,
         quantity = 0 as has_zero_quantity,
         coupon_disc > sales_value as has_coupon_above_sales,
         coalesce(store_date <> business_date, true) as has_business_date_mismatch,
