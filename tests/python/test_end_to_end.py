@@ -1,6 +1,8 @@
 """The whole path on a slice of the real year, by the commands that a user types."""
 
+import csv
 import json
+import re
 import shutil
 import signal
 import time
@@ -49,6 +51,27 @@ def test_docs_are_one_page_that_names_the_marts(built: Instance) -> None:
     page = (built.data / "site/docs/index.html").read_text()
     assert "fct_basket_lines" in page
     assert "<script src" not in page
+
+
+def test_the_query_in_every_public_marts_description_runs(built: Instance) -> None:
+    """Each of them once, on what is published; on four days some have no rows to show, but all have columns."""
+    manifest = json.loads((built.warehouse.parent / "dbt/manifest.json").read_text())
+    public = [node for node in manifest["nodes"].values() if node.get("access") == "public"]
+    assert public
+    for node in public:
+        (query,) = re.findall(r"^```sql\n(.*?)^```", node["description"], flags=re.DOTALL | re.MULTILINE)
+        assert node["alias"] in query
+        built.query(query)
+
+
+def test_a_metric_adds_up_to_the_control_totals(built: Instance) -> None:
+    """Asked by the command, of the definitions and tables that were published together."""
+    lines = built.larder("metric", "net_sales", "--by", "day", "--csv").stdout.splitlines()
+    rows = list(csv.DictReader(lines))
+    with TOTALS.open() as file:
+        totals = {row["business_date"]: row["sales_usd"] for row in csv.DictReader(file)}
+    assert len(rows) == 4
+    assert all(row["net_sales"] == totals[row["day"]] for row in rows)
 
 
 def test_a_second_run_loads_builds_and_publishes_nothing(built: Instance) -> None:

@@ -1,5 +1,6 @@
 """House rules that dbt-bouncer does not bring: what a column may reveal, who answers for a model, what one row is."""
 
+import re
 from typing import Any
 
 from dbt_bouncer.check_framework.decorator import check, fail
@@ -57,6 +58,14 @@ def check_model_access_is_as_narrow_as_its_readers(model: Any, ctx: Any) -> None
     access = "private" if readers <= {model.config.group} else "protected"
     if model.access.value != access:
         fail(f"`{model.name}` is read by {sorted(map(str, readers))}: its access is {access}.")
+
+
+@check
+def check_model_description_shows_a_query(model: Any) -> None:
+    """A public mart's description ends with one query that can be copied; tests/python/test_end_to_end.py runs them all."""
+    found = re.findall(r"^```sql\n(.*?)^```", model.description, flags=re.DOTALL | re.MULTILINE)
+    if len(found) != 1 or "marts." not in found[0]:
+        fail(f"`{model.name}` needs one ```sql block in its description, a query of marts.{model.name}.")
 
 
 @check
