@@ -1,0 +1,15 @@
+{#
+  Number, days and currency of the versions of a type-2 history, as four columns. Days lie end to end from 1900-01-01 to
+  9999-12-31: the source says when a row was last written and not since when it was so, hence the oldest version known is
+  taken to have held before as well.
+  key: column of what has the history. One row per version, ordered by state_date.
+#}
+{% macro version_columns(key) -%}
+    {%- set over = 'over (partition by ' ~ key ~ ' order by state_date)' -%}
+    cast(row_number() {{ over }} as integer) as version_number,
+    case when row_number() {{ over }} = 1 then cast('1900-01-01' as date) else state_date end as valid_from_date,
+    coalesce(
+        cast({{ dbt.dateadd('day', -1, 'lead(state_date) ' ~ over) }} as date), cast('9999-12-31' as date)
+    ) as valid_to_date,
+    lead(state_date) {{ over }} is null as is_current
+{%- endmacro %}

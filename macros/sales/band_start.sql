@@ -1,0 +1,9 @@
+{# Lower bound of the band that a number (not negative) lies in, 0 for the first. bounds: where the next bands begin, ascending. #}
+{% macro band_start(measure, bounds) -%}
+    case
+        {% for bound in bounds | reverse %}
+            when {{ measure }} >= {{ bound }} then {{ bound }}
+        {% endfor %}
+        else 0
+    end
+{%- endmacro %}
