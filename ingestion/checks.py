@@ -21,6 +21,9 @@ from ingestion.contract import Column, LocalDay, Table
 Rows = npt.NDArray[np.int64]
 """Positions of rows within a table, from 0."""
 
+AGAIN = "the key comes again"
+"""Reason of a row whose key an earlier row of the same place has."""
+
 Mask = npt.NDArray[np.bool_]
 """One truth for each row of a table."""
 
@@ -111,7 +114,7 @@ def breaches(table: pa.Table, contract: Table, starts: Sequence[int]) -> Iterato
     if not contract.key_may_repeat:
         rows = _repeats(table, contract.key, starts)
         if len(rows):
-            yield Breach(contract.key[0], f"each {', '.join(contract.key)} once", "the key comes again", rows)
+            yield Breach(contract.key[0], f"each {', '.join(contract.key)} once", AGAIN, rows)
 
 
 def of_claim(values: pa.ChunkedArray, column: str, claimed: Any) -> Iterator[Breach]:

@@ -59,8 +59,12 @@ class Loaded:
     held: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-def ingest(source: str, lake: Path, work: Path, report: Report) -> Loaded:
+def ingest(
+    source: str, lake: Path, work: Path, report: Report, extract: Callable[[], Any] | None = None
+) -> Loaded:
     """Load what is new in `source` into `<lake>/raw/<source>`; `work` is dlt's working directory.
+
+    `extract` gives a dlt source of the same name to load instead, as a replay does.
 
     The caller holds the source's lease. The state lives with the data: the working directory only matters to a load
     that is under way, and losing it loses nothing. Raises IngestionError for whatever an operator can mend.
@@ -75,7 +79,7 @@ def ingest(source: str, lake: Path, work: Path, report: Report) -> Loaded:
         sweep_dead_loads(dataset)
         quarantine.sweep()
         quarantine.review()
-        pipeline.drop().run(SOURCES[source](), loader_file_format="parquet")
+        pipeline.drop().run((extract or SOURCES[source])(), loader_file_format="parquet")
         quarantine.review()
         compact(dataset, least=MANY)
     loads = recorded_loads(dataset) - before
