@@ -25,6 +25,8 @@ INIT = "init"
 
 DELIVERIES = "deliveries"
 """The table in each source that says what every load was given and what became of it."""
+DELETIONS = "deletions"
+"""The table in each source of records that says which of them are gone."""
 
 
 def recorded_loads(dataset: Path) -> set[str]:

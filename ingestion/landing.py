@@ -6,6 +6,7 @@ import hashlib
 import io
 import zlib
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +16,34 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from ingestion.contract import Table
 from ingestion.errors import IngestionError
 from ingestion.intake import Intake, Origin
 from ingestion.quarantine import FUTURE
+from ingestion.reading import Reading
 
 REDELIVER = "Have the file delivered again (or restore it), then run `larder ingest` again: nothing else is loaded twice."
+
+Span = Callable[[str], tuple[date, date]]
+"""From a file's name below the landing folder: the first and the last day that it is about."""
 
 Describe = Callable[[str, str, str], Origin]
 """From a file's name below the landing folder, the kind of its delivery and its digest: where its rows come from."""
 
 
 def load_files(
-    intake: Intake, root: Path, pattern: str, describe: Describe, future: set[str] | None = None
+    reading: Reading,
+    intake: Intake,
+    root: Path,
+    pattern: str,
+    describe: Describe,
+    span: Span,
+    future: set[str] | None = None,
 ) -> Iterator[Any]:
     """Yield the rows of the files below `root` that no completed load has brought yet, and their account.
 
     A file that cannot be read goes to the quarantine whole; so does one of the `future`, until its day has come.
     """
-    for path, kind, digest in new_files(root, pattern, future or set()):
+    for path, kind, digest in new_files(reading, root, pattern, span, future or set()):
         name = path.relative_to(root).as_posix()
         origin = describe(name, kind, digest)
         if name in (future or set()):
@@ -43,22 +53,31 @@ def load_files(
     yield from intake.close()
 
 
-def new_files(root: Path, pattern: str, future: set[str]) -> Iterator[tuple[Path, str, str]]:
+def new_files(
+    reading: Reading, root: Path, pattern: str, span: Span, future: set[str]
+) -> Iterator[tuple[Path, str, str]]:
     """Yield each file below `root` that no completed load has brought yet, in order of names: path, kind, digest.
 
     A file is known by its path and content: the same content delivered again is skipped, changed content is yielded
-    as a correction. What was loaded is kept in dlt's resource state, and so travels with the load itself.
+    as a correction. What was loaded is kept in dlt's resource state, and so travels with the load itself. A reload
+    yields the files of its days whether they are known or not.
     """
     seen: dict[str, list[Any]] = dlt.current.resource_state().setdefault("files", {})
-    for path in landed(root, pattern):
-        name = path.relative_to(root).as_posix()
+    paths = {path.relative_to(root).as_posix(): path for path in landed(root, pattern)}
+    if reading.is_reload:
+        paths = {name: path for name, path in paths.items() if reading.covers(*span(name))}
+        known = {name: stamp[0] for name, stamp in seen.items() if reading.covers(*span(name))}
+        left = sum(path.stat().st_size for name, path in paths.items() if name in known)
+        if not reading.believes(f"landing folder {root}", left, sum(known.values()), "bytes"):
+            return
+    for name, path in paths.items():
         status = path.stat()
         stamp = [status.st_size, status.st_mtime_ns]
-        if name in seen and seen[name][:2] == stamp:
+        if name in seen and seen[name][:2] == stamp and not reading.is_reload:
             continue
         digest = _sha256(path)
-        if name not in seen or seen[name][2] != digest:
-            yield path, "correction" if name in seen else "new", digest
+        if reading.is_reload or name not in seen or seen[name][2] != digest:
+            yield path, reading.kind if reading.is_reload else "correction" if name in seen else "new", digest
         if name not in future:
             seen[name] = [*stamp, digest]
 
@@ -83,7 +102,7 @@ def _admit(intake: Intake, path: Path, origin: Origin) -> Iterator[Any]:
         if path.name.endswith(".csv.gz"):
             yield from _admit_csv(intake, path, origin)
         else:
-            yield from intake.admit(_read(path, intake.contract), origin)
+            yield from intake.admit(pq.read_table(path, partitioning=None), origin)
     except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
         if isinstance(error, OSError) and error.errno:
             raise IngestionError(f"cannot read {path}: {error}", REDELIVER) from error
@@ -93,14 +112,6 @@ def _admit(intake: Intake, path: Path, origin: Origin) -> Iterator[Any]:
             "a whole file",
             f"{path.stat().st_size:,} bytes",
         )
-
-
-def _read(path: Path, contract: Table) -> pa.Table:
-    came = pq.read_schema(path) if contract.labels else pa.schema([])
-    labels = [
-        name for name in contract.labels if name in came.names and pa.types.is_string(came.field(name).type)
-    ]
-    return pq.read_table(path, partitioning=None, read_dictionary=labels)
 
 
 def _admit_csv(intake: Intake, path: Path, origin: Origin) -> Iterator[Any]:

@@ -10,26 +10,27 @@ from pathlib import Path
 from typing import Any
 
 import dlt
+import psycopg2
 import requests
 from dlt.common.configuration.exceptions import ConfigFieldMissingException
 from dlt.common.runtime.collector_base import Collector
 from dlt.common.storages.exceptions import StorageException
 from dlt.destinations import filesystem
 from dlt.pipeline.exceptions import PipelineStepFailed
-from sqlalchemy.exc import SQLAlchemyError
 
 from ingestion.compaction import MANY, compact
 from ingestion.deliveries import drift
 from ingestion.errors import IngestionError
 from ingestion.lake import recorded_loads, remove_cut_records, row_counts, sweep_dead_loads
 from ingestion.quarantine import Quarantine
+from ingestion.reading import Reading, Request
 from ingestion.sources.campaigns import campaigns
 from ingestion.sources.loyalty import loyalty
 from ingestion.sources.merchandising import merchandising
 from ingestion.sources.pos import pos
 from ingestion.sources.promotions import promotions
 
-SOURCES: dict[str, Callable[[], Any]] = {
+SOURCES: dict[str, Callable[[Reading], Any]] = {
     "pos": pos,
     "promotions": promotions,
     "merchandising": merchandising,
@@ -38,6 +39,8 @@ SOURCES: dict[str, Callable[[], Any]] = {
 }
 
 Report = Callable[[str], None]
+
+NEWS = Request()
 
 REMAINS = {errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST}
 """What dlt meets when it goes on with a folder of which a kill left half, or two copies."""
@@ -48,7 +51,8 @@ class Loaded:
     """What one run of a source brought: rows by table (empty when there was nothing new), and what there is to say.
 
     `quarantined` are the entries that it put aside, `drift` what has changed in the shape of a place, and `held` the
-    loads that nobody sees yet, of this run or an earlier one, with their reasons.
+    loads that nobody sees yet, of this run or an earlier one, with their reasons. `refused` says what the source did not
+    have any more and was not believed.
     """
 
     source: str
@@ -57,21 +61,19 @@ class Loaded:
     quarantined: list[dict[str, Any]] = field(default_factory=list)
     drift: dict[tuple[str, str, str, str], list[str]] = field(default_factory=dict)
     held: dict[str, dict[str, Any]] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)
 
 
-def ingest(
-    source: str, lake: Path, work: Path, report: Report, extract: Callable[[], Any] | None = None
-) -> Loaded:
-    """Load what is new in `source` into `<lake>/raw/<source>`; `work` is dlt's working directory.
-
-    `extract` gives a dlt source of the same name to load instead, as a replay does.
+def ingest(source: str, lake: Path, work: Path, report: Report, request: Request = NEWS) -> Loaded:
+    """Load what is asked for of `source` into `<lake>/raw/<source>`; `work` is dlt's working directory.
 
     The caller holds the source's lease. The state lives with the data: the working directory only matters to a load
     that is under way, and losing it loses nothing. Raises IngestionError for whatever an operator can mend.
     """
     started = time.monotonic()
-    dataset, quarantine = lake / "raw" / source, Quarantine(lake, source)
-    with _plain_errors(source):
+    reading = Reading(source=source, lake=lake, work=work, **vars(request))
+    dataset, quarantine = reading.dataset, Quarantine(lake, source)
+    with _plain_errors(source), reading.closing:
         pipeline = _pipeline(source, lake, work, report)
         before = recorded_loads(dataset)
         remove_cut_records(dataset)
@@ -79,10 +81,14 @@ def ingest(
         sweep_dead_loads(dataset)
         quarantine.sweep()
         quarantine.review()
-        pipeline.drop().run((extract or SOURCES[source])(), loader_file_format="parquet")
+        pipeline.drop().run(SOURCES[source](reading), loader_file_format="parquet")
         quarantine.review()
         compact(dataset, least=MANY)
     loads = recorded_loads(dataset) - before
+    if reading.is_range and not loads and not reading.refusals:
+        raise IngestionError(
+            f"{source} has nothing of {reading.days}", "Choose other days: nothing was loaded."
+        )
     return Loaded(
         source,
         time.monotonic() - started,
@@ -90,6 +96,7 @@ def ingest(
         quarantined=[entry for entry in quarantine.entries() if entry["load_id"] in loads],
         drift=drift(dataset, loads),
         held=quarantine.held(),
+        refused=reading.refusals,
     )
 
 
@@ -183,9 +190,7 @@ def _explain(source: str, error: BaseException) -> IngestionError | None:
             f"{source}: the API does not answer ({_first_line(error)})",
             f"Check that the service runs and that {name}__BASE_URL is its address, then run again.",
         )
-    if isinstance(error, SQLAlchemyError) or (
-        isinstance(error, RuntimeError) and "error" in str(error).lower()
-    ):
+    if isinstance(error, psycopg2.Error):
         return IngestionError(
             f"{source}: the database refused or broke off ({_first_line(error)})",
             f"Check that the server runs and that {name}__CREDENTIALS is right, then run again.",

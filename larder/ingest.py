@@ -3,7 +3,8 @@
 from ingestion import quarantine
 from ingestion.checks import Drift
 from ingestion.errors import IngestionError
-from ingestion.pipelines import SOURCES, Loaded, ingest
+from ingestion.pipelines import NEWS, SOURCES, Loaded, ingest
+from ingestion.reading import Request
 from larder import console
 from larder.errors import LarderError
 from larder.leases import lease
@@ -17,27 +18,35 @@ CLEAR = (
 )
 
 
-def run(where: Paths, sources: list[str]) -> None:
+def run(where: Paths, sources: list[str], request: Request) -> None:
     """Load the named sources, or all. LarderError at the end names those that failed and those that are held."""
-    complain(*load(where, sources))
+    if request.first > request.last:
+        raise LarderError(
+            f"--from {request.first} is after --to {request.last}", "Give the earlier day first."
+        )
+    if request.full and request.is_range:
+        raise LarderError("--full reads all days, --from and --to some", "Leave one of them out.")
+    if (request.full or request.force) and not sources:
+        raise LarderError("--full and --force are for named sources", f"Name some of: {', '.join(SOURCES)}")
+    complain(*load(where, sources, request))
 
 
 def complain(loaded: list[Loaded], failures: list[str]) -> None:
-    """Raise LarderError when a source was not loaded, or is held."""
+    """Raise LarderError when a source was not loaded, was not believed, or is held."""
     held = [one.source for one in loaded if one.held]
+    failures = failures + [one.source for one in loaded if one.refused]
+    complete = len({one.source for one in loaded} - {*held, *failures})
     if failures:
         raise LarderError(
-            f"not loaded: {', '.join(failures)}; held: {', '.join(held) or 'none'}"
-            f" ({len(loaded) - len(held)} other sources are complete)",
+            f"not loaded, or not all of it: {', '.join(failures)}; held: {', '.join(held) or 'none'}"
+            f" ({complete} other sources are complete)",
             "Mend what is named above, then run again: nothing is lost, nothing will be loaded twice.",
         )
     if held:
-        raise LarderError(
-            f"held: {', '.join(held)} ({len(loaded) - len(held)} other sources are complete)", CLEAR
-        )
+        raise LarderError(f"held: {', '.join(held)} ({complete} other sources are complete)", CLEAR)
 
 
-def load(where: Paths, sources: list[str]) -> tuple[list[Loaded], list[str]]:
+def load(where: Paths, sources: list[str], request: Request = NEWS) -> tuple[list[Loaded], list[str]]:
     """Load the named sources, or all; one that fails does not stop the others. Returns the results, and what failed."""
     unknown = [name for name in sources if name not in SOURCES]
     if unknown:
@@ -50,16 +59,16 @@ def load(where: Paths, sources: list[str]) -> tuple[list[Loaded], list[str]]:
     failures: list[str] = []
     for source in sources or list(SOURCES):
         try:
-            loaded.append(_one(where, source))
+            loaded.append(_one(where, source, request))
         except (IngestionError, LarderError) as error:
             console.failed(str(error), error.next_step)
             failures.append(source)
     return loaded, failures
 
 
-def _one(where: Paths, source: str) -> Loaded:
+def _one(where: Paths, source: str, request: Request) -> Loaded:
     with lease(where.leases, f"ingest-{source}"), console.progress(f"ingest {source}") as report:
-        result = ingest(source, where.lake, where.dlt, report)
+        result = ingest(source, where.lake, where.dlt, report, request)
     rows = ", ".join(f"{count:,} {table}" for table, count in result.rows.items())
     console.done(f"{source}: {rows or 'nothing new'} ({result.seconds:.1f} s)")
     _say_findings(result)
@@ -74,6 +83,11 @@ def _say_findings(result: Loaded) -> None:
             console.note(quarantine.sentence(entry))
         console.note(
             f"{result.source}: {len(result.quarantined):,} in quarantine. Look: larder quarantine list"
+        )
+    for refusal in result.refused:
+        console.failed(
+            f"{result.source}: {refusal}: it stays as it was",
+            f"Ask the owner of the source. If it is right: larder ingest {result.source} --force",
         )
     for found in result.held.values():
         console.failed(

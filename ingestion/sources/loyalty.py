@@ -9,11 +9,11 @@ from typing import Any
 import dlt
 
 from ingestion.contract import contract
-from ingestion.database import changed_rows
+from ingestion.database import records
+from ingestion.reading import Reading
 
 
 @dlt.source(name="loyalty")
-def loyalty(credentials: str = dlt.secrets.value) -> Iterator[Any]:
-    """Households and demographics that were added or changed since the last completed load."""
-    yield changed_rows(credentials, contract("loyalty")["households"])
-    yield changed_rows(credentials, contract("loyalty")["demographics"])
+def loyalty(reading: Reading, credentials: str = dlt.secrets.value) -> Iterator[Any]:
+    """Households and demographics that were added, changed or deleted since the last completed load."""
+    yield from records(reading, credentials, "loyalty", contract("loyalty"))

@@ -6,11 +6,11 @@ from typing import Any
 import dlt
 
 from ingestion.contract import contract
-from ingestion.database import changed_rows
+from ingestion.database import records
+from ingestion.reading import Reading
 
 
 @dlt.source(name="merchandising")
-def merchandising(credentials: str = dlt.secrets.value) -> Iterator[Any]:
-    """Products and stores that were added or changed since the last completed load."""
-    yield changed_rows(credentials, contract("merchandising")["products"])
-    yield changed_rows(credentials, contract("merchandising")["stores"])
+def merchandising(reading: Reading, credentials: str = dlt.secrets.value) -> Iterator[Any]:
+    """Products and stores that were added, changed or deleted since the last completed load."""
+    yield from records(reading, credentials, "merchandising", contract("merchandising"))

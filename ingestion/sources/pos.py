@@ -16,18 +16,22 @@ from ingestion.contract import contract
 from ingestion.errors import IngestionError
 from ingestion.intake import FROZEN, Intake, Origin
 from ingestion.landing import REDELIVER, known_files, landed, load_files
+from ingestion.reading import Reading
 
 FILES = "business_date=*/sales_*"
 
 
 @dlt.source(name="pos")
-def pos(landing: str = dlt.config.value) -> Any:
+def pos(reading: Reading, landing: str = dlt.config.value) -> Any:
     """Till exports below the folder `landing` that no completed load has brought yet."""
 
     @dlt.resource(name="transactions", schema_contract=FROZEN)
     def transactions() -> Iterator[Any]:
         root = Path(landing)
-        yield from load_files(Intake(contract("pos"), "transactions"), root, FILES, origin, _future(root))
+        intake = Intake(contract("pos"), "transactions")
+        yield from load_files(
+            reading, intake, root, FILES, origin, lambda name: (_day(name),) * 2, _future(root)
+        )
         _refuse_missing_days(root)
 
     return transactions

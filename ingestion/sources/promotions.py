@@ -1,6 +1,7 @@
 """Promotion plan: one Parquet file a retailer's week, `landing/week=NN/placements.parquet`."""
 
 from collections.abc import Iterator
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +12,40 @@ from ingestion.contract import contract
 from ingestion.errors import IngestionError
 from ingestion.intake import FROZEN, Intake, Origin
 from ingestion.landing import REDELIVER, load_files
+from ingestion.reading import Reading
+
+BEFORE_WEEK_1 = date(2016, 12, 19)
+"""A Monday, a week before the one whose last day is week 1."""
 
 
 @dlt.source(name="promotions")
-def promotions(landing: str = dlt.config.value) -> Any:
+def promotions(reading: Reading, landing: str = dlt.config.value) -> Any:
     """Weekly plans below the folder `landing` that no completed load has brought yet."""
 
     @dlt.resource(name="placements", schema_contract=FROZEN)
     def placements() -> Iterator[Any]:
-        yield from load_files(
-            Intake(contract("promotions"), "placements"), Path(landing), "week=*/*.parquet", origin
-        )
+        intake = Intake(contract("promotions"), "placements")
+        yield from load_files(reading, intake, Path(landing), "week=*/*.parquet", origin, _days)
 
     return placements
 
 
 def origin(name: str, kind: str, digest: str) -> Origin:
     """What the name of a weekly file says of its rows."""
+    return Origin(
+        name, kind, digest, constants={"_source_file": pa.scalar(name)}, claims={"week": _week(name)}
+    )
+
+
+def _week(name: str) -> int:
     folder = name.partition("/")[0]
     week = folder.removeprefix("week=")
     if not week.isdecimal():
         raise IngestionError(f"landing folder {folder} does not name a week as week=NN", REDELIVER)
-    return Origin(name, kind, digest, constants={"_source_file": pa.scalar(name)}, claims={"week": int(week)})
+    return int(week)
+
+
+def _days(name: str) -> tuple[date, date]:
+    """The days of a file's week: week 1 of 2017 is its 1 January, a Sunday, the others begin on Mondays."""
+    first = BEFORE_WEEK_1 + timedelta(weeks=_week(name))
+    return first, first + timedelta(days=6)

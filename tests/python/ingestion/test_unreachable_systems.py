@@ -40,6 +40,7 @@ def test_wrong_password(systems: dict[str, str], tmp_path: Path, monkeypatch: py
 
 
 def test_stopped_database(systems: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNTIME__REQUEST_BACKOFF_FACTOR", "0.01")
     monkeypatch.setenv(
         "SOURCES__MERCHANDISING__CREDENTIALS", "postgresql://larder_reader:secret@127.0.0.1:9/retailer"
     )

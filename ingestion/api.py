@@ -1,0 +1,114 @@
+"""Records of an HTTP API: JSON pages with an `updated_since` filter and a link to the next page.
+
+What was written in the last day before the newest known record is asked for again, and what the lake holds already is
+left out. The API tells how many records it has: when that is not what should be known now, one is gone or was missed,
+and all are read and compared.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import dlt
+import pyarrow as pa
+from dlt.sources.helpers import requests
+from dlt.sources.helpers.rest_client.auth import BearerTokenAuth
+from requests.exceptions import JSONDecodeError
+
+from ingestion.contract import Table
+from ingestion.errors import IngestionError
+from ingestion.held import CURSOR, Held, deletions, versions
+from ingestion.intake import FROZEN, Intake, Origin, records
+from ingestion.reading import Reading
+
+PAGE_ROWS = 5_000
+OVERLAP = timedelta(days=1)
+"""How late a record may come to be found without reading all of them."""
+
+ASK = "Ask the owner of the service; check that the configured address is that of the API."
+
+Record = dict[str, Any]
+
+
+class Api:
+    """A JSON API. Requests that fail for a while (429 as long as it asks for, 5xx, timeouts) are tried again by dlt."""
+
+    def __init__(self, base_url: str, token: str) -> None:
+        self._base = base_url.rstrip("/")
+        self._auth = BearerTokenAuth(token)
+        self._client = requests.Client()
+
+    def count(self, table: str) -> int:
+        """How many records there are now."""
+        answer = self._get(f"{self._base}/summary", {}, ("rows",))
+        return int(answer["rows"][table])
+
+    def records(self, table: str, since: datetime | None = None) -> Iterator[Record]:
+        """The records that were written at `since` or later, in the order of the API."""
+        url: str | None = f"{self._base}/{table}"
+        parameters = {"limit": str(PAGE_ROWS)} | ({"updated_since": since.isoformat()} if since else {})
+        while url:
+            page = self._get(url, parameters, ("data", "next"))
+            yield from page["data"]
+            url, parameters = page["next"], {}
+
+    def _get(self, url: str, parameters: dict[str, str], wanted: tuple[str, ...]) -> Any:
+        """The JSON object at `url`, with the fields that are wanted. The token goes to the configured host only."""
+        if urlsplit(url)[:2] != urlsplit(self._base)[:2]:
+            raise IngestionError(f"{self._base} leads to another host for its next page: {url}", ASK)
+        response = self._client.get(url, params=parameters, auth=self._auth)
+        place = url.partition("?")[0]
+        try:
+            answer = response.json()
+        except JSONDecodeError as error:
+            raise IngestionError(f"{place} answered something that is not JSON ({error})", ASK) from error
+        missing = [name for name in wanted if not isinstance(answer, dict) or name not in answer]
+        if missing:
+            raise IngestionError(f"{place} answered without {', '.join(missing)}", ASK)
+        return answer
+
+
+def records_of(reading: Reading, api: Api, contracts: Mapping[str, Table]) -> Iterator[Any]:
+    """One dlt resource for each table of `contracts`, which the API serves under its name."""
+    for name in contracts:
+        rows = _read(reading, api, name, Intake(contracts, name))
+        yield dlt.resource(rows, name=name, schema_contract=FROZEN)
+
+
+def _read(reading: Reading, api: Api, name: str, intake: Intake) -> Iterator[Any]:
+    key = intake.contract.key[0]
+    origin = Origin(f"/{name}", kind=reading.kind)
+    if reading.is_range:
+        first, end = reading.instants
+        of_range = (record for record in api.records(name, first) if _is_before(record, end))
+        yield from intake.admit_all([_table(of_range, key)], origin)
+        return
+    with Held(reading, intake.contract) as held:
+        since = held.latest - OVERLAP if held.latest and not reading.full else None
+        rows = _table(api.records(name, since), key)
+        found = held.compare(versions(rows, key), is_all=since is None)
+        if since and held.known() != api.count(name):
+            rows = _table(api.records(name), key)
+            found = held.compare(versions(rows, key))
+    is_believed = reading.believes(f"/{name} of the API", found.left, found.held)
+    if not reading.full:
+        yield from intake.admit_all([found.of_changed(rows, key)], origin)
+    elif is_believed:
+        yield from intake.admit_all([rows], origin)
+    if is_believed:
+        yield from deletions(name, found.deleted)
+
+
+def _table(found: Iterable[Record], key: str) -> pa.Table:
+    """Records as a table. One that was written while the pages were read may come twice: the later one counts."""
+    latest = {record.get(key) or f"without a key: {number}": record for number, record in enumerate(found)}
+    return records(list(latest.values()))
+
+
+def _is_before(record: Record, end: datetime) -> bool:
+    try:
+        moment = datetime.fromisoformat(record[CURSOR])
+    except (KeyError, TypeError, ValueError):
+        return True  # the contract will say what is wrong with it
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) < end

@@ -1,0 +1,192 @@
+"""Records of a real PostgreSQL that change, come late, go and come again: through the real pipeline into a real lake."""
+
+import json
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import date
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import duckdb
+import psycopg2
+import pytest
+from conftest import Instance, connections
+
+from ingestion.errors import IngestionError
+from ingestion.lake import completed_loads, table_files
+from ingestion.pipelines import Loaded, ingest
+from ingestion.reading import Request
+
+
+class Crm:
+    """A copy of the retailer's database that a test may write to, and the lake that it is loaded into."""
+
+    def __init__(self, admin: str, root: Path) -> None:
+        self.admin, self.root = admin, root
+
+    def run(self, *statements: str) -> int:
+        """Run statements in one transaction; returns the rows that the last of them found or changed."""
+        with closing(psycopg2.connect(self.admin)) as connection, connection, connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+            return cursor.rowcount
+
+    def load(self, **how: Any) -> Loaded:
+        return ingest("loyalty", self.root / "lake", self.root / "dlt", lambda _: None, Request(**how))
+
+    def visible(self, columns: str, table: str = "households", where: str = "true") -> list[tuple[Any, ...]]:
+        """What the completed loads hold."""
+        dataset = self.root / "lake/raw/loyalty"
+        files = [str(file) for file in table_files(dataset, table, completed_loads(dataset))]
+        query = f"select {columns} from read_parquet(?) where {where} order by all"
+        return duckdb.execute(query, [files]).fetchall() if files else []
+
+
+@pytest.fixture
+def crm(retailer: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Crm]:
+    reader = urlsplit(connections(retailer)["SOURCES__LOYALTY__CREDENTIALS"])
+    password = json.loads((retailer.data / "demo/secrets.json").read_text())["admin_password"]
+    server = f"postgres:{password}@127.0.0.1:{reader.port}"
+    with closing(psycopg2.connect(f"postgresql://{server}/postgres")) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("drop database if exists crm with (force)")
+            cursor.execute("create database crm template retailer")
+            monkeypatch.setenv("SOURCES__LOYALTY__CREDENTIALS", urlunsplit(reader._replace(path="/crm")))
+            made = Crm(f"postgresql://{server}/crm", tmp_path)
+            made.run("grant connect on database crm to larder_reader")
+            yield made
+            cursor.execute("drop database crm with (force)")
+
+
+ADDED = """
+    insert into loyalty.households
+    select {id}, first_name, last_name, email, phone, postal_code, birth_date, registered_on, {at}
+    from loyalty.households order by household_id limit 1
+"""
+
+
+def test_an_unchanged_table_is_not_loaded_again_also_without_the_working_directory(crm: Crm) -> None:
+    assert crm.load().rows == {"households": 1418, "demographics": 640}
+    assert crm.load().rows == {}
+    shutil.rmtree(crm.root / "dlt")
+    assert crm.load().rows == {}
+    for index in (crm.root / "dlt/held").glob("*.duckdb"):
+        index.write_bytes(b"no database")
+    assert crm.load().rows == {}
+
+
+def test_another_lake_is_not_mistaken_for_the_one_that_was_read(crm: Crm) -> None:
+    crm.load()
+    shutil.rmtree(crm.root / "lake")
+    assert crm.load().rows == {"households": 1418, "demographics": 640}
+
+
+def test_rows_come_once_whatever_time_they_bear(crm: Crm) -> None:
+    """Late by a year, at the very time of the newest, the newest itself, and changed to an earlier time."""
+    crm.load()
+    newest = "(select max(updated_at) from loyalty.households)"
+    crm.run(
+        ADDED.format(id=900_001, at="timestamptz '2016-01-01'"),
+        ADDED.format(id=900_002, at=newest),
+        ADDED.format(id=900_003, at="timestamptz '2017-02-01'"),
+        "update loyalty.households set postal_code = '00000', updated_at = updated_at - interval '1 year' "
+        "where household_id = (select min(household_id) from loyalty.households where household_id < 900000)",
+    )
+    assert crm.load().rows == {"households": 4}
+    assert crm.load().rows == {}
+    assert len(crm.visible("household_id")) == 1418 + 4
+
+
+def test_what_is_deleted_is_noticed_and_may_come_again(crm: Crm) -> None:
+    crm.load()
+    crm.run(
+        "create table kept as select * from loyalty.demographics where household_id < 100",
+        "delete from loyalty.demographics where household_id < 100",
+    )
+    (gone,) = crm.load().rows.items()
+    assert gone == ("deletions", len(crm.visible("record_key", "deletions", "table_name = 'demographics'")))
+    assert crm.load().rows == {}
+    crm.run("insert into loyalty.demographics select * from kept")
+    assert crm.load().rows == {"demographics": gone[1]}
+    assert crm.load().rows == {}
+
+
+def test_a_table_that_lost_much_is_not_believed_unless_forced(crm: Crm) -> None:
+    crm.load()
+    crm.run(
+        "delete from loyalty.demographics where household_id in "
+        "(select household_id from loyalty.demographics order by 1 limit 200)",
+        ADDED.format(id=900_001, at="now()"),
+    )
+    found = crm.load()
+    assert found.rows == {"households": 1}
+    assert found.refused == ["loyalty.demographics has only 440 of the 640 records that the lake holds"]
+    assert crm.load(force=True).rows == {"deletions": 200}
+    assert crm.load().rows == {}
+
+
+def test_a_full_reload_of_an_emptied_table_leaves_it_as_it_was(crm: Crm) -> None:
+    crm.load()
+    crm.run("truncate loyalty.demographics")
+    found = crm.load(full=True)
+    assert found.rows == {"households": 1418}
+    assert found.refused == ["loyalty.demographics has only 0 of the 640 records that the lake holds"]
+
+
+def test_days_are_read_again_by_declaration(crm: Crm) -> None:
+    crm.load()
+    days = {"first": date(2017, 1, 3), "last": date(2017, 1, 4)}
+    in_range = "updated_at >= '2017-01-03' and updated_at < '2017-01-05'"
+    expected = len(crm.visible("household_id", where=in_range))
+    assert crm.load(**days).rows["households"] == expected
+    assert crm.load(**days).rows["households"] == expected
+    assert crm.load().rows == {}
+    assert set(crm.visible("kind", "deliveries", "kind <> 'new'")) == {("reload",)}
+    with pytest.raises(IngestionError, match="loyalty has nothing of 2018-01-01 to 2018-01-31"):
+        crm.load(first=date(2018, 1, 1), last=date(2018, 1, 31))
+
+
+def test_a_record_in_quarantine_is_read_again_when_it_changes(crm: Crm) -> None:
+    crm.load()
+    crm.run(
+        "alter table loyalty.households alter first_name drop not null",
+        ADDED.format(id=900_001, at="now()"),
+        "update loyalty.households set updated_at = 'infinity' where household_id = 900001",
+    )
+    assert len(crm.load().quarantined) == 1
+    again = crm.load()
+    assert (again.rows, again.quarantined) == ({}, [])
+    crm.run("update loyalty.households set updated_at = now() where household_id = 900001")
+    assert crm.load().rows == {"households": 1}
+
+
+def test_a_connection_that_breaks_in_the_middle_is_one_clear_error(crm: Crm) -> None:
+    caught: list[BaseException] = []
+
+    def load() -> None:
+        try:
+            crm.load()
+        except BaseException as error:
+            caught.append(error)
+
+    with closing(psycopg2.connect(crm.admin)) as connection, connection.cursor() as cursor:
+        cursor.execute("lock table loyalty.demographics in access exclusive mode")
+        reading = threading.Thread(target=load)
+        reading.start()
+        while not crm.run(
+            "select pg_terminate_backend(pid) from pg_stat_activity where wait_event_type = 'Lock'"
+        ):
+            time.sleep(0.2)
+            assert reading.is_alive()
+        connection.rollback()
+        reading.join()
+    (error,) = caught
+    assert isinstance(error, IngestionError)
+    assert "broke off" in str(error)
+    assert completed_loads(crm.root / "lake/raw/loyalty") == set()
+    assert crm.load().rows == {"households": 1418, "demographics": 640}
