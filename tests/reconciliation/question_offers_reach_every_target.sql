@@ -1,100 +1,89 @@
 {#
-  Every targeted household of a campaign gets ten different coupons of that campaign, or all where it has fewer, ranked from
-  1 without a gap, with a score that never rises.
-  Fails? Fewer offers: a campaign's coupons are missing from bridge_coupon_products. A rising score: the order of the ranking
-  and the score are no longer the same rule.
+  On every as-of date each targeted household of a campaign has all coupons of it as candidates, ranked from 1 without a gap,
+  with a score that never rises; and the first ten of them, or all where there are fewer, as offers.
+  Fails? Fewer candidates: a campaign's coupons are missing from bridge_coupon_products. A rising score: the order of the
+  ranking and the score are no longer the same rule. Offers that differ: agg_household_offers was built without its
+  candidates; `dbt build -s agg_offer_candidates+`.
 #}
-with offers as (
+with candidates as (
+    select * from {{ ref('agg_offer_candidates') }}
+),
+
+offers as (
     select * from {{ ref('agg_household_offers') }}
 ),
 
 targets as (
-    select * from {{ ref('fct_campaign_targets') }}
+    select * from {{ ref('bridge_offer_households') }}
 ),
 
-coupon_products as (
-    select * from {{ ref('bridge_coupon_products') }}
-),
-
-campaign_coupons as (
-    select
-        campaign_id,
-        -- distinct: a coupon is valid for many products
-        count(distinct coupon_upc) as coupons
-    from coupon_products
-    group by campaign_id
-),
-
--- distinct: a coupon is valid for many products
-valid_coupons as (
-    select distinct
-        campaign_id,
-        coupon_upc
-    from coupon_products
+campaigns as (
+    select * from {{ ref('dim_campaigns') }}
 ),
 
 followed as (
     select
-        offers.campaign_id,
-        offers.household_id,
-        offers.offer_rank,
-        offers.coupon_upc,
-        valid_coupons.coupon_upc is null as is_not_of_campaign,
+        candidates.*,
+        offers.coupon_upc as offered_coupon_upc,
         coalesce(
-            offers.score > lag(offers.score) over (
-                partition by offers.campaign_id, offers.household_id
-                order by offers.offer_rank asc
+            candidates.score > lag(candidates.score) over (
+                partition by candidates.before_date, candidates.campaign_id, candidates.household_id
+                order by candidates.offer_rank asc
             ),
             false
         ) as is_rising
-    from offers
-    left join valid_coupons
+    from candidates
+    left join offers
         on
-            offers.campaign_id = valid_coupons.campaign_id
-            and offers.coupon_upc = valid_coupons.coupon_upc
+            candidates.before_date = offers.before_date
+            and candidates.campaign_id = offers.campaign_id
+            and candidates.household_id = offers.household_id
+            and candidates.offer_rank = offers.offer_rank
 ),
 
+-- One row per coupon and household is the primary key's business: counted rows are different coupons.
 per_household as (
     select
+        before_date,
         campaign_id,
         household_id,
-        count(*) as offers,
-        -- distinct: the same coupon twice is the fault that is looked for
-        count(distinct coupon_upc) as different_coupons,
+        count(*) as candidates,
         max(offer_rank) as last_rank,
-        sum(case when is_rising or is_not_of_campaign then 1 else 0 end) as broken_offers
+        sum(
+            case
+                when
+                    is_rising
+                    or (offer_rank <= 10 and offered_coupon_upc is distinct from coupon_upc)
+                    or (offer_rank > 10 and offered_coupon_upc is not null)
+                    then 1
+                else 0
+            end
+        ) as broken_offers
     from followed
-    group by campaign_id, household_id
-),
-
-expected as (
-    select
-        targets.campaign_id,
-        targets.household_id,
-        least(campaign_coupons.coupons, 10) as offers
-    from targets
-    inner join campaign_coupons
-        on targets.campaign_id = campaign_coupons.campaign_id
+    group by before_date, campaign_id, household_id
 ),
 
 final as (
     select
-        coalesce(expected.campaign_id, per_household.campaign_id) as campaign_id,
-        coalesce(expected.household_id, per_household.household_id) as household_id,
-        expected.offers as expected_offers,
-        per_household.offers,
-        per_household.different_coupons,
+        coalesce(targets.campaign_id, per_household.campaign_id) as campaign_id,
+        coalesce(targets.household_id, per_household.household_id) as household_id,
+        campaigns.coupons,
+        per_household.candidates,
         per_household.last_rank,
         per_household.broken_offers
-    from expected
+    from targets
+    inner join campaigns
+        on
+            targets.campaign_id = campaigns.campaign_id
+            and campaigns.coupons > 0
     full outer join per_household
         on
-            expected.campaign_id = per_household.campaign_id
-            and expected.household_id = per_household.household_id
+            targets.before_date = per_household.before_date
+            and targets.campaign_id = per_household.campaign_id
+            and targets.household_id = per_household.household_id
     where
-        expected.offers is distinct from per_household.offers
-        or per_household.offers <> per_household.different_coupons
-        or per_household.offers <> per_household.last_rank
+        campaigns.coupons is distinct from per_household.candidates
+        or per_household.candidates <> per_household.last_rank
         or per_household.broken_offers > 0
 )
 

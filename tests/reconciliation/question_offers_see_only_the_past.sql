@@ -1,8 +1,9 @@
 {#
-  No offer knows anything of its campaign's first day or later: counted again from the baskets alone, each offer has exactly
-  the shopping trips, and the last of them, that came before the campaign.
+  No offer knows anything of its as-of date or later: counted again from the baskets alone, each offer has exactly the shopping
+  trips, and the last of them, that came before it; and each as-of date is the eve of the campaign or of the next day to come.
+  tests/python/science/test_only_the_past.py does the same for every column, on data that end before the as-of date.
   Fails? A score has seen what it should predict, and agg_offer_backtest is worth nothing until it is mended. Look for a
-  missing or wrong comparison with start_date in agg_coupon_support.
+  missing or wrong comparison with before_date in agg_coupon_support.
 #}
 with offers as (
     select * from {{ ref('agg_household_offers') }}
@@ -23,6 +24,7 @@ basket_lines as (
 -- distinct: a basket may hold many products of a coupon
 trips as (
     select distinct
+        offers.before_date,
         offers.campaign_id,
         offers.household_id,
         offers.coupon_upc,
@@ -40,23 +42,23 @@ trips as (
     where basket_lines.quantity > 0
 ),
 
--- Compared with the day before, not with the first day: a rule of its own and not a copy of the model's.
+-- Compared with the day before, not with the as-of date: a rule of its own and not a copy of the model's.
 past as (
     select
-        trips.campaign_id,
-        trips.household_id,
-        trips.coupon_upc,
+        before_date,
+        campaign_id,
+        household_id,
+        coupon_upc,
         count(*) as baskets,
-        max(trips.business_date) as last_date
+        max(business_date) as last_date
     from trips
-    inner join campaigns
-        on trips.campaign_id = campaigns.campaign_id
-    where {{ dbt.datediff('trips.business_date', 'campaigns.start_date', 'day') }} >= 1
-    group by trips.campaign_id, trips.household_id, trips.coupon_upc
+    where {{ dbt.datediff('business_date', 'before_date', 'day') }} >= 1
+    group by before_date, campaign_id, household_id, coupon_upc
 ),
 
 final as (
     select
+        offers.before_date,
         offers.campaign_id,
         offers.household_id,
         offers.coupon_upc,
@@ -65,14 +67,18 @@ final as (
         offers.last_supporting_date,
         past.last_date as last_date_in_the_past
     from offers
+    inner join campaigns
+        on offers.campaign_id = campaigns.campaign_id
     left join past
         on
-            offers.campaign_id = past.campaign_id
+            offers.before_date = past.before_date
+            and offers.campaign_id = past.campaign_id
             and offers.household_id = past.household_id
             and offers.coupon_upc = past.coupon_upc
     where
         offers.supporting_baskets <> coalesce(past.baskets, 0)
         or offers.last_supporting_date is distinct from past.last_date
+        or (offers.before_date <> campaigns.start_date and not offers.is_latest)
 )
 
 select * from final

@@ -1,14 +1,24 @@
--- grain: one row per campaign and coupon
+-- grain: one row per as-of date, campaign and coupon
 with basket_lines as (
     select * from {{ ref('fct_basket_lines') }}
 ),
 
-campaigns as (
-    select * from {{ ref('dim_campaigns') }}
+offer_households as (
+    select * from {{ ref('bridge_offer_households') }}
 ),
 
 coupon_products as (
     select * from {{ ref('bridge_coupon_products') }}
+),
+
+campaign_days as (
+    select
+        before_date,
+        campaign_id,
+        is_latest
+    from offer_households
+    -- grouped: a campaign targets many households
+    group by before_date, campaign_id, is_latest
 ),
 
 first_purchases as (
@@ -31,45 +41,53 @@ first_visits as (
 
 known_households as (
     select
-        campaigns.campaign_id,
+        campaign_days.before_date,
+        campaign_days.campaign_id,
         count(first_visits.household_id) as known_households
-    from campaigns
+    from campaign_days
     left join first_visits
-        on campaigns.start_date > first_visits.first_purchase_date
-    group by campaigns.campaign_id
+        on campaign_days.before_date > first_visits.first_purchase_date
+    group by campaign_days.before_date, campaign_days.campaign_id
 ),
 
 popularity as (
     select
-        coupon_products.campaign_id,
+        campaign_days.before_date,
+        campaign_days.campaign_id,
+        campaign_days.is_latest,
         coupon_products.coupon_upc,
         -- distinct: a household may have bought several products of one coupon
         count(distinct first_purchases.household_id) as buying_households
-    from coupon_products
-    inner join campaigns
-        on coupon_products.campaign_id = campaigns.campaign_id
+    from campaign_days
+    inner join coupon_products
+        on campaign_days.campaign_id = coupon_products.campaign_id
     left join first_purchases
         on
             coupon_products.product_id = first_purchases.product_id
-            and campaigns.start_date > first_purchases.first_purchase_date
-    group by coupon_products.campaign_id, coupon_products.coupon_upc
+            and campaign_days.before_date > first_purchases.first_purchase_date
+    group by
+        campaign_days.before_date, campaign_days.campaign_id, campaign_days.is_latest, coupon_products.coupon_upc
 ),
 
 final as (
     select
+        popularity.before_date,
         popularity.campaign_id,
         popularity.coupon_upc,
         popularity.buying_households,
         known_households.known_households,
         cast(
             row_number() over (
-                partition by popularity.campaign_id
+                partition by popularity.before_date, popularity.campaign_id
                 order by popularity.buying_households desc, popularity.coupon_upc asc
             ) as integer
-        ) as popularity_rank
+        ) as popularity_rank,
+        popularity.is_latest
     from popularity
     inner join known_households
-        on popularity.campaign_id = known_households.campaign_id
+        on
+            popularity.before_date = known_households.before_date
+            and popularity.campaign_id = known_households.campaign_id
 )
 
 select * from final

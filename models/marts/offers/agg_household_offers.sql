@@ -1,73 +1,140 @@
--- grain: one row per campaign, targeted household and rank, at most 10
-with targets as (
-    select * from {{ ref('fct_campaign_targets') }}
+-- grain: one row per as-of date, campaign, targeted household and rank, at most 10
+with candidates as (
+    select * from {{ ref('agg_offer_candidates') }}
+    where offer_rank <= 10
 ),
 
-campaign_coupons as (
-    select * from {{ ref('agg_coupon_popularity') }}
+campaigns as (
+    select * from {{ ref('dim_campaigns') }}
 ),
 
 supported as (
     select * from {{ ref('agg_coupon_support') }}
 ),
 
-candidates as (
-    select
-        targets.campaign_id,
-        targets.household_id,
-        campaign_coupons.coupon_upc,
-        campaign_coupons.buying_households,
-        campaign_coupons.known_households,
-        campaign_coupons.popularity_rank,
-        coalesce(supported.supporting_baskets, 0) as supporting_baskets,
-        coalesce(supported.supporting_products, 0) as supporting_products,
-        supported.last_supporting_date,
-        supported.supporting_category
-    from targets
-    inner join campaign_coupons
-        on targets.campaign_id = campaign_coupons.campaign_id
-    left join supported
-        on
-            targets.campaign_id = supported.campaign_id
-            and targets.household_id = supported.household_id
-            and campaign_coupons.coupon_upc = supported.coupon_upc
+rhythm as (
+    select * from {{ ref('agg_household_rhythm') }}
 ),
 
--- What the household bought itself counts first; what everyone bought only breaks its ties. popularity_rank ends in the
--- coupon's code, so the order is total.
-ranked as (
+affinity as (
+    select * from {{ ref('agg_category_affinity') }}
+),
+
+-- Of all that the household buys again and again, what goes best with the coupon's category.
+companions as (
+    select
+        candidates.before_date,
+        candidates.campaign_id,
+        candidates.household_id,
+        candidates.coupon_upc,
+        min(affinity.product_category) as affinity_category
+    from candidates
+    inner join rhythm
+        on
+            candidates.before_date = rhythm.before_date
+            and candidates.household_id = rhythm.household_id
+    inner join affinity
+        on
+            candidates.before_date = affinity.before_date
+            and rhythm.product_category = affinity.product_category
+            and candidates.coupon_category = affinity.with_category
+            and candidates.affinity_lift = affinity.pair_lift
+    -- little more than chance would be a strange reason
+    where candidates.supporting_baskets = 0 and candidates.kind_purchases = 0 and candidates.affinity_lift >= 1.5
+    group by candidates.before_date, candidates.campaign_id, candidates.household_id, candidates.coupon_upc
+),
+
+-- Households like yours: those that the campaign targets as well.
+peers as (
+    select
+        before_date,
+        campaign_id,
+        coupon_upc,
+        count(*) as buying_peers
+    from supported
+    where supporting_baskets > 0
+    group by before_date, campaign_id, coupon_upc
+),
+
+explained as (
+    select
+        candidates.*,
+        campaigns.campaign_type,
+        campaigns.end_date,
+        campaigns.targeted_households,
+        coalesce(supported.supporting_products, 0) as supporting_products,
+        supported.last_supporting_date,
+        supported.supporting_category,
+        companions.affinity_category,
+        coalesce(peers.buying_peers, 0) as buying_peers,
+        case when candidates.is_due then rhythm.typical_interval_days end as typical_interval_days,
+        case when candidates.is_due then rhythm.last_category_date end as last_category_date
+    from candidates
+    inner join campaigns
+        on candidates.campaign_id = campaigns.campaign_id
+    left join supported
+        on
+            candidates.before_date = supported.before_date
+            and candidates.campaign_id = supported.campaign_id
+            and candidates.household_id = supported.household_id
+            and candidates.coupon_upc = supported.coupon_upc
+    left join rhythm
+        on
+            candidates.before_date = rhythm.before_date
+            and candidates.household_id = rhythm.household_id
+            and candidates.coupon_category = rhythm.product_category
+    left join companions
+        on
+            candidates.before_date = companions.before_date
+            and candidates.campaign_id = companions.campaign_id
+            and candidates.household_id = companions.household_id
+            and candidates.coupon_upc = companions.coupon_upc
+    left join peers
+        on
+            candidates.before_date = peers.before_date
+            and candidates.campaign_id = peers.campaign_id
+            and candidates.coupon_upc = peers.coupon_upc
+),
+
+coded as (
     select
         *,
-        cast(
-            row_number() over (
-                partition by campaign_id, household_id
-                order by supporting_baskets desc, popularity_rank asc
-            ) as integer
-        ) as offer_rank
-    from candidates
+        case
+            when supporting_baskets > 0 and is_due then 'due again'
+            when supporting_baskets > 0 then 'bought before'
+            when kind_purchases > 0 then 'same kind'
+            when affinity_category is not null then 'goes with'
+            when buying_peers > 0 then 'popular with peers'
+            when buying_households > 0 then 'popular'
+            else 'no history'
+        end as reason_code
+    from explained
 ),
 
 final as (
     select
+        before_date,
         campaign_id,
         household_id,
         offer_rank,
         coupon_upc,
-        cast(
-            supporting_baskets + coalesce({{ ratio('buying_households', 'known_households') }}, 0) as decimal(18, 6)
-        ) as score,
+        coupon_category,
+        campaign_type,
+        end_date,
+        score,
         supporting_baskets,
         supporting_products,
         last_supporting_date,
         supporting_category,
+        kind_purchases,
+        typical_interval_days,
+        last_category_date,
+        affinity_category,
+        buying_peers,
         buying_households,
+        reason_code,
         case
-            when supporting_baskets > 0 then 'bought before'
-            when buying_households > 0 then 'popular'
-            else 'no history'
-        end as reason_code,
-        case
-            when supporting_baskets > 0
+            when reason_code in ('due again', 'bought before')
                 then
                     'You bought products of this offer on ' || cast(supporting_baskets as varchar)
                     || case when supporting_baskets = 1 then ' shopping trip' else ' shopping trips' end
@@ -77,14 +144,35 @@ final as (
                         else ' (mostly ' || lower(supporting_category) || ')'
                     end
                     || ', last on ' || cast(last_supporting_date as varchar) || '.'
-            when buying_households > 0
+            when reason_code = 'same kind'
+                then 'You buy products of this kind (' || lower(coupon_category) || '), but not yet these.'
+            when reason_code = 'goes with'
+                then
+                    'New for you (' || lower(coupon_category) || '): often in one basket with '
+                    || lower(affinity_category) || ', which you buy.'
+            when reason_code = 'popular with peers'
+                then
+                    'New for you, bought before by ' || cast(buying_peers as varchar) || ' of the '
+                    || cast(targeted_households as varchar) || ' households that get this campaign like you.'
+            when reason_code = 'popular'
                 then
                     'New for you, bought before by ' || cast(buying_households as varchar) || ' of our '
                     || cast(known_households as varchar) || ' card holders.'
             else 'New for you: be among the first to try this offer.'
-        end as reason
-    from ranked
-    where offer_rank <= 10
+        end
+        || case
+            when not is_due then ''
+            else
+                ' You buy ' || lower(coupon_category) || ' about every '
+                || case
+                    when typical_interval_days < 1.5 then 'day'
+                    else cast(cast(round(typical_interval_days) as integer) as varchar) || ' days'
+                end
+                || ', last on ' || cast(last_category_date as varchar) || ': time for more.'
+        end as reason,
+        is_due,
+        is_latest
+    from coded
 )
 
 select * from final

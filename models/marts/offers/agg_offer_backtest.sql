@@ -1,4 +1,5 @@
--- grain: one row per campaign
+-- grain: one row per campaign and ranking
+{% set depths = [1, 3, 5, 10, 16] %}
 with campaigns as (
     select * from {{ ref('dim_campaigns') }}
 ),
@@ -7,16 +8,25 @@ redemptions as (
     select * from {{ ref('fct_coupon_redemptions') }}
 ),
 
+candidates as (
+    select * from {{ ref('agg_offer_candidates') }}
+),
+
 campaign_coupons as (
     select * from {{ ref('agg_coupon_popularity') }}
 ),
 
-offers as (
-    select * from {{ ref('agg_household_offers') }}
-),
-
 baskets as (
     select * from {{ ref('fct_baskets') }}
+),
+
+offer_weights as (
+    select * from {{ ref('offer_weights') }}
+),
+
+fitting as (
+    select max(fitted_before) as fitted_before
+    from offer_weights
 ),
 
 last_delivery as (
@@ -52,69 +62,206 @@ redeemed_offers as (
     group by campaign_id, household_id, coupon_upc
 ),
 
-hits as (
+redeeming_households as (
     select
-        redeemed_offers.campaign_id,
-        cast(sum(redeemed_offers.redemptions) as bigint) as redemptions,
-        count(*) as redeemed_offers,
-        count(offers.coupon_upc) as hits_at_10,
-        cast(sum(case when campaign_coupons.popularity_rank <= 10 then 1 else 0 end) as bigint) as popular_hits_at_10
+        campaign_id,
+        household_id,
+        cast(sum(redemptions) as bigint) as redemptions,
+        count(*) as redeemed_offers
     from redeemed_offers
-    left join offers
-        on
-            redeemed_offers.campaign_id = offers.campaign_id
-            and redeemed_offers.household_id = offers.household_id
-            and redeemed_offers.coupon_upc = offers.coupon_upc
-    left join campaign_coupons
-        on
-            redeemed_offers.campaign_id = campaign_coupons.campaign_id
-            and redeemed_offers.coupon_upc = campaign_coupons.coupon_upc
-    group by redeemed_offers.campaign_id
+    group by campaign_id, household_id
 ),
 
-counted as (
+redeemed as (
+    select
+        campaign_id,
+        cast(sum(redemptions) as bigint) as redemptions,
+        cast(sum(redeemed_offers) as bigint) as redeemed_offers,
+        count(*) as redeeming_households
+    from redeeming_households
+    group by campaign_id
+),
+
+-- The whole order as it was made on the eve, for those whose answer is known.
+ranked as (
+    select
+        candidates.campaign_id,
+        candidates.household_id,
+        candidates.coupon_upc,
+        candidates.offer_rank,
+        row_number() over (
+            partition by candidates.campaign_id, candidates.household_id
+            order by candidates.supporting_baskets desc, candidates.popularity_rank asc
+        ) as own_rank,
+        candidates.popularity_rank
+    from candidates
+    inner join campaigns
+        on
+            candidates.campaign_id = campaigns.campaign_id
+            and candidates.before_date = campaigns.start_date
+    inner join redeeming_households
+        on
+            candidates.campaign_id = redeeming_households.campaign_id
+            and candidates.household_id = redeeming_households.household_id
+),
+
+{% set rankings = [
+    ('personal', 'offer_rank'), ('own purchases', 'own_rank'), ('popular', 'popularity_rank')
+] %}
+placed as (
+    {% for ranking, place in rankings %}
+        select
+            redeemed_offers.campaign_id,
+            redeemed_offers.household_id,
+            '{{ ranking }}' as ranking,
+            ranked.{{ place }} as place
+        from redeemed_offers
+        inner join ranked
+            on
+                redeemed_offers.campaign_id = ranked.campaign_id
+                and redeemed_offers.household_id = ranked.household_id
+                and redeemed_offers.coupon_upc = ranked.coupon_upc
+        {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+),
+
+by_household as (
+    select
+        campaign_id,
+        household_id,
+        ranking,
+        {% for depth in depths %}
+            sum(case when place <= {{ depth }} then 1 else 0 end) as hits_at_{{ depth }},
+        {% endfor %}
+        {{ quotient(1, 'min(place)') }} as reciprocal_rank
+    from placed
+    group by campaign_id, household_id, ranking
+),
+
+ranking_names as (
+    {% for ranking, place in rankings %}
+        select '{{ ranking }}' as ranking
+        {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+),
+
+measured as (
     select
         campaigns.campaign_id,
-        campaigns.campaign_type,
-        campaigns.start_date,
-        campaigns.end_date,
-        coalesce(last_delivery.business_date >= campaigns.end_date, false) as is_complete,
-        coalesce(history.history_days, 0) as history_days,
-        campaigns.targeted_households,
-        campaigns.coupons,
-        campaigns.coupons > 10 as has_choice,
-        coalesce(hits.redemptions, 0) as redemptions,
-        coalesce(hits.redeemed_offers, 0) as redeemed_offers,
-        coalesce(hits.hits_at_10, 0) as hits_at_10,
-        coalesce(hits.popular_hits_at_10, 0) as popular_hits_at_10
+        ranking_names.ranking,
+        {% for depth in depths %}
+            cast(coalesce(sum(by_household.hits_at_{{ depth }}), 0) as decimal(18, 6)) as hits_at_{{ depth }},
+        {% endfor %}
+        cast(coalesce(sum(by_household.reciprocal_rank), 0) as decimal(18, 6)) as reciprocal_ranks
     from campaigns
-    cross join last_delivery
-    left join history
-        on campaigns.campaign_id = history.campaign_id
-    left join hits
-        on campaigns.campaign_id = hits.campaign_id
+    cross join ranking_names
+    left join by_household
+        on
+            campaigns.campaign_id = by_household.campaign_id
+            and ranking_names.ranking = by_household.ranking
+    group by campaigns.campaign_id, ranking_names.ranking
+),
+
+-- A random order, by what it gives in expectation. Its first hit is at a place if the places before have none.
+random_first_hits as (
+    select
+        redeeming_households.campaign_id,
+        redeeming_households.household_id,
+        cast(
+            sum(
+                (
+                    {{ chance_of_none(
+                        'campaigns.coupons',
+                        'redeeming_households.redeemed_offers',
+                        '(campaign_coupons.popularity_rank - 1)'
+                    ) }}
+                    - {{ chance_of_none(
+                        'campaigns.coupons',
+                        'redeeming_households.redeemed_offers',
+                        'campaign_coupons.popularity_rank'
+                    ) }}
+                )
+                * {{ quotient(1, 'campaign_coupons.popularity_rank') }}
+            ) as decimal(18, 6)
+        ) as reciprocal_rank
+    from redeeming_households
+    inner join campaigns
+        on redeeming_households.campaign_id = campaigns.campaign_id
+    -- as many rows as the campaign has coupons, numbered
+    inner join campaign_coupons
+        on
+            campaigns.campaign_id = campaign_coupons.campaign_id
+            and campaigns.start_date = campaign_coupons.before_date
+    group by redeeming_households.campaign_id, redeeming_households.household_id
+),
+
+random_reciprocals as (
+    select
+        campaign_id,
+        sum(reciprocal_rank) as reciprocal_ranks
+    from random_first_hits
+    group by campaign_id
+),
+
+expected as (
+    select
+        campaigns.campaign_id,
+        'random' as ranking,
+        {% for depth in depths %}
+            coalesce(
+                {{ quotient(
+                    'redeemed.redeemed_offers * least(campaigns.coupons, ' ~ depth ~ ')', 'campaigns.coupons'
+                ) }},
+                0
+            ) as hits_at_{{ depth }},
+        {% endfor %}
+        cast(coalesce(random_reciprocals.reciprocal_ranks, 0) as decimal(18, 6)) as reciprocal_ranks
+    from campaigns
+    left join redeemed
+        on campaigns.campaign_id = redeemed.campaign_id
+    left join random_reciprocals
+        on campaigns.campaign_id = random_reciprocals.campaign_id
+),
+
+all_rankings as (
+    select * from measured
+    union all
+    select * from expected
 ),
 
 final as (
     select
-        campaign_id,
-        campaign_type,
-        start_date,
-        end_date,
-        is_complete,
-        history_days,
-        targeted_households,
-        coupons,
-        has_choice,
-        redemptions,
-        redeemed_offers,
-        hits_at_10,
-        popular_hits_at_10,
-        {{ ratio('hits_at_10', 'redeemed_offers') }} as recall_at_10,
-        {{ ratio('popular_hits_at_10', 'redeemed_offers') }} as popular_recall_at_10,
-        -- Each of n coupons is as likely as another to be among the first 10.
-        {{ ratio('least(coupons, 10)', 'coupons') }} as random_recall_at_10
-    from counted
+        all_rankings.campaign_id,
+        all_rankings.ranking,
+        campaigns.campaign_type,
+        campaigns.start_date,
+        campaigns.end_date,
+        coalesce(history.history_days, 0) as history_days,
+        campaigns.targeted_households,
+        campaigns.coupons,
+        coalesce(redeemed.redemptions, 0) as redemptions,
+        coalesce(redeemed.redeemed_offers, 0) as redeemed_offers,
+        coalesce(redeemed.redeeming_households, 0) as redeeming_households,
+        {% for depth in depths %}
+            all_rankings.hits_at_{{ depth }},
+        {% endfor %}
+        all_rankings.reciprocal_ranks,
+        {% for depth in depths %}
+            {{ quotient('all_rankings.hits_at_' ~ depth, 'redeemed.redeemed_offers') }} as recall_at_{{ depth }},
+        {% endfor %}
+        {{ quotient('all_rankings.reciprocal_ranks', 'redeemed.redeeming_households') }} as mean_reciprocal_rank,
+        coalesce(last_delivery.business_date >= campaigns.end_date, false) as is_complete,
+        campaigns.start_date >= fitting.fitted_before as is_held_out,
+        campaigns.coupons > 10 and coalesce(history.history_days, 0) > 0 as has_choice
+    from all_rankings
+    inner join campaigns
+        on all_rankings.campaign_id = campaigns.campaign_id
+    left join history
+        on all_rankings.campaign_id = history.campaign_id
+    left join redeemed
+        on all_rankings.campaign_id = redeemed.campaign_id
+    cross join fitting
+    cross join last_delivery
 )
 
 select * from final
