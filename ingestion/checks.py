@@ -21,6 +21,9 @@ from ingestion.contract import Column, LocalDay, Table
 Rows = npt.NDArray[np.int64]
 """Positions of rows within a table, from 0."""
 
+AGAIN = "the key comes again"
+"""Reason of a row whose key an earlier row of the same place has."""
+
 Mask = npt.NDArray[np.bool_]
 """One truth for each row of a table."""
 
@@ -81,7 +84,7 @@ def fit(delivered: pa.Table, contract: Table, is_text: bool = False) -> Fitted:
     for column in contract.columns:
         name = found[column.name]
         if name is None:
-            columns.append(pa.chunked_array([pa.nulls(delivered.num_rows, column.arrow)]))
+            columns.append(pa.chunked_array([pa.nulls(delivered.num_rows, column.held_as)]))
             if column.required:
                 renamed = next(
                     (d.detail for d in drift if d.kind == "renamed" and d.column == column.name), None
@@ -92,7 +95,7 @@ def fit(delivered: pa.Table, contract: Table, is_text: bool = False) -> Fitted:
                 breaches.append(Breach(column.name, column.type, reason, np.arange(delivered.num_rows)))
         else:
             values, broken = _cast(delivered[name], column)
-            columns.append(values)
+            columns.append(values if values.type == column.held_as else values.dictionary_encode())
             breaches += broken
     return Fitted(pa.table(columns, schema=contract.schema), [b for b in breaches if len(b.rows)], drift)
 
@@ -111,7 +114,7 @@ def breaches(table: pa.Table, contract: Table, starts: Sequence[int]) -> Iterato
     if not contract.key_may_repeat:
         rows = _repeats(table, contract.key, starts)
         if len(rows):
-            yield Breach(contract.key[0], f"each {', '.join(contract.key)} once", "the key comes again", rows)
+            yield Breach(contract.key[0], f"each {', '.join(contract.key)} once", AGAIN, rows)
 
 
 def of_claim(values: pa.ChunkedArray, column: str, claimed: Any) -> Iterator[Breach]:
@@ -145,13 +148,13 @@ def key_numbers(table: pa.Table, key: Sequence[str]) -> npt.NDArray[np.int64]:
 
     In SQL: `(k1 % 1048573 + 1) * (k2 % 1048573 + 1)`, the same for keys that are not negative.
     """
-    product = np.ones(table.num_rows, np.int64)
+    product: Rows | None = None
     for name in key:
         values = _numbers(table[name])
-        if len(values) and (values.max() >= PRIME or values.min() < 0):
+        if len(values) and (values.max() >= PRIME or values.min() <= -PRIME):
             values = np.fmod(values, PRIME)
-        product *= values + 1
-    return product
+        product = values + 1 if product is None else np.multiply(product, values + 1, out=product)
+    return product if product is not None else np.zeros(table.num_rows, np.int64)
 
 
 def exact_sum(numbers: npt.NDArray[np.int64]) -> int:
@@ -212,7 +215,7 @@ def _is_retyped(came: pa.DataType, promised: pa.DataType) -> bool:
 
 def _cast(values: pa.ChunkedArray, column: Column) -> tuple[pa.ChunkedArray, list[Breach]]:
     target = column.arrow
-    if values.type == target:
+    if values.type in (target, column.held_as):
         return values, []
     if pt.is_timestamp(target) and pt.is_timestamp(values.type) and values.type.tz is None:
         lost = Breach(column.name, column.type, "the time zone is lost", _true(values.is_valid()))
@@ -343,9 +346,11 @@ def _of_values(values: pa.ChunkedArray, column: Column, required: bool) -> Itera
 
 
 def _not_in(values: pa.ChunkedArray, allowed: Sequence[str]) -> Rows:
-    legal = pa.array([*allowed, None], pa.string())
-    inside = pc.is_in(values, value_set=legal)
-    return np.empty(0, np.int64) if pc.all(inside).as_py() in (True, None) else _true(pc.invert(inside))
+    legal = set(allowed)
+    if all(legal.issuperset(chunk.dictionary.to_pylist()) for chunk in values.chunks):
+        return np.empty(0, np.int64)
+    inside = pc.is_in(values.cast(pa.string()), value_set=pa.array([*allowed, None], pa.string()))
+    return _true(pc.invert(inside))
 
 
 def _where(table: pa.Table, holds: str) -> Rows:

@@ -24,6 +24,9 @@ TYPES = {
 }
 """Besides these: `decimal(<precision>,<scale>)`."""
 
+LABEL = pa.dictionary(pa.int32(), pa.string())
+"""Text of which a table has few different values: cheap to check, to carry and to write. In Parquet it is text."""
+
 STARVES_ABOVE = 0.05
 """Share of a load's rows in quarantine above which the source is held, where its contract does not say otherwise."""
 
@@ -45,6 +48,11 @@ class Column:
     def arrow(self) -> pa.DataType:
         found = re.fullmatch(r"decimal\((\d+),\s*(\d+)\)", self.type)
         return pa.decimal128(int(found[1]), int(found[2])) if found else TYPES[self.type]
+
+    @property
+    def held_as(self) -> pa.DataType:
+        """The type in which values travel and are written: those of a short list as their places in it."""
+        return LABEL if self.allowed and pa.types.is_string(self.arrow) else self.arrow
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,12 @@ class Table:
     @property
     def schema(self) -> pa.Schema:
         """Names and types, as they are written to the lake."""
-        return pa.schema([(column.name, column.arrow) for column in self.columns])
+        return pa.schema([(column.name, column.held_as) for column in self.columns])
+
+    @property
+    def labels(self) -> list[str]:
+        """Columns that travel as places in a short list."""
+        return [column.name for column in self.columns if column.held_as == LABEL]
 
     @property
     def personal(self) -> set[str]:

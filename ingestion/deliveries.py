@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ingestion.lake import DELIVERIES, table_files
+from ingestion.lake import DELIVERIES, recorded_loads, table_files
+from ingestion.quarantine import Quarantine
 
 SCHEMA = pa.schema(
     [
@@ -44,6 +46,51 @@ def deliveries(dataset: Path, loads: Collection[str]) -> list[dict[str, Any]]:
         for row in pq.read_table(file, columns=[*SCHEMA.names, "_dlt_load_id"]).to_pylist()
         if row["_dlt_load_id"] in loads
     ]
+
+
+@dataclass
+class Account:
+    """What one table was given, and what has become of it, in rows.
+
+    A place that was delivered again counts as last delivered. Always: delivered = loaded + quarantined + discarded +
+    superseded. `superseded` are records that broke the contract and have come again since.
+    """
+
+    delivered: int = 0
+    loaded: int = 0
+    quarantined: int = 0
+    discarded: int = 0
+    superseded: int = 0
+    unreadable: int = 0
+    """Files that cannot be read: nobody knows how many rows they have."""
+
+
+def accounts(lake: Path, source: str) -> dict[str, Account]:
+    """The account of each table of one source over all its loads, held ones included."""
+    dataset = lake / "raw" / source
+    rows = deliveries(dataset, recorded_loads(dataset))
+    whole: dict[tuple[str, str], tuple[str, str]] = {}
+    for row in rows:
+        if row["digest"] and row["kind"] != "replay" and not row["is_unreadable"]:
+            whole[row["table_name"], row["place"]] = max(
+                whole.get((row["table_name"], row["place"]), ("", "")), (row["_dlt_load_id"], row["digest"])
+            )
+    found: dict[str, Account] = {}
+    for row in rows:
+        account = found.setdefault(row["table_name"], Account())
+        load, _ = whole.get((row["table_name"], row["place"]), ("", ""))
+        if row["_dlt_load_id"] >= load:
+            account.delivered += row["delivered"] if row["kind"] != "replay" else 0
+            account.loaded += row["loaded"]
+    for entry in Quarantine(lake, source).entries():
+        account = found.setdefault(entry["table_name"], Account())
+        state = entry["resolution"].action if entry["resolution"] else "quarantined"
+        _, digest = whole.get((entry["table_name"], entry["place"]), ("", entry["digest"]))
+        if entry["row_number"] is None:
+            account.unreadable += state == "quarantined"
+        elif digest == entry["digest"] and state != "replayed":
+            setattr(account, state, getattr(account, state) + 1)
+    return found
 
 
 def drift(dataset: Path, loads: Collection[str]) -> dict[tuple[str, str, str, str], list[str]]:

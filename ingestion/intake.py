@@ -172,7 +172,9 @@ class Intake:
         pieces, self._pieces = self._pieces, []
         if not pieces:
             return
-        table = self._with_day(pa.concat_tables([_with_constants(piece) for piece in pieces]))
+        table = self._with_day(
+            pa.concat_tables([_with_constants(piece) for piece in pieces])
+        ).unify_dictionaries()
         starts = np.cumsum([0, *(piece.delivered.num_rows for piece in pieces)])
         bad, again = self._put_aside(table, self._breaches(table, pieces, starts), pieces, starts)
         self._count(table, pieces, starts, bad, again)
@@ -213,28 +215,32 @@ class Intake:
         Returns which rows those are, and which of them had been put aside before and do not count again.
         """
         bad, again = np.zeros(table.num_rows, bool), np.zeros(table.num_rows, bool)
+        if not breaches:
+            return bad, again
         by_row: dict[int, list[Breach]] = {}
         for breach in breaches:
             bad[breach.rows] = True
             for row in breach.rows.tolist():
                 by_row.setdefault(row, []).append(breach)
+        days = table["business_date"].to_pylist() if "business_date" in table.column_names else None
         entries = []
-        for row in sorted(by_row):
-            owner = int(np.searchsorted(starts, row, side="right")) - 1
-            piece = pieces[owner]
-            entry = self._entry_of_row(piece, row - int(starts[owner]), by_row[row])
-            if "business_date" in table.column_names:
-                entry["business_date"] = table["business_date"][row].as_py()
-            if not piece.replays:
-                entries.append(entry)
-            again[row] = bool(piece.replays) or (
-                entry["quarantine_id"] in self._known and not piece.origin.is_whole
-            )
+        for piece, start, end in zip(pieces, starts, starts[1:], strict=False):
+            rows = np.flatnonzero(bad[start:end])
+            came = piece.delivered.take(rows).to_pylist()
+            for row, values in zip(rows.tolist(), came, strict=True):
+                entry = self._entry_of_row(piece, row, values, by_row[start + row])
+                entry["business_date"] = days[start + row] if days else None
+                again[start + row] = bool(piece.replays) or (
+                    entry["quarantine_id"] in self._known and not piece.origin.is_whole
+                )
+                if not piece.replays:
+                    entries.append(entry)
         self._write(entries)
         return bad, again
 
-    def _entry_of_row(self, piece: _Piece, row: int, broken: list[Breach]) -> dict[str, Any]:
-        came = {name: piece.delivered[name][row].as_py() for name in piece.delivered.column_names}
+    def _entry_of_row(
+        self, piece: _Piece, row: int, came: dict[str, Any], broken: list[Breach]
+    ) -> dict[str, Any]:
         number, first = piece.number(row), broken[0]
         also = [f"{breach.column}: {breach.reason}" for breach in broken[1:]]
         text, digest = payload(came, self.contract), piece.origin.digest
@@ -367,7 +373,7 @@ def records(rows: list[dict[str, Any]]) -> pa.Table:
 def _array(values: list[Any]) -> pa.Array:
     try:
         return pa.array(values)
-    except (pa.ArrowException, TypeError):
+    except (pa.ArrowException, TypeError, OverflowError):
         return pa.array([None if v is None else v if isinstance(v, str) else json.dumps(v) for v in values])
 
 
@@ -389,8 +395,14 @@ def _by_day(
 def _with_constants(piece: _Piece) -> pa.Table:
     table = piece.fitted.table
     for name, value in piece.origin.constants.items():
-        table = table.append_column(name, pa.repeat(value, table.num_rows))
+        table = table.append_column(name, _repeated(value, table.num_rows))
     return table
+
+
+def _repeated(value: pa.Scalar, times: int) -> pa.Array:
+    if not pa.types.is_string(value.type):
+        return pa.repeat(value, times)
+    return pa.DictionaryArray.from_arrays(np.zeros(times, np.int32), pa.array([value]))
 
 
 def _load_id() -> str:

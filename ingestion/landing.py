@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from ingestion.contract import Table
 from ingestion.errors import IngestionError
 from ingestion.intake import Intake, Origin
 from ingestion.quarantine import FUTURE
@@ -102,7 +103,7 @@ def _admit(intake: Intake, path: Path, origin: Origin) -> Iterator[Any]:
         if path.name.endswith(".csv.gz"):
             yield from _admit_csv(intake, path, origin)
         else:
-            yield from intake.admit(pq.read_table(path, partitioning=None), origin)
+            yield from intake.admit(_read(path, intake.contract), origin)
     except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
         if isinstance(error, OSError) and error.errno:
             raise IngestionError(f"cannot read {path}: {error}", REDELIVER) from error
@@ -112,6 +113,14 @@ def _admit(intake: Intake, path: Path, origin: Origin) -> Iterator[Any]:
             "a whole file",
             f"{path.stat().st_size:,} bytes",
         )
+
+
+def _read(path: Path, contract: Table) -> pa.Table:
+    came = pq.read_schema(path) if contract.labels else pa.schema([])
+    labels = [
+        name for name in contract.labels if name in came.names and pa.types.is_string(came.field(name).type)
+    ]
+    return pq.read_table(path, partitioning=None, read_dictionary=labels)
 
 
 def _admit_csv(intake: Intake, path: Path, origin: Origin) -> Iterator[Any]:

@@ -64,8 +64,17 @@ class Loaded:
     refused: list[str] = field(default_factory=list)
 
 
-def ingest(source: str, lake: Path, work: Path, report: Report, request: Request = NEWS) -> Loaded:
+def ingest(
+    source: str,
+    lake: Path,
+    work: Path,
+    report: Report,
+    request: Request = NEWS,
+    extract: Callable[[Reading], Any] | None = None,
+) -> Loaded:
     """Load what is asked for of `source` into `<lake>/raw/<source>`; `work` is dlt's working directory.
+
+    `extract` gives a dlt source of the same name to load instead, as a replay does.
 
     The caller holds the source's lease. The state lives with the data: the working directory only matters to a load
     that is under way, and losing it loses nothing. Raises IngestionError for whatever an operator can mend.
@@ -81,7 +90,7 @@ def ingest(source: str, lake: Path, work: Path, report: Report, request: Request
         sweep_dead_loads(dataset)
         quarantine.sweep()
         quarantine.review()
-        pipeline.drop().run(SOURCES[source](reading), loader_file_format="parquet")
+        pipeline.drop().run((extract or SOURCES[source])(reading), loader_file_format="parquet")
         quarantine.review()
         compact(dataset, least=MANY)
     loads = recorded_loads(dataset) - before

@@ -75,13 +75,14 @@ class Quarantine:
     def entries(self) -> list[dict[str, Any]]:
         """Everything that complete loads put aside, oldest first, each with the `resolution` that it has or None."""
         complete, resolved = recorded_loads(self.dataset), self.resolutions()
-        files = [file for file in self._files() if load_id(file) in complete]
-        rows = (
-            pa.concat_tables([pq.read_table(file, schema=SCHEMA) for file in files]).to_pylist()
-            if files
-            else []
-        )
-        return [{**row, "resolution": resolved.get(row["quarantine_id"])} for row in rows]
+        found: dict[str, dict[str, Any]] = {}
+        for file in self._files():
+            if load_id(file) in complete:
+                rows = pq.read_table(file, schema=SCHEMA).to_pylist()
+                found.update((row["quarantine_id"], row) for row in sorted(rows, key=_order))
+        return [
+            {**row, "resolution": _since(resolved.get(one), row["load_id"])} for one, row in found.items()
+        ]
 
     def open_entries(self) -> list[dict[str, Any]]:
         """The entries of which nothing has become yet."""
@@ -162,11 +163,22 @@ class Quarantine:
             _put(marker, lambda path: path.write_text(text))
 
     def _files(self) -> list[Path]:
-        return sorted(self.folder.glob("*/*.parquet"))
+        """The files of entries, oldest load first."""
+        return sorted(self.folder.glob("*/*.parquet"), key=lambda file: (load_id(file), file))
 
 
 FUTURE = "the file's day has not come yet"
 """Reason of a file that is not read before the others have reached its day; nothing is missing, so nothing is held."""
+
+
+def _order(row: Mapping[str, Any]) -> tuple[str, int]:
+    return row["place"], row["row_number"] or 0
+
+
+def _since(resolution: Resolution | None, load: str) -> Resolution | None:
+    """A decision about an earlier delivery of the same row does not count for a later one."""
+    is_later = resolution and datetime.fromisoformat(resolution.at).timestamp() > float(load)
+    return resolution if is_later else None
 
 
 def entry_id(contract: Table, place: str, content: str) -> str:

@@ -22,6 +22,15 @@ app = typer.Typer(
     "`LARDER_DATA` (default `data/`) holds everything that a run writes.",
 )
 
+quarantine_verbs = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
+app.add_typer(
+    quarantine_verbs,
+    name="quarantine",
+    help="Look at rows that broke their contract, and decide what becomes of them.",
+)
+contract_verbs = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown")
+app.add_typer(contract_verbs, name="contract", help="Change what a source promises.")
+
 DAY = "%Y-%m-%d"
 
 INTERRUPTED = 130
@@ -302,6 +311,80 @@ def status(as_json: Json = False) -> None:
 
     found = status.collect(paths())
     console.as_json(found) if as_json else status.render(found)
+
+
+Ids = Annotated[list[str] | None, typer.Argument(help="Ids, or the beginnings of ids.")]
+Source = Annotated[str | None, typer.Option(help="All that is open of this source.")]
+Place = Annotated[str | None, typer.Option(help="All that is open of this file, table or endpoint.")]
+
+
+@quarantine_verbs.command("list")
+def quarantine_list(
+    source: Annotated[str | None, typer.Option(help="Only this source.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Also what is settled.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List the rows and files that broke their contract and are not settled.
+
+    Example: `larder quarantine list --source pos`
+    """
+    from larder import console, quarantine
+
+    found = quarantine.collect(paths(), source, everything)
+    console.as_json([*map(quarantine.as_plain, found)]) if as_json else quarantine.render(found)
+
+
+@quarantine_verbs.command("explain")
+def quarantine_explain(entry: Annotated[str, typer.Argument(help="Its id.")], as_json: Json = False) -> None:
+    """Show one entry: where, what was expected and seen, the row as delivered, and what can be done.
+
+    Example: `larder quarantine explain 3f2a`
+    """
+    from larder import console, quarantine
+
+    found = quarantine.explain(paths(), entry)
+    console.as_json(found) if as_json else quarantine.render_entry(found)
+
+
+@quarantine_verbs.command("replay")
+def quarantine_replay(ids: Ids = None, source: Source = None, place: Place = None) -> None:
+    """Hold rows to the contract again, and load those that fit it now.
+
+    Example: `larder quarantine replay --source pos`
+    """
+    from larder import quarantine
+
+    quarantine.replay(paths(), ids or [], source, place)
+
+
+@quarantine_verbs.command("discard")
+def quarantine_discard(
+    reason: Annotated[str, typer.Option(help="Why; it stays on record.")],
+    ids: Ids = None,
+    source: Source = None,
+    place: Place = None,
+) -> None:
+    """Give rows or files up for good. They stay on record, with the reason.
+
+    Example: `larder quarantine discard 3f2a --reason "a test till"`
+    """
+    from larder import quarantine
+
+    quarantine.discard(paths(), ids or [], reason, source, place)
+
+
+@contract_verbs.command("accept")
+def contract_accept(
+    source: Annotated[str, typer.Argument(help="A source.")],
+    write: Annotated[bool, typer.Option("--write", help="Change the file as proposed.")] = False,
+) -> None:
+    """Propose, as a diff of its contract's file, what would make the drift of a source legal.
+
+    Example: `larder contract accept pos`
+    """
+    from larder import contract
+
+    contract.accept(paths(), source, write)
 
 
 @app.command()

@@ -1,0 +1,86 @@
+"""Bring back from the quarantine what fits the contract now: a load of its own, counted as kind `replay`."""
+
+import json
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from typing import Any
+
+import connectorx
+import dlt
+import pyarrow as pa
+
+from ingestion.checks import AGAIN
+from ingestion.contract import Table, contract
+from ingestion.intake import FROZEN, Intake, Origin, records
+from ingestion.quarantine import FUTURE
+from ingestion.sources import pos, promotions
+
+Entry = dict[str, Any]
+
+ORIGINS: dict[str, Callable[[str, str, str], Origin]] = {"pos": pos.origin, "promotions": promotions.origin}
+"""How the place of a row is understood, where it says something of the row."""
+
+
+def obstacle(entry: Entry) -> str | None:
+    """Why a replay cannot bring an entry back, and what can; None where it can be tried."""
+    if entry["reason"] == FUTURE:
+        return "it is loaded when its day has come"
+    if entry["row_number"] is None or not isinstance(json.loads(entry["payload"]), dict):
+        return "it cannot be read: have the file delivered again, or discard it"
+    if entry["reason"].startswith(AGAIN):
+        return "an earlier row has its key: have the file delivered again, or discard it"
+    return None
+
+
+def replays(source: str, entries: list[Entry]) -> Any:
+    """A dlt source of the rows of `entries`. What was put aside as a record with personal values is read again."""
+
+    @dlt.source(name=source)
+    def again() -> Iterator[Any]:
+        for table, group in groupby(sorted(entries, key=_by_table), key=_by_table):
+            rows = _rows(contract(source)[table], list(group))
+            yield dlt.resource(rows, name=f"{table}_replayed", table_name=table, schema_contract=FROZEN)
+
+    return again()
+
+
+def _by_table(entry: Entry) -> str:
+    return str(entry["table_name"])
+
+
+def _by_delivery(entry: Entry) -> tuple[str, str]:
+    return entry["place"], entry["digest"]
+
+
+def _rows(table: Table, entries: list[Entry]) -> Iterator[Any]:
+    intake = Intake({table.name: table}, table.name)
+    origin = ORIGINS.get(table.source, Origin)
+    for (place, digest), group in groupby(sorted(entries, key=_by_delivery), key=_by_delivery):
+        delivered, ids = _again(table, list(group))
+        if ids:
+            yield from intake.admit(delivered, origin(place, "replay", digest), is_text=True, replays=ids)
+    yield from intake.close()
+
+
+def _again(table: Table, entries: list[Entry]) -> tuple[pa.Table, list[str]]:
+    """The rows of entries, and the id of the entry that each answers."""
+    rows = [json.loads(entry["payload"]) for entry in entries]
+    if not table.personal:
+        return records(rows), [entry["quarantine_id"] for entry in entries]
+    key = table.key[0]
+    ids = {
+        row[key]: e["quarantine_id"]
+        for row, e in zip(rows, entries, strict=True)
+        if isinstance(row.get(key), int)
+    }
+    found = _records(table, sorted(ids))
+    return found, [ids[value] for value in found[key].to_pylist()]
+
+
+def _records(table: Table, keys: list[int]) -> pa.Table:
+    """The records of a database table that have one of `keys`, as they are now."""
+    wanted = ", ".join(map(str, keys)) or "null"
+    query = f"select * from {table.source}.{table.name} where {table.key[0]} in ({wanted})"
+    credentials = dlt.secrets[f"sources.{table.source}.credentials"]
+    found: pa.Table = connectorx.read_sql(credentials, query, return_type="arrow")
+    return found

@@ -1,0 +1,213 @@
+"""What a table of rows is held to, function by function: names, types, values, keys, and what is said of a breach."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from ingestion import checks
+from ingestion.contract import contract, parse
+from ingestion.errors import IngestionError
+from ingestion.intake import records
+from ingestion.sources import NAMES
+
+TABLE = parse(
+    "shop",
+    """
+sales:
+  key: [id]
+  money: paid
+  columns:
+    id: {type: int64, required: true}
+    paid: {type: "decimal(18,2)", min: 0}
+    day: {type: date}
+    at: {type: timestamp_utc}
+    kind: {type: string, allowed: [A, B]}
+    name: {type: string, personal: true, aliases: [full_name]}
+    is_open: {type: bool}
+""",
+)["sales"]
+ROW = {
+    "id": 1,
+    "paid": "2.50",
+    "day": "2017-01-01",
+    "at": "2017-01-01T05:00:00Z",
+    "kind": "A",
+    "name": "Ann",
+    "is_open": True,
+}
+TYPED = {
+    "id": 1,
+    "paid": Decimal("2.50"),
+    "day": date(2017, 1, 1),
+    "at": datetime(2017, 1, 1, 5, tzinfo=UTC),
+    "kind": "A",
+    "name": "Ann",
+    "is_open": True,
+}  # fmt: skip
+
+
+def fitted(*rows: dict[str, Any]) -> checks.Fitted:
+    return checks.fit(records(list(rows)), TABLE)
+
+
+def test_json_records_become_the_declared_types() -> None:
+    found = fitted(ROW, {**dict.fromkeys(ROW), "id": 2})
+    assert found.table.schema == TABLE.schema
+    assert found.table.to_pylist() == [TYPED, {**dict.fromkeys(ROW), "id": 2}]
+    assert (found.breaches, found.drift) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [
+        ("id", "one", "the value is not of type int64"),
+        ("id", 1.5, "the value is not exact at 0 decimals: precision is lost"),
+        ("id", True, "the value is not of type int64"),
+        ("id", 2**63, "the value is not of type int64"),
+        ("id", {"nested": 1}, "the value is not of type int64"),
+        ("paid", "1.005", "the value is not exact at 2 decimals: precision is lost"),
+        ("paid", 1.005, "the value is not exact at 2 decimals: precision is lost"),
+        ("paid", "1e40", "the value is not of type decimal(18,2)"),
+        ("paid", "NaN", "the value is not of type decimal(18,2)"),
+        ("day", "2017-02-30", "the value is not of type date"),
+        ("day", "2017-01-01T05:00:00Z", "the value is not of type date"),
+        ("at", "2017-01-01T05:00:00", "the time zone is lost"),
+        ("at", "2017-01-01T05:00:00.1234567Z", "the time is finer than a microsecond: precision is lost"),
+        ("at", "yesterday", "the value is not of type timestamp_utc"),
+        ("is_open", "perhaps", "the value is not of type bool"),
+    ],
+)
+def test_a_value_that_does_not_cast_exactly_is_named_and_its_neighbours_are_kept(
+    column: str, value: object, reason: str
+) -> None:
+    found = fitted(ROW, {**ROW, column: value}, ROW)
+    assert [(b.column, b.reason, b.rows.tolist()) for b in found.breaches] == [(column, reason, [1])]
+    assert found.table.to_pylist() == [TYPED, {**TYPED, column: None}, TYPED]
+
+
+@pytest.mark.parametrize(
+    ("column", "array", "value"),
+    [
+        ("paid", pa.array([2.5, 1.1]), Decimal("1.10")),
+        ("paid", pa.array([2.5, 1.1], pa.float32()), Decimal("1.10")),
+        ("paid", pa.array([Decimal("2.5000"), Decimal("1.1000")], pa.decimal128(20, 4)), Decimal("1.10")),
+        ("id", pa.array(["1", " 12 "]), 12),
+        ("id", pa.array([1.0, 12.0]), 12),
+        ("day", pa.array([datetime(2017, 1, 1), datetime(2017, 1, 2)]), date(2017, 1, 2)),
+        ("name", pa.array(["Ann", "Bo"]).dictionary_encode(), "Bo"),
+        ("name", pa.array([1, 2]), "2"),
+    ],
+)
+def test_another_type_of_the_same_value_is_loaded(column: str, array: pa.Array, value: object) -> None:
+    table = records([ROW, ROW])
+    table = table.set_column(table.column_names.index(column), column, array)
+    found = checks.fit(table, TABLE)
+    assert found.breaches == []
+    assert found.table[column][1].as_py() == value
+
+
+def test_times_lose_neither_zone_nor_nanoseconds() -> None:
+    at = TABLE.by_name["at"]
+    for came, reason in [
+        (pa.array([0, None], pa.timestamp("us")), "the time zone is lost"),
+        (
+            pa.array([1, 0], pa.timestamp("ns", "UTC")),
+            "the time is finer than a microsecond: precision is lost",
+        ),
+    ]:
+        found = checks.fit(pa.table({"id": [1, 2], "at": came}), TABLE)
+        assert [(b.column, b.reason, b.rows.tolist()) for b in found.breaches] == [(at.name, reason, [0])]
+    exact = pa.array([1_000, 0], pa.timestamp("ns", "America/New_York"))
+    assert checks.fit(pa.table({"id": [1, 2], "at": exact}), TABLE).breaches == []
+
+
+def test_the_shape_of_a_delivery_is_compared() -> None:
+    row = {key: value for key, value in ROW.items() if key not in ("id", "day", "name")}
+    found = fitted({**row, "ids": 1, "full_name": "Ann", "tip": 1})
+    assert [(d.kind, d.column, d.detail) for d in found.drift] == [
+        ("renamed", "id", "ids"),
+        ("missing", "day", "its rows are loaded with nulls"),
+        ("new", "tip", "int64"),
+    ]
+    assert [(b.column, b.reason) for b in found.breaches] == [
+        ("id", "the column is missing; renamed to ids?")
+    ]
+    assert found.table["name"].to_pylist() == ["Ann"], "an alias is another name of the column"
+
+
+def test_another_type_is_reported_though_its_values_load() -> None:
+    found = fitted({**ROW, "id": "1", "name": 5})
+    assert [(d.kind, d.column, d.detail) for d in found.drift] == [
+        ("retyped", "id", "string"),
+        ("retyped", "name", "int64"),
+    ]
+    assert found.breaches == []
+
+
+def values(**columns: list[Any]) -> list[tuple[str, str, list[int]]]:
+    rows = [
+        {**dict.fromkeys(ROW), "id": n, **dict(zip(columns, row, strict=True))}
+        for n, row in enumerate(zip(*columns.values(), strict=True))
+    ]
+    found = fitted(*rows)
+    assert found.breaches == []
+    return [(b.column, b.reason, b.rows.tolist()) for b in checks.breaches(found.table, TABLE, [0])]
+
+
+def test_values_are_held_to_what_is_allowed() -> None:
+    assert values(id=[1, None, 3]) == [("id", "the value is missing", [1])]
+    assert values(paid=["0.00", "-0.01", None]) == [("paid", "the value is below 0", [1])]
+    assert values(kind=["A", None, "C", "B"]) == [("kind", "the value is not allowed", [2])]
+
+
+def test_a_key_comes_once_in_a_place_and_the_first_counts() -> None:
+    assert values(id=[7, 8, 7, 7]) == [("id", "the key comes again", [2, 3])]
+    table = fitted({**ROW, "id": 7}, {**ROW, "id": 7}).table
+    assert list(checks.breaches(table, TABLE, [0, 1])) == []
+
+
+def test_rows_are_of_the_day_of_their_place() -> None:
+    pos = contract("pos")["transactions"]
+    assert pos.local_day
+    times = pa.chunked_array(
+        [pa.array([datetime(2017, 3, 12, h, tzinfo=UTC) for h in (4, 5, 23)] + [None], pos.by_name[pos.local_day.column].arrow)]
+    )  # fmt: skip
+    (breach,) = checks.of_day(times, pos.local_day, date(2017, 3, 12))
+    assert breach.rows.tolist() == [0], "midnight in New York is at five"
+    assert list(checks.of_day(times.slice(1), pos.local_day, date(2017, 3, 12))) == []
+
+
+def test_the_checksum_of_keys_is_the_same_in_sql() -> None:
+    numbers = np.random.default_rng(1)
+    t = pa.table({name: numbers.integers(0, 2**40, 10_000) for name in ("a", "b", "c")})
+    for key in (["a"], ["a", "b"], ["a", "b", "c"]):
+        product = " * ".join(f"({name} % 1048573 + 1)" for name in key)
+        (expected,) = duckdb.sql(f"select sum({product})::varchar from t").fetchone() or ()
+        assert str(checks.exact_sum(checks.key_numbers(t, key))) == expected
+
+
+@pytest.mark.parametrize("source", NAMES)
+def test_every_source_states_its_contract(source: str) -> None:
+    for table in contract(source).values():
+        assert table.key and table.columns
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sales: {key: [id], columns: {id: {type: int46}}}",
+        "sales: {key: [id], columns: {}}",
+        "sales: {key: [id], columns: {id: {type: string}}}",
+        "sales: {key: [id], columns: {id: {type: int64, mini: 0}}}",
+        "sales: [",
+        "",
+    ],
+)
+def test_a_contract_that_cannot_be_understood_names_its_file(text: str) -> None:
+    with pytest.raises(IngestionError, match=r"shop\.yml cannot be understood"):
+        parse("shop", text)
