@@ -15,9 +15,9 @@ addressed as (
         updated_date,
         registered_date,
         lag(updated_date) over (partition by household_id order by updated_date) is null as is_first,
-        coalesce(
-            postal_code is distinct from lag(postal_code) over (partition by household_id order by updated_date), true
-        ) as is_new_address
+        lag(updated_date) over (partition by household_id order by updated_date) is null
+        or (postal_code is distinct from lag(postal_code) over (partition by household_id order by updated_date))
+            as is_new_address
     from household_versions
 ),
 
