@@ -8,7 +8,7 @@ from importlib import metadata
 import duckdb
 
 from ingestion.sources import OPTIONAL
-from larder import console, content, dbt, fingerprint, plan
+from larder import console, content, dbt, fingerprint, ledger, plan
 from larder.errors import LarderError
 from larder.fingerprint import Fingerprint
 from larder.leases import lease
@@ -149,8 +149,11 @@ def _refuse(store: Store, manifest: Manifest, outcome: dbt.Outcome) -> None:
     kept = store.failed(manifest)
     for node in outcome.broken[:10]:
         rows = f"{node.failures} rows. " if node.kind == "test" and node.failures else ""
+        what = node.message.splitlines()[0] if node.message else node.status
+        if node.name == ledger.TEST and (found := ledger.read(kept)):
+            what = found.sentence
         console.failed(
-            f"{node.kind} {node.name}: {rows}{node.message.splitlines()[0] if node.message else node.status}",
+            f"{node.kind} {node.name}: {rows}{what}",
             f"its SQL is in {outcome.artifacts}/compiled; try it alone: dbt build --select {node.name}",
         )
     published = store.published()

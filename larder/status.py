@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ingestion.lake import completed_loads, row_counts
-from larder import console, leases
+from larder import console, leases, ledger
+from larder.ledger import Ledger
 from larder.settings import Paths
 from larder.store import Manifest, Store
 
@@ -21,6 +22,7 @@ def collect(where: Paths) -> dict[str, Any]:
         "sources": _sources(where.lake),
         "published": _brief(published) if published else None,
         "warehouse": str(store.reader_address()) if published else None,
+        "ledger": asdict(found) if published and (found := ledger.read(store.reader_address())) else None,
         "docs": str(where.docs) if where.docs.exists() else None,
         "generations": [{"id": m.id, "state": m.state, "created_at": m.created_at} for m in store.all()],
         "at_work": {name: asdict(holder) for name, holder in leases.holders(where.leases).items()},
@@ -51,6 +53,8 @@ def _render_published(status: dict[str, Any], published: dict[str, Any]) -> None
         f" {results['tests']} tests passed ({results['tests_run']} run)"
         f", {results['warnings']} warnings, {published['seconds']:.0f} s"
     )
+    if status["ledger"]:
+        console.out.print(f"  ledger     {Ledger(**status['ledger']).sentence}", markup=False)
     console.out.print(f"  warehouse  {status['warehouse']}")
     console.out.print(f"  docs       {status['docs'] or 'none yet: larder docs'}")
     console.out.print(f'  next       {_shell()} -readonly {status["warehouse"]} "from marts.agg_data_faults"')

@@ -21,8 +21,13 @@
         {% do larder.read_completed_loads(source) %}
     {% endfor %}
     {% for table in tables %}
-        {% do larder.create_raw_view(table) %}
+        {% do larder.create_raw_view(table, larder.completed_files(table.source_name, table.name)) %}
     {% endfor %}
+    {% set accounts = [] %}
+    {% for source in tables | map(attribute='source_name') | unique | sort %}
+        {% do accounts.extend(larder.completed_files(source, 'deliveries')) %}
+    {% endfor %}
+    {% do larder.create_raw_view(graph.sources['source.larder.lake.deliveries'], accounts) %}
     {% do return('') %}
 {% endmacro %}
 
@@ -72,8 +77,7 @@
 {%- endmacro %}
 
 
-{% macro create_raw_view(table) %}
-    {% set files = larder.completed_files(table.source_name, table.name) %}
+{% macro create_raw_view(table, files) %}
     {% set columns = table.columns.values() | list %}
     {% if not files %}
         {% set typed = [] %}
@@ -87,8 +91,8 @@
         {% set body = 'select ' ~ columns | map(attribute='name') | join(', ')
             ~ ' from read_parquet([' ~ paths | join(', ') ~ '], union_by_name = true)' %}
         {% if files | selectattr('holds_other_loads') | list %}
-            {% set body = body ~ ' where _dlt_load_id in '
-                ~ "(select load_id from raw.completed_loads where source = '" ~ table.source_name ~ "')" %}
+            {% set source = 'source' if table.source_name == 'lake' else "'" ~ table.source_name ~ "'" %}
+            {% set body = body ~ ' where (' ~ source ~ ', _dlt_load_id) in (select (source, load_id) from raw.completed_loads)' %}
         {% endif %}
     {% endif %}
     {% do run_query('create or replace view raw.' ~ table.identifier ~ ' as ' ~ body) %}

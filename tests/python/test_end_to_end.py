@@ -5,20 +5,24 @@ import json
 import re
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
+import pyarrow.parquet as pq
 import pytest
 from conftest import PROJECT, Instance
+
+from larder import ledger
 
 TOTALS = PROJECT / "seeds" / "control_totals_daily.csv"
 
 
 def expected_sales(to: str) -> list[tuple[int, str]]:
     """Lines and sales up to a day, straight from the committed control totals."""
-    import duckdb
-
     return duckdb.execute(
         f"select sum(lines)::bigint, sum(sales_usd)::decimal(18, 2)::varchar from '{TOTALS}' where business_date <= '{to}'"
     ).fetchall()
@@ -74,6 +78,46 @@ def test_a_metric_adds_up_to_the_control_totals(built: Instance) -> None:
     assert all(row["net_sales"] == totals[row["day"]] for row in rows)
 
 
+def test_the_ledger_accounts_for_every_row(built: Instance) -> None:
+    lines, money = expected_sales("2017-01-04")[0]
+    accounts = built.query(
+        "select sum(delivered_rows)::bigint, sum(mart_rows)::bigint, sum(mart_usd)::varchar"
+        " from observe.ledger where source_system = 'pos'"
+    )
+    assert accounts == [(lines, lines, money)]
+    assert "nothing is missing" in built.larder("status").stdout
+
+
+def test_the_ledger_names_the_day_of_what_was_lost_behind_its_back(built: Instance, tmp_path: Path) -> None:
+    """A raw file without one of its rows, a line that the mart has lost, and one of which a cent has."""
+    copy, lake = Instance(tmp_path / "data"), tmp_path / "lake"
+    shutil.copytree(built.data / "lake", lake)
+    file = next(lake.glob("raw/pos/transactions/*.parquet"))
+    kept = duckdb.execute(
+        f"from '{file}' qualify business_date <> '2017-01-02' or row_number() over (partition by business_date order by basket_id, product_id) > 1"
+    ).to_arrow_table()
+    pq.write_table(kept, file)
+    warehouse = copy.data / "warehouse/dev/larder.duckdb"
+    warehouse.parent.mkdir(parents=True)
+    warehouse.write_bytes(built.warehouse.read_bytes())
+    with duckdb.connect(str(warehouse)) as connection:
+        first = "(select min((basket_id, product_id)) from marts.fct_basket_lines where business_date = '{}')"
+        line = "where (basket_id, product_id) = " + first
+        connection.execute("delete from marts.fct_basket_lines " + line.format("2017-01-03"))
+        connection.execute(
+            "update marts.fct_basket_lines set sales_usd = sales_usd - 0.01 " + line.format("2017-01-04")
+        )
+    command = [Path(sys.executable).with_name("dbt"), "--quiet", "build", "--select", "ledger", ledger.TEST]
+    env = {**copy.env, "LARDER_LAKE": str(lake)}
+    assert subprocess.run(command, cwd=PROJECT, env=env, capture_output=True).returncode == 1
+    found = ledger.read(warehouse)
+    assert found and found.missing == [
+        "pos.transactions, day 2017-01-02: 4251 loaded, 4250 in the lake",
+        "pos.transactions, day 2017-01-03: 4462 loaded, 4461 in the mart",
+        "pos.transactions, day 2017-01-04: USD 12194.08 loaded, 12194.07 in the mart",
+    ]
+
+
 def test_a_second_run_loads_builds_and_publishes_nothing(built: Instance) -> None:
     before, marts = generation(built), built.marts()
     again = built.larder("run")
@@ -83,8 +127,6 @@ def test_a_second_run_loads_builds_and_publishes_nothing(built: Instance) -> Non
 
 def test_a_wrong_delivery_fails_the_reconciliation_and_leaves_what_is_published(built: Instance) -> None:
     """A till file comes again with other money: loaded as a correction, caught by the control totals, taken back."""
-    import duckdb
-
     before = generation(built)
     file = built.data / "landing/pos/business_date=2017-01-03/sales_a.parquet"
     right = file.read_bytes()

@@ -90,6 +90,20 @@ def check_metrics_say_what_they_are(ctx: Any) -> None:
             fail(f"saved query `{query.name}` needs a description.")
 
 
+@check
+def check_model_reads_the_sources_of_its_directory(model: Any, ctx: Any) -> None:
+    """A staging model lies in the folder that declares the sources it reads."""
+    sources = ctx.manifest_obj.manifest.sources
+    folder = model.original_file_path.rpartition("/")[0]
+    foreign = [
+        name
+        for name in model.depends_on.nodes
+        if name in sources and sources[name].original_file_path.rpartition("/")[0] != folder
+    ]
+    if foreign:
+        fail(f"`{model.name}` lies in {folder} and reads {', '.join(foreign)}.")
+
+
 def _require_classes(node: Any) -> None:
     wrong = {name: _class(column) for name, column in node.columns.items() if _class(column) not in CLASSES}
     if wrong or not node.columns:

@@ -1,0 +1,281 @@
+-- grain: one row per source, table and business day, or per load where records are of no day
+{% set records = [
+    ('merchandising', 'products', 'product_id', 'product_id'),
+    ('merchandising', 'stores', 'store_id', 'store_id'),
+    ('loyalty', 'households', 'household_id', 'household_id'),
+    ('loyalty', 'demographics', 'household_id', 'household_id'),
+    ('campaigns', 'campaigns', 'campaign_id', 'campaign_id'),
+    ('campaigns', 'campaign_households', 'id', 'campaign_household_id'),
+    ('campaigns', 'coupons', 'id', 'coupon_id'),
+    ('campaigns', 'coupon_redemptions', 'id', 'redemption_id'),
+] %}
+
+with deliveries as (
+    select * from {{ source('lake', 'deliveries') }}
+),
+
+till_lines as (
+    select * from {{ source('pos', 'transactions') }}
+),
+
+staged_lines as (
+    select * from {{ ref('stg_pos__transactions') }}
+),
+
+basket_lines as (
+    select * from {{ ref('fct_basket_lines') }}
+),
+
+stream_lines as (
+    select * from {{ source('pos_stream', 'transactions') }}
+),
+
+placements as (
+    select * from {{ source('promotions', 'placements') }}
+),
+
+staged_placements as (
+    select * from {{ ref('stg_promotions__placements') }}
+),
+
+promotions as (
+    select * from {{ ref('fct_promotions') }}
+),
+
+-- A file that comes again replaces its earlier delivery whole; rows that come out of quarantine add to it.
+dated as (
+    select
+        *,
+        case
+            when source = 'promotions'
+                then {{ retail_week_start("cast(regexp_extract(place, 'week=([0-9]+)', 1) as integer)") }}
+            else business_date
+        end as day,
+        max(case when kind <> 'replay' and not is_unreadable then _dlt_load_id end) over (
+            partition by source, table_name, place
+        ) as whole_load_id
+    from deliveries
+),
+
+current_files as (
+    select * from dated
+    where source in ('pos', 'promotions') and _dlt_load_id >= whole_load_id
+),
+
+-- A row that was put aside and replayed since is loaded by now: no longer in quarantine, and not delivered twice.
+accounts as (
+    select
+        source,
+        table_name,
+        day,
+        null as load_id,
+        case when kind = 'replay' then 0 else delivered end as delivered,
+        case when kind = 'replay' then -loaded else quarantined end as quarantined,
+        loaded,
+        key_sum,
+        money_usd
+    from current_files
+    union all
+    select
+        source,
+        table_name,
+        day,
+        case when source <> 'pos_stream' then _dlt_load_id end as load_id,
+        delivered,
+        quarantined,
+        loaded,
+        key_sum,
+        money_usd
+    from dated
+    where source not in ('pos', 'promotions')
+),
+
+files_in_lake as (
+    select
+        place,
+        _dlt_load_id
+    from current_files
+    group by place, _dlt_load_id
+),
+
+-- A line that has come again in a file of another name is there, in its later version.
+lake_lines as (
+    select
+        till_lines.*,
+        staged_lines.source_file <> till_lines._source_file as is_superseded
+    from till_lines
+    inner join files_in_lake
+        on
+            till_lines._source_file = files_in_lake.place
+            and till_lines._dlt_load_id = files_in_lake._dlt_load_id
+    left join staged_lines
+        on
+            till_lines.basket_id = staged_lines.basket_id
+            and till_lines.product_id = staged_lines.product_id
+),
+
+-- A line that its file has settled since is there: what the till has said of it, the file has said as well.
+lake_events as (
+    select
+        stream_lines.*,
+        staged_lines.basket_id is not null as is_staged,
+        basket_lines.basket_id is not null as is_in_mart
+    from stream_lines
+    left join staged_lines
+        on
+            stream_lines.basket_id = staged_lines.basket_id
+            and stream_lines.product_id = staged_lines.product_id
+    left join basket_lines
+        on
+            stream_lines.basket_id = basket_lines.basket_id
+            and stream_lines.product_id = basket_lines.product_id
+),
+
+lake_placements as (
+    select placements.*
+    from placements
+    inner join files_in_lake
+        on
+            placements._source_file = files_in_lake.place
+            and placements._dlt_load_id = files_in_lake._dlt_load_id
+),
+
+{% for system, table, key, staged_key in records %}
+    {{ system }}_{{ table }} as (
+        select
+            delivered.{{ key }},
+            delivered._dlt_load_id,
+            staged.{{ staged_key }} is not null as is_staged
+        from {{ source(system, table) }} as delivered
+        left join {{ ref('stg_' ~ system ~ '__' ~ table) }} as staged
+            on delivered.{{ key }} = staged.{{ staged_key }}
+    ),
+{% endfor %}
+
+-- Each stage enters what it has. A day that one of them does not know will show as a difference.
+entries as (
+    {% for stage in ['delivered', 'quarantined'] %}
+        select
+            source as source_system,
+            table_name,
+            '{{ stage }}' as stage,
+            day as business_date,
+            load_id,
+            {{ stage }} as entry_rows,
+            null as key_sum,
+            null as money_usd
+        from accounts
+        union all
+    {% endfor %}
+    {% for account, stage, relation, day, money, where in [
+        ('pos', 'lake', 'lake_lines', 'business_date', 'sales_value', 'true'),
+        ('pos', 'staging', 'lake_lines', 'business_date', 'sales_value', 'is_superseded'),
+        ('pos', 'staging', 'staged_lines', 'till_business_date', 'sales_usd', 'is_in_file'),
+        ('pos', 'mart', 'lake_lines', 'business_date', 'sales_value', 'is_superseded'),
+        ('pos', 'mart', 'basket_lines', 'business_date', 'sales_usd', 'is_settled'),
+        ('pos_stream', 'lake', 'lake_events', 'business_date', 'sales_value', 'true'),
+        ('pos_stream', 'staging', 'lake_events', 'business_date', 'sales_value', 'is_staged'),
+        ('pos_stream', 'mart', 'lake_events', 'business_date', 'sales_value', 'is_in_mart'),
+    ] %}
+        {% set key = ['basket_id', 'product_id'] %}
+        {{ ledger_stage(account ~ '.transactions', stage, relation, key, day, money=money, where=where) }}
+        union all
+    {% endfor %}
+    {% for stage, relation, week, rows in [
+        ('lake', 'lake_placements', 'week', '1'),
+        ('staging', 'staged_placements', 'week_number', '1'),
+        ('mart', 'promotions', 'week_number', 'placements'),
+    ] %}
+        {% set key = ['product_id', 'store_id', week] %}
+        {{ ledger_stage('promotions.placements', stage, relation, key, retail_week_start(week), rows=rows) }}
+        union all
+    {% endfor %}
+    {% for system, table, key, _ in records %}
+        {% for stage, where in [('lake', 'true'), ('staging', 'is_staged')] %}
+            {% set relation = system ~ '_' ~ table %}
+            {{ ledger_stage(system ~ '.' ~ table, stage, relation, [key], load='_dlt_load_id', where=where) }}
+            union all
+        {% endfor %}
+    {% endfor %}
+    select
+        source as source_system,
+        table_name,
+        'loaded' as stage,
+        day as business_date,
+        load_id,
+        loaded as entry_rows,
+        key_sum,
+        money_usd
+    from accounts
+),
+
+totals as (
+    select
+        source_system,
+        table_name,
+        coalesce(cast(business_date as varchar), load_id, 'no day') as period,
+        business_date,
+        load_id,
+        {% for stage in ['delivered', 'quarantined', 'loaded', 'lake', 'staging', 'mart'] %}
+            coalesce(sum(case when stage = '{{ stage }}' then entry_rows end), 0) as {{ stage }}_rows,
+        {% endfor %}
+        {% for stage in ['loaded', 'lake', 'staging', 'mart'] %}
+            coalesce(sum(case when stage = '{{ stage }}' then key_sum end), 0) as {{ stage }}_key_sum,
+            coalesce(sum(case when stage = '{{ stage }}' then money_usd end), 0) as {{ stage }}_usd,
+        {% endfor %}
+        source_system in ('pos', 'pos_stream', 'promotions') as has_mart,
+        source_system in ('pos', 'pos_stream') as has_money
+    from entries
+    group by source_system, table_name, business_date, load_id
+),
+
+differences as (
+    select
+        *,
+        case
+            when delivered_rows <> loaded_rows + quarantined_rows
+                then concat(delivered_rows, ' delivered, ', loaded_rows, ' loaded, ', quarantined_rows, ' put aside')
+            {% for stage, where in [('lake', 'in the lake'), ('staging', 'in staging'), ('mart', 'in the mart')] %}
+                when {{ 'has_mart and ' if stage == 'mart' }}loaded_rows <> {{ stage }}_rows
+                    then concat(loaded_rows, ' loaded, ', {{ stage }}_rows, ' {{ where }}')
+                when {{ 'has_mart and ' if stage == 'mart' }}loaded_key_sum <> {{ stage }}_key_sum
+                    then concat(loaded_rows, ' loaded, other keys {{ where }}')
+                when {{ 'has_mart and ' if stage == 'mart' }}loaded_usd <> {{ stage }}_usd
+                    then concat('USD ', loaded_usd, ' loaded, ', {{ stage }}_usd, ' {{ where }}')
+            {% endfor %}
+        end as difference
+    from totals
+),
+
+final as (
+    select
+        source_system,
+        table_name,
+        period,
+        business_date,
+        load_id,
+        cast(delivered_rows as bigint) as delivered_rows,
+        cast(quarantined_rows as bigint) as quarantined_rows,
+        {% for stage in ['loaded', 'lake', 'staging', 'mart'] %}
+            {% set open, close = ('case when has_mart then ', ' end') if stage == 'mart' else ('', '') %}
+            {{ open }}cast({{ stage }}_rows as bigint){{ close }} as {{ stage }}_rows,
+            {{ open }}cast({{ stage }}_key_sum as decimal(38, 0)){{ close }} as {{ stage }}_key_sum,
+            case when has_money then cast({{ stage }}_usd as decimal(18, 2)) end as {{ stage }}_usd,
+        {% endfor %}
+        difference is null as is_accounted_for,
+        case
+            when difference is not null
+                then concat(
+                    source_system,
+                    '.',
+                    table_name,
+                    case when business_date is null then ', load ' else ', day ' end,
+                    period,
+                    ': ',
+                    difference
+                )
+        end as missing
+    from differences
+)
+
+select * from final
