@@ -161,7 +161,7 @@ class Intake:
         yield from self._flush()
         rows = [self._delivery(origin, day, tally) for (origin, day), tally in self._tallies.items()]
         rows += [self._delivery(origin, origin.day, _Tally(0, 0)) for origin in self._refused]
-        rows = [row for row in rows if row["delivered"] or row["digest"]]
+        rows = [row for row in rows if row["delivered"] or (row["digest"] and row["kind"] != "replay")]
         if rows:
             self._settle()
             account = pa.Table.from_pylist(rows, schema=deliveries.SCHEMA)

@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Any
 
-import connectorx
 import dlt
 import pyarrow as pa
+from psycopg2 import sql
 
 from ingestion.checks import AGAIN
 from ingestion.contract import Table, contract
 from ingestion.intake import FROZEN, Intake, Origin, records
+from ingestion.postgres import Snapshot, select
 from ingestion.quarantine import FUTURE
 from ingestion.sources import pos, promotions
 
@@ -79,8 +80,9 @@ def _again(table: Table, entries: list[Entry]) -> tuple[pa.Table, list[str]]:
 
 def _records(table: Table, keys: list[int]) -> pa.Table:
     """The records of a database table that have one of `keys`, as they are now."""
-    wanted = ", ".join(map(str, keys)) or "null"
-    query = f"select * from {table.source}.{table.name} where {table.key[0]} in ({wanted})"
-    credentials = dlt.secrets[f"sources.{table.source}.credentials"]
-    found: pa.Table = connectorx.read_sql(credentials, query, return_type="arrow")
-    return found
+    name = f"{table.source}.{table.name}"
+    wanted = sql.SQL("{} = any({})").format(sql.Identifier(table.key[0]), sql.Literal(keys))
+    with Snapshot(dlt.secrets[f"sources.{table.source}.credentials"]) as database:
+        columns = database.columns(name)
+        found = list(database.read(select(name, columns.names, wanted), columns))
+    return pa.concat_tables(found, promote_options="permissive") if found else columns.empty_table()

@@ -1,0 +1,265 @@
+"""What becomes of rows in quarantine: by the verbs that a person types, on a lake that the real pipeline wrote."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from conftest import Instance, connections
+
+from ingestion import contract as contracts
+from ingestion.accept import propose
+from ingestion.deliveries import Account, accounts, deliveries
+from ingestion.lake import completed_loads, recorded_loads, row_counts
+from ingestion.pipelines import Loaded, ingest
+from ingestion.quarantine import Quarantine
+from larder import contract, quarantine
+from larder.errors import LarderError
+from larder.settings import Paths
+
+DAY = "business_date=2017-01-02"
+FILE = f"{DAY}/sales_a.parquet"
+
+
+@pytest.fixture
+def where(retailer: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Paths]:
+    """A data root with two days of tills to load, and contracts that a test may change."""
+    for name, value in connections(retailer).items():
+        monkeypatch.setenv(name, value)
+    landing = Path(connections(retailer)["SOURCES__POS__LANDING"])
+    for day in ("business_date=2017-01-01", DAY):
+        shutil.copytree(landing / day, tmp_path / "landing" / day)
+    monkeypatch.setenv("SOURCES__POS__LANDING", str(tmp_path / "landing"))
+    shutil.copytree(contracts.FOLDER, tmp_path / "contracts")
+    monkeypatch.setattr(contracts, "FOLDER", tmp_path / "contracts")
+    monkeypatch.setattr(contract, "PROJECT", tmp_path)
+    contracts.contract.cache_clear()
+    yield Paths(tmp_path)
+    contracts.contract.cache_clear()
+
+
+def load(where: Paths, source: str = "pos") -> Loaded:
+    return ingest(source, where.lake, where.dlt, lambda _: None)
+
+
+def promise(where: Paths, source: str, old: str, new: str) -> None:
+    file = where.data / "contracts" / f"{source}.yml"
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+    contracts.contract.cache_clear()
+
+
+def change(where: Paths, column: str, rows: dict[int, object]) -> pa.Table:
+    """Write other values into a column of the day's file; returns the file as it was."""
+    file = where.data / "landing" / FILE
+    whole = pq.read_table(file, partitioning=None)
+    values = [rows.get(row, value) for row, value in enumerate(whole[column].to_pylist(), start=1)]
+    place = whole.column_names.index(column)
+    pq.write_table(whole.set_column(place, column, pa.array(values, whole[column].type)), file)
+    return whole
+
+
+def ids(where: Paths, source: str = "pos") -> list[str]:
+    return [entry["quarantine_id"] for entry in quarantine.collect(where, source, everything=False)]
+
+
+def account(where: Paths, source: str = "pos", table: str = "transactions") -> Account:
+    found = accounts(where.lake, source)[table]
+    assert found.delivered == found.loaded + found.quarantined + found.discarded + found.superseded
+    return found
+
+
+def in_lake(where: Paths, source: str = "pos", table: str = "transactions") -> int:
+    dataset = where.lake / "raw" / source
+    return row_counts(dataset, completed_loads(dataset)).get(table, 0)
+
+
+def test_good_rows_are_loaded_and_a_discard_stays_on_record(where: Paths) -> None:
+    change(where, "quantity", {7: -1, 9: None})
+    loaded = load(where)
+    assert loaded.held == {}
+    assert [(e["row_number"], e["column_name"], e["seen"]) for e in loaded.quarantined] == [
+        (7, "quantity", "-1"),
+        (9, "quantity", "null"),
+    ]
+    assert json.loads(loaded.quarantined[0]["payload"])["quantity"] == -1
+    delivered = in_lake(where) + 2
+    assert account(where) == Account(delivered=delivered, loaded=delivered - 2, quarantined=2)
+
+    first, second = ids(where)
+    with pytest.raises(LarderError, match="needs a reason"):
+        quarantine.discard(where, [first], " ", None, None)
+    with pytest.raises(LarderError, match="nothing is named"):
+        quarantine.discard(where, [], "a test till", None, None)
+    with pytest.raises(LarderError, match="no entries have an id that begins so"):
+        quarantine.discard(where, ["zz"], "a test till", None, None)
+    quarantine.discard(where, [first[:6]], "a test till", None, None)
+    assert ids(where) == [second]
+    (record,) = [e for e in quarantine.collect(where, "pos", everything=True) if e["quarantine_id"] == first]
+    assert (record["resolution"].action, record["resolution"].reason) == ("discarded", "a test till")
+    assert account(where) == Account(delivered=delivered, loaded=delivered - 2, quarantined=1, discarded=1)
+    assert "larder quarantine replay" in quarantine.explain(where, second)["next"]
+
+
+def test_a_replay_loads_what_fits_a_changed_contract(where: Paths) -> None:
+    change(where, "quantity", {7: -1, 9: None})
+    load(where)
+    before = account(where)
+    with pytest.raises(LarderError, match="nothing of it fits"):
+        quarantine.replay(where, [], "pos", None)
+    assert account(where) == before, "what still does not fit is not counted again"
+
+    contract.accept(where, "pos", write=False)
+    assert propose(where.lake, "pos").before == (where.data / "contracts/pos.yml").read_text()
+    contract.accept(where, "pos", write=True)
+    assert contracts.contract("pos")["transactions"].by_name["quantity"].min == -1
+    quarantine.replay(where, [], "pos", None)
+    assert [entry["seen"] for entry in quarantine.collect(where, "pos", everything=False)] == ["null"]
+    assert account(where) == Account(delivered=before.delivered, loaded=before.loaded + 1, quarantined=1)
+    assert in_lake(where) == before.loaded + 1
+    replayed = max((where.lake / "raw/pos/transactions").glob("*.parquet"))
+    assert pq.read_table(replayed).select(["quantity", "_source_file"]).to_pylist() == [
+        {"quantity": -1, "_source_file": FILE}
+    ]
+    kinds = [d["kind"] for d in deliveries(where.lake / "raw/pos", recorded_loads(where.lake / "raw/pos"))]
+    assert kinds == ["new"] * 4 + ["replay"]
+    assert load(where).rows == {}
+
+
+def test_a_renamed_column_holds_its_source_until_the_new_name_is_accepted(where: Paths) -> None:
+    file = where.data / "landing" / FILE
+    whole = pq.read_table(file, partitioning=None)
+    pq.write_table(whole.rename_columns({"store_id": "store_no"}), file)
+    loaded = load(where)
+    assert len(loaded.quarantined) == len(whole)
+    assert [list(held) for held in loaded.held.values()] == [["since", "reasons"]]
+    assert in_lake(where) == 0, "a source stands still while a load of it is held"
+    contract.accept(where, "pos", write=True)
+    assert contracts.contract("pos")["transactions"].by_name["store_id"].aliases == ("store_no",)
+    assert propose(where.lake, "pos").after == propose(where.lake, "pos").before
+    quarantine.replay(where, [], None, FILE)
+    assert Quarantine(where.lake, "pos").held() == {}
+    assert in_lake(where) == account(where).delivered == account(where).loaded
+    stores = pq.read_table(max((where.lake / "raw/pos/transactions").glob("*.parquet")))["store_id"]
+    assert stores.equals(whole["store_id"])
+
+
+def test_a_later_load_is_not_seen_past_one_that_is_held(where: Paths) -> None:
+    later = where.data / "landing" / DAY
+    shutil.move(later, where.data / "later")
+    first = where.data / "landing/business_date=2017-01-01/sales_b.csv.gz"
+    whole = first.read_bytes()
+    first.write_bytes(whole[:100])
+    load(where)
+    shutil.move(where.data / "later", later)
+    assert load(where).rows["transactions"] > 0
+    assert in_lake(where) == 0
+    first.write_bytes(whole)
+    assert load(where).held == {}
+    assert in_lake(where) == account(where).delivered
+    (settled,) = quarantine.collect(where, "pos", everything=True)
+    assert settled["resolution"].action == "superseded"
+
+
+def test_a_discarded_file_lets_the_rest_be_seen(where: Paths) -> None:
+    (where.data / "landing" / FILE).write_bytes(b"")
+    load(where)
+    assert in_lake(where) == 0
+    with pytest.raises(LarderError, match="nothing of it fits"):
+        quarantine.replay(where, ids(where), None, None)
+    quarantine.discard(where, [], "the till burnt down", None, FILE)
+    assert Quarantine(where.lake, "pos").held() == {}
+    assert in_lake(where) == account(where).loaded > 0
+
+
+def test_the_file_as_it_was_settles_nothing_but_a_correction_does(where: Paths) -> None:
+    """Broken, corrected, broken again in the same way: the third delivery is open again though its twin is settled."""
+    whole = change(where, "quantity", {7: -1})
+    file = where.data / "landing" / FILE
+    broken = file.read_bytes()
+    load(where)
+    (one,) = ids(where)
+    pq.write_table(whole, file)
+    assert [d["kind"] for d in of_last_load(where)] == ["new"] * 4
+    load(where)
+    assert [d["kind"] for d in of_last_load(where)] == ["correction"]
+    assert ids(where) == []
+    file.write_bytes(broken)
+    load(where)
+    assert ids(where) == [one]
+    assert account(where).quarantined == 1
+
+
+def of_last_load(where: Paths) -> list[dict[str, object]]:
+    dataset = where.lake / "raw/pos"
+    return deliveries(dataset, {max(recorded_loads(dataset))})
+
+
+def test_what_a_dead_load_put_aside_is_swept_and_put_aside_once(where: Paths) -> None:
+    change(where, "quantity", {7: -1})
+    load(where)
+    for record in (where.lake / "raw/pos/_dlt_loads").glob("*.jsonl"):
+        record.unlink()
+    shutil.rmtree(where.dlt)
+    assert quarantine.collect(where, None, everything=True) == []
+    assert len(load(where).quarantined) == 1
+    assert len(list((where.lake / "quarantine/pos").glob("transactions/*"))) == 1
+    assert account(where).quarantined == 1
+
+
+def test_a_mark_of_an_undecided_load_keeps_it_from_readers(where: Paths) -> None:
+    """As a kill leaves it between the load's completion and the decision: the next run decides."""
+    change(where, "quantity", {7: -1})
+    load(where)
+    (done,) = recorded_loads(where.lake / "raw/pos")
+    (where.lake / "quarantine/pos/held" / done).write_text("")
+    assert in_lake(where) == 0
+    load(where)
+    assert in_lake(where) == account(where).loaded
+
+
+def test_personal_values_are_masked_and_the_record_is_read_again(where: Paths) -> None:
+    promise(
+        where,
+        "loyalty",
+        "email: {type: string, required: true, personal: true}",
+        'email: {type: string, allowed: ["none"], personal: true}',
+    )
+    loaded = load(where, "loyalty")
+    assert loaded.rows.keys() == {"demographics"}
+    assert loaded.held
+    people = account(where, "loyalty", "households").quarantined
+    assert people == len(loaded.quarantined) > 1000
+    kept = "".join(
+        json.dumps(entry, default=str) for entry in quarantine.collect(where, "loyalty", everything=True)
+    )
+    assert "@" not in kept and '"email": "***"' in kept.replace("\\", "")
+    again = load(where, "loyalty")
+    assert (again.rows, again.quarantined) == ({}, []), "the same records again are no news"
+
+    promise(
+        where,
+        "loyalty",
+        'email: {type: string, allowed: ["none"], personal: true}',
+        "email: {type: string, required: true, personal: true}",
+    )
+    quarantine.replay(where, [], "loyalty", None)
+    assert in_lake(where, "loyalty", "households") == people == account(where, "loyalty", "households").loaded
+    (file,) = (where.lake / "raw/loyalty/households").glob("*.parquet")
+    assert pc.all(pc.match_substring(pq.read_table(file)["email"], "@")).as_py()
+
+
+def test_records_of_the_api_are_loaded_once_their_values_are_accepted(where: Paths) -> None:
+    promise(where, "campaigns", "[Type A, Type B, Type C]", "[Type Q]")
+    loaded = load(where, "campaigns")
+    assert {entry["reason"] for entry in loaded.quarantined} == {"the value is not allowed"}
+    assert account(where, "campaigns", "campaigns").quarantined == len(loaded.quarantined) > 0
+    contract.accept(where, "campaigns", write=True)
+    quarantine.replay(where, [], "campaigns", None)
+    found = account(where, "campaigns", "campaigns")
+    assert found.loaded == found.delivered == in_lake(where, "campaigns", "campaigns")
