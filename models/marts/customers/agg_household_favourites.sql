@@ -11,20 +11,6 @@ products as (
     select * from {{ ref('dim_products') }}
 ),
 
-described as (
-    select
-        basket_lines.household_id,
-        basket_lines.basket_id,
-        basket_lines.sales_usd,
-        products.product_category,
-        products.manufacturer_id,
-        products.brand,
-        basket_lines.is_volume
-    from basket_lines
-    inner join products
-        on basket_lines.product_id = products.product_id
-),
-
 -- A favourite is what is bought on most trips, not what costs most: a basket counts once, however many lines it has.
 counted as (
     select
@@ -37,24 +23,28 @@ counted as (
     group by household_id, store_id
     union all
     select
-        household_id,
+        basket_lines.household_id,
         'category' as favourite_kind,
-        product_category as favourite,
-        count(distinct basket_id) as baskets,
-        sum(sales_usd) as sales_usd
-    from described
-    where not is_volume and product_category <> 'Unknown'
-    group by household_id, product_category
+        products.product_category as favourite,
+        count(distinct basket_lines.basket_id) as baskets,
+        sum(basket_lines.sales_usd) as sales_usd
+    from basket_lines
+    inner join products
+        on basket_lines.product_id = products.product_id
+    where not basket_lines.is_volume and products.product_category <> 'Unknown'
+    group by basket_lines.household_id, products.product_category
     union all
     select
-        household_id,
+        basket_lines.household_id,
         'brand' as favourite_kind,
-        cast(manufacturer_id as varchar) as favourite,
-        count(distinct basket_id) as baskets,
-        sum(sales_usd) as sales_usd
-    from described
-    where brand = 'National'
-    group by household_id, manufacturer_id
+        cast(products.manufacturer_id as varchar) as favourite,
+        count(distinct basket_lines.basket_id) as baskets,
+        sum(basket_lines.sales_usd) as sales_usd
+    from basket_lines
+    inner join products
+        on basket_lines.product_id = products.product_id
+    where products.brand = 'National'
+    group by basket_lines.household_id, products.manufacturer_id
 ),
 
 ranked as (
