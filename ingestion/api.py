@@ -35,6 +35,11 @@ class Api:
     """A JSON API. Requests that fail for a while (429 as long as it asks for, 5xx, timeouts) are tried again by dlt."""
 
     def __init__(self, base_url: str, token: str) -> None:
+        if not token.strip() or not token.isascii() or not token.isprintable():
+            raise IngestionError(
+                "the token of the API has characters that no token has, or none",
+                "Set it again, without line breaks around it.",
+            )
         self._base = base_url.rstrip("/")
         self._auth = BearerTokenAuth(token)
         self._client = requests.Client()

@@ -4,6 +4,7 @@
 memory at a time, so a table may be of any size.
 """
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from contextlib import suppress
 from queue import Empty, Full, Queue
 from types import TracebackType
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg2
 import pyarrow as pa
@@ -19,11 +21,16 @@ from dlt.common.configuration import resolve_configuration
 from dlt.common.configuration.specs import RuntimeConfiguration
 from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
+from psycopg2.extensions import parse_dsn
+
+from ingestion.errors import IngestionError
 
 BLOCK_BYTES = 8 << 20
 CONNECT_SECONDS = 10
 SILENT_SECONDS = 60
 """After so long without a sign of life a connection is taken for broken."""
+
+FORM = "Write it as postgresql://user:password@host:port/database, with what is special in a password percent-encoded."
 
 FINAL = (
     "authentication failed",
@@ -53,6 +60,8 @@ class Snapshot:
     """What a database shows at one moment; all tables of a run are read from it, so that they fit together."""
 
     def __init__(self, address: str) -> None:
+        if not _is_understood(address):
+            raise IngestionError("the address of the database cannot be understood", FORM)
         self._address = address
         self._connection: Connection | None = None
 
@@ -169,6 +178,19 @@ def _connect(address: str) -> Connection:
                 min(runtime.request_backoff_factor * 2 ** (attempt - 1), runtime.request_max_retry_delay)
             )
     raise AssertionError("unreachable")
+
+
+def _is_understood(address: str) -> bool:
+    """Whether the driver takes the address apart as it is meant: what it says of others shows parts of them."""
+    parts = urlsplit(address)
+    try:
+        parse_dsn(address)
+    except psycopg2.ProgrammingError:
+        return False
+    is_address = parts.scheme in ("postgresql", "postgres") and re.fullmatch(
+        r"[\w.:-]+", parts.hostname or ""
+    )
+    return bool(is_address) and "@" not in (parts.password or "")
 
 
 def _name(table: str) -> sql.Composable:
