@@ -8,7 +8,7 @@ holds, and their own files do not count any more (`ingestion/compaction.py`).
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -149,15 +149,19 @@ def load_id(file: Path) -> str:
     return ".".join(file.name.split(".")[:2])
 
 
-def sweep_dead_loads(dataset: Path) -> list[Path]:
-    """Remove what loads left behind that never completed: their data files, and the states that claim they had.
+def dead_files(dataset: Path, pending: Collection[str] = ()) -> list[Path]:
+    """What loads left behind that never completed and are not `pending`: their data, and states that claim they had."""
+    alive = recorded_loads(dataset).union(pending)
+    dead = [file for file in _data_files(dataset) if not is_compacted(file) and load_id(file) not in alive]
+    return dead + [file for file in (dataset / STATES).glob("*.jsonl") if file.name.split("__")[1] not in alive]
 
-    Call it only when no load of the source is running or pending. Without it a state saved an instant before a crash
-    would make the next run skip rows that nobody can see. Returns what was removed.
+
+def sweep_dead_loads(dataset: Path) -> list[Path]:
+    """Remove the dead files, and return them. Call it only when no load of the source is running or pending.
+
+    Without it a state saved an instant before a crash would make the next run skip rows that nobody can see.
     """
-    complete = recorded_loads(dataset)
-    dead = [file for file in _data_files(dataset) if not is_compacted(file) and load_id(file) not in complete]
-    dead += [file for file in (dataset / STATES).glob("*.jsonl") if file.name.split("__")[1] not in complete]
+    dead = dead_files(dataset)
     for file in dead:
         file.unlink()
     return dead

@@ -131,15 +131,17 @@ class Quarantine:
             else:
                 (self.folder / "held" / load).unlink()
 
-    def sweep(self) -> list[Path]:
-        """Remove what loads left here that never completed. Returns what was removed."""
-        complete = recorded_loads(self.dataset)
-        dead = [file for file in self._files() if load_id(file) not in complete]
-        dead += [file for file in (self.folder / "held").glob("*") if file.name not in complete]
-        dead += [file for file in self.folder.glob("*/.*") if file not in dead]
-        for file in dead:
+    def dead_files(self, pending: Collection[str] = ()) -> list[Path]:
+        """What loads left here that never completed and are not `pending`."""
+        alive = recorded_loads(self.dataset).union(pending)
+        dead = [file for file in self._files() if load_id(file) not in alive]
+        dead += [file for file in (self.folder / "held").glob("*") if file.name not in alive]
+        return dead + [file for file in self.folder.glob("*/.*") if file not in dead]
+
+    def sweep(self) -> None:
+        """Remove the dead files. Call it only when no load of the source is running or pending."""
+        for file in self.dead_files():
             file.unlink()
-        return dead
 
     def _reasons(self, load: str, entries: list[dict[str, Any]], was_held: bool) -> list[str]:
         """Why a load is held; once it is, it is until nothing of it is open."""

@@ -180,9 +180,9 @@ def clean() -> None:
 
     Example: `larder clean`
     """
-    from larder import console, generations
+    from larder import clean, console
 
-    removed = generations.clean(paths())
+    removed = clean.run(paths())
     console.done(f"removed {', '.join(removed)}" if removed else "nothing to clean")
 
 

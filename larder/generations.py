@@ -1,11 +1,9 @@
-"""`larder generations`, `larder rollback`, `larder clean`: what was published, and going back to it."""
+"""`larder generations`, `larder rollback`: what was published, and going back to it."""
 
 import time
 from typing import Any
 
-from ingestion.lake import sweep_dead_loads
-from ingestion.sources import NAMES
-from larder import console, export
+from larder import console
 from larder.leases import lease
 from larder.settings import Paths
 from larder.store import Manifest, Store
@@ -56,25 +54,6 @@ def rollback(where: Paths, to: str | None) -> None:
         found = Store(where.warehouse).rollback(to)
         seconds = time.monotonic() - started
     console.done(f"readers see generation {found.id} again ({seconds:.2f} s)")
-
-
-def clean(where: Paths) -> list[str]:
-    """Remove what interrupted and failed runs left: candidates, and files of loads that never completed."""
-    with lease(where.leases, "build"):
-        removed = Store(where.warehouse).clean()
-    with lease(where.leases, "export"):
-        removed += export.sweep(where)
-    for source in NAMES:
-        dataset = where.lake / "raw" / source
-        with lease(where.leases, f"ingest-{source}"):
-            if not (where.dlt / source).exists() or not _is_pending(where, source):
-                removed += [str(file.relative_to(where.data)) for file in sweep_dead_loads(dataset)]
-    return removed
-
-
-def _is_pending(where: Paths, source: str) -> bool:
-    """Whether a load waits to be completed: its files are not dead yet."""
-    return any((where.dlt / source / "load" / "normalized").glob("*"))
 
 
 def _entry(manifest: Manifest, published: Manifest | None) -> dict[str, Any]:
