@@ -166,7 +166,8 @@ final as (
         households.household_size,
         households.household_composition,
         households.kids_count,
-        households.has_demographics
+        households.has_demographics,
+        households.is_deleted
     from households
     cross join last_week
     left join scored
