@@ -35,9 +35,61 @@ compared as (
         -- In whole numbers: at least nine of ten weeks.
         10 * stores.weeks_with_sales >= 9 * delivered_weeks.weeks_delivered as is_comparable,
         {{ money_per_unit('stores.sales_usd - stores.fuel_sales_usd', 'stores.weeks_with_sales') }}
-            as shop_sales_per_week_usd
+            as shop_sales_per_week_usd,
+        {{ money_per_unit('stores.sales_usd - stores.fuel_sales_usd', 'stores.households') }}
+            as shop_sales_per_household_usd
     from stores
     cross join delivered_weeks
+),
+
+-- What people came for: a few things on the way home, or the week's shopping. Fuel is no line of a shop.
+shop_baskets as (
+    select
+        basket_lines.store_id,
+        basket_lines.basket_id,
+        case
+            when count(*) <= 2 then 1
+            when count(*) <= 5 then 2
+            when count(*) <= 10 then 3
+            when count(*) <= 20 then 4
+            else 5
+        end as size_class,
+        sum(basket_lines.sales_usd) as sales_usd
+    from basket_lines
+    inner join compared
+        on basket_lines.store_id = compared.store_id
+    where
+        compared.is_comparable
+        and not basket_lines.is_volume
+    group by basket_lines.store_id, basket_lines.basket_id
+),
+
+size_classes as (
+    select
+        size_class,
+        {{ money_per_unit('sum(sales_usd)', 'count(*)') }} as basket_value_usd
+    from shop_baskets
+    group by size_class
+),
+
+mixes as (
+    select
+        shop_baskets.store_id,
+        cast(sum(size_classes.basket_value_usd) as decimal(18, 2)) as mix_expected_sales_usd
+    from shop_baskets
+    inner join size_classes
+        on shop_baskets.size_class = size_classes.size_class
+    group by shop_baskets.store_id
+),
+
+indexed as (
+    select
+        compared.*,
+        mixes.mix_expected_sales_usd,
+        {{ ratio('compared.sales_usd - compared.fuel_sales_usd', 'mixes.mix_expected_sales_usd') }} as mix_index
+    from compared
+    left join mixes
+        on compared.store_id = mixes.store_id
 ),
 
 final as (
@@ -55,16 +107,12 @@ final as (
         fuel_sales_usd,
         {{ money_per_unit('sales_usd', 'baskets') }} as basket_value_usd,
         shop_sales_per_week_usd,
-        -- Ranked among their like: a store seen in three weeks, or a filling station, is not worse than another.
-        case
-            when is_comparable
-                then cast(
-                    row_number() over (
-                        partition by is_comparable
-                        order by shop_sales_per_week_usd desc, store_id asc
-                    ) as integer
-                )
-        end as shop_sales_rank,
+        {{ rank_among_comparable('shop_sales_per_week_usd') }} as shop_sales_rank,
+        shop_sales_per_household_usd,
+        {{ rank_among_comparable('shop_sales_per_household_usd') }} as household_sales_rank,
+        mix_expected_sales_usd,
+        mix_index,
+        {{ rank_among_comparable('mix_index') }} as mix_rank,
         loyalty_discount_usd,
         coupon_discount_usd,
         coupon_match_discount_usd,
@@ -72,7 +120,7 @@ final as (
             'loyalty_discount_usd + coupon_match_discount_usd',
             'sales_usd + loyalty_discount_usd + coupon_match_discount_usd'
         ) }} as discount_rate
-    from compared
+    from indexed
 )
 
 select * from final

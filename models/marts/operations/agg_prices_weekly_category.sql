@@ -1,0 +1,86 @@
+-- grain: one row per retailer week and product category with sales of items
+with basket_lines as (
+    select * from {{ ref('fct_basket_lines') }}
+),
+
+products as (
+    select * from {{ ref('dim_products') }}
+),
+
+sold as (
+    select
+        product_id,
+        week_number,
+        cast(sum(units) as bigint) as units,
+        cast(sum(sales_usd) as decimal(18, 2)) as sales_usd,
+        cast(sum(loyalty_discount_usd + coupon_match_discount_usd) as decimal(18, 2)) as retailer_discount_usd,
+        cast(sum(case when loyalty_discount_usd + coupon_match_discount_usd > 0 then units else 0 end) as bigint)
+            as discounted_units,
+        cast(
+            sum(
+                case
+                    when loyalty_discount_usd + coupon_match_discount_usd > 0
+                        then sales_usd + loyalty_discount_usd + coupon_match_discount_usd
+                    else 0
+                end
+            ) as decimal(18, 2)
+        ) as discounted_value_usd
+    from basket_lines
+    where units > 0
+    group by product_id, week_number
+),
+
+-- What an item cost without card or coupon, on average, in weeks 2 to 9.
+base_prices as (
+    select
+        product_id,
+        {{ money_per_unit('sum(sales_usd + retailer_discount_usd)', 'cast(sum(units) as bigint)') }} as base_price_usd
+    from sold
+    where week_number between 2 and 9
+    group by product_id
+),
+
+weekly as (
+    select
+        sold.week_number,
+        products.product_category,
+        cast(sum(sold.units) as bigint) as units,
+        cast(sum(sold.sales_usd) as decimal(18, 2)) as sales_usd,
+        cast(sum(sold.retailer_discount_usd) as decimal(18, 2)) as retailer_discount_usd,
+        cast(sum(sold.discounted_units) as bigint) as discounted_units,
+        cast(sum(sold.discounted_value_usd) as decimal(18, 2)) as discounted_value_usd,
+        cast(sum(case when base_prices.product_id is not null then sold.sales_usd else 0 end) as decimal(18, 2))
+            as covered_sales_usd,
+        cast(
+            sum(
+                case when base_prices.product_id is not null then sold.sales_usd + sold.retailer_discount_usd else 0 end
+            ) as decimal(18, 2)
+        ) as covered_value_usd,
+        cast(sum(coalesce(sold.units * base_prices.base_price_usd, 0)) as decimal(18, 2)) as base_value_usd
+    from sold
+    inner join products
+        on sold.product_id = products.product_id
+    left join base_prices
+        on sold.product_id = base_prices.product_id
+    group by sold.week_number, products.product_category
+),
+
+final as (
+    select
+        week_number,
+        product_category,
+        units,
+        sales_usd,
+        retailer_discount_usd,
+        {{ ratio('retailer_discount_usd', 'sales_usd + retailer_discount_usd') }} as discount_rate,
+        {{ ratio('discounted_units', 'units') }} as discounted_units_share,
+        {{ ratio('retailer_discount_usd', 'discounted_value_usd') }} as discount_depth,
+        covered_sales_usd,
+        {{ ratio('covered_sales_usd', 'sales_usd') }} as covered_share,
+        base_value_usd,
+        {{ ratio('covered_value_usd', 'base_value_usd') }} as regular_price_index,
+        {{ ratio('covered_sales_usd', 'base_value_usd') }} as paid_price_index
+    from weekly
+)
+
+select * from final
