@@ -7,7 +7,7 @@
 #}
 with summary as (
     select * from {{ ref('agg_offer_backtest_summary') }}
-    where redeemed_offers >= 200 and period <> 'fitted'
+    where redeemed_offers >= 200 and campaign_set <> 'fitted'
 ),
 
 personal as (
@@ -18,7 +18,7 @@ personal as (
 final as (
     select
         summary.campaign_types,
-        summary.period,
+        summary.campaign_set,
         summary.ranking,
         summary.redeemed_offers,
         summary.recall_at_10,
@@ -29,7 +29,7 @@ final as (
     inner join personal
         on
             summary.campaign_types = personal.campaign_types
-            and summary.period = personal.period
+            and summary.campaign_set = personal.campaign_set
     where
         summary.ranking in ('popular', 'random')
         and (

@@ -1,11 +1,11 @@
--- grain: one row per kind of campaigns, period and ranking
+-- grain: one row per kind of campaigns, set of campaigns and ranking
 {% set depths = [1, 3, 5, 10, 16] %}
 with backtest as (
     select * from {{ ref('agg_offer_backtest') }}
     where has_choice and redeemed_offers > 0
 ),
 
--- Each campaign counts in its own type and in all, in its own period and in all.
+-- Each campaign counts in its own type and in all, in its own set and in all.
 {% set groups = [
     ('campaign_type', "case when is_held_out then 'held out' else 'fitted' end"),
     ('campaign_type', "'all'"),
@@ -13,10 +13,10 @@ with backtest as (
     ("'all'", "'all'"),
 ] %}
 grouped as (
-    {% for types, period in groups %}
+    {% for types, campaign_set in groups %}
         select
             {{ types }} as campaign_types,
-            {{ period }} as period,
+            {{ campaign_set }} as campaign_set,
             ranking,
             redeemed_offers,
             redeeming_households,
@@ -32,7 +32,7 @@ grouped as (
 summed as (
     select
         campaign_types,
-        period,
+        campaign_set,
         ranking,
         count(*) as judged_campaigns,
         cast(sum(redeemed_offers) as bigint) as redeemed_offers,
@@ -42,23 +42,23 @@ summed as (
         {% endfor %}
         sum(reciprocal_ranks) as reciprocal_ranks
     from grouped
-    group by campaign_types, period, ranking
+    group by campaign_types, campaign_set, ranking
 ),
 
 baselines as (
     select
         campaign_types,
-        period,
+        campaign_set,
         max(case when ranking = 'random' then hits_at_10 end) as random_hits_at_10,
         max(case when ranking = 'popular' then hits_at_10 end) as popular_hits_at_10
     from summed
-    group by campaign_types, period
+    group by campaign_types, campaign_set
 ),
 
 final as (
     select
         summed.campaign_types,
-        summed.period,
+        summed.campaign_set,
         summed.ranking,
         summed.judged_campaigns,
         summed.redeemed_offers,
@@ -73,7 +73,7 @@ final as (
     inner join baselines
         on
             summed.campaign_types = baselines.campaign_types
-            and summed.period = baselines.period
+            and summed.campaign_set = baselines.campaign_set
 )
 
 select * from final
