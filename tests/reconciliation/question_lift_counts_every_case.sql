@@ -22,7 +22,7 @@ judged as (
         sales_usd,
         loyalty_discount_usd + coupon_match_discount_usd as retailer_discount_usd
     from cases
-    where is_promoted and expected_units is not null
+    where expected_units is not null
 ),
 
 expected as (

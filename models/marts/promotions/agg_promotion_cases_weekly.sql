@@ -272,7 +272,8 @@ final as (
         rated.base_weeks,
         rated.base_units,
         trends.trend as week_trend,
-        cast(rated.base_rate * trends.trend as decimal(18, 6)) as expected_units
+        -- Without promotion only what sold is here: an expectation of such cases would be one of the lucky.
+        case when rated.is_promoted then cast(rated.base_rate * trends.trend as decimal(18, 6)) end as expected_units
     from rated
     left join trends
         on rated.week_number = trends.week_number

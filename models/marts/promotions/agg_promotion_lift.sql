@@ -14,7 +14,7 @@ clusters as (
         sum(sales_usd) as sales_usd,
         sum(loyalty_discount_usd + coupon_match_discount_usd) as retailer_discount_usd
     from cases
-    where is_promoted and expected_units is not null
+    where expected_units is not null
     group by display_location, mailer_location, product_id
 ),
 

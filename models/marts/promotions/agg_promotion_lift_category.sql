@@ -24,7 +24,7 @@ clusters as (
     from cases
     inner join products
         on cases.product_id = products.product_id
-    where cases.is_promoted and cases.expected_units is not null
+    where cases.expected_units is not null
     group by products.product_category, promotion_status, cases.product_id
 ),
 
