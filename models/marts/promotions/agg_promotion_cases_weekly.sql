@@ -102,6 +102,7 @@ carried as (
     group by product_id, store_id
 ),
 
+-- A plan lists only what it promotes, on display or in the mailer; a test on the mart holds it to that.
 placed as (
     select
         promotions.product_id,
@@ -115,11 +116,9 @@ placed as (
             promotions.product_id = carried.product_id
             and promotions.store_id = carried.store_id
             and promotions.week_number >= carried.first_week
-    where
-        (promotions.is_displayed or promotions.is_mailed)
-        {% if is_incremental() %}
-            and promotions.week_number >= (select first_week_to_build.first_base_week from first_week_to_build)
-        {% endif %}
+    {% if is_incremental() %}
+        where promotions.week_number >= (select first_week_to_build.first_base_week from first_week_to_build)
+    {% endif %}
 ),
 
 placed_weeks as (
