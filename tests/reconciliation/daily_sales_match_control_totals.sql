@@ -1,7 +1,8 @@
 {#
   Every day up to the last one that files have brought adds up, to the cent, to what the source's own files say (seed
   control_totals_daily); a day without sales in between must have none there either. Holds on any prefix of the year. A later
-  day, which only the stream has told of, is not judged before its files are there.
+  day, which only the stream has told of, is not judged before its files are there; nor is a day of which rows are in
+  quarantine or were discarded, which observe.ledger accounts for.
   Fails? A day that is short: look for its file in the landing folder and in the lake's quarantine. A day that is double:
   the same lines came in two files, or events that no file has confirmed (is_settled is false). Compare raw.pos__transactions with staging.stg_pos__transactions for that day.
 #}
@@ -26,6 +27,10 @@ last_delivery as (
     where is_settled
 ),
 
+short_days as (
+    {{ days_short_of_rows('pos', 'transactions') }}
+),
+
 actual as (
     select basket_lines.*
     from basket_lines
@@ -33,6 +38,7 @@ actual as (
         on basket_lines.business_date between year_bounds.first_date and year_bounds.last_date
     inner join last_delivery
         on basket_lines.business_date <= last_delivery.business_date
+    where basket_lines.business_date not in (select business_date from short_days)
 ),
 
 expected as (
@@ -40,6 +46,7 @@ expected as (
     from control_totals
     inner join last_delivery
         on control_totals.business_date <= last_delivery.business_date
+    where control_totals.business_date not in (select business_date from short_days)
 ),
 
 final as (

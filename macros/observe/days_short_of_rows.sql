@@ -1,0 +1,21 @@
+{#
+  The business days of which rows or files are in quarantine, or were discarded: the marts lack what the source counts, the
+  ledger says how much, and its totals for such a day cannot be held against them. A week of promotions is its Monday.
+    system, table: a raw table whose rows are of a day
+#}
+{% macro days_short_of_rows(system, table) %}
+    select business_date
+    from {{ ref('ledger') }}
+    where source_system = '{{ system }}' and table_name = '{{ table }}' and quarantined_rows > 0
+    union all
+    select
+        {% if system == 'promotions' %}
+            {{ retail_week_start("cast(regexp_extract(place, 'week=([0-9]+)', 1) as integer)") }} as business_date
+        {% else %}
+            max(business_date) as business_date
+        {% endif %}
+    from {{ source('lake', 'deliveries') }}
+    where source = '{{ system }}' and table_name = '{{ table }}'
+    group by place
+    having min(cast(is_unreadable as integer)) = 1
+{% endmacro %}
