@@ -69,28 +69,42 @@ def accounts(lake: Path, source: str) -> dict[str, Account]:
     """The account of each table of one source over all its loads, held ones included."""
     dataset = lake / "raw" / source
     rows = deliveries(dataset, recorded_loads(dataset))
-    whole: dict[tuple[str, str], tuple[str, str]] = {}
-    for row in rows:
-        if row["digest"] and row["kind"] != "replay" and not row["is_unreadable"]:
-            whole[row["table_name"], row["place"]] = max(
-                whole.get((row["table_name"], row["place"]), ("", "")), (row["_dlt_load_id"], row["digest"])
-            )
+    current = _current(rows)
     found: dict[str, Account] = {}
     for row in rows:
         account = found.setdefault(row["table_name"], Account())
-        load, _ = whole.get((row["table_name"], row["place"]), ("", ""))
-        if row["_dlt_load_id"] >= load:
+        digest, load = current.get((row["table_name"], row["place"]), (row["digest"], ""))
+        if row["digest"] == digest and row["_dlt_load_id"] >= load:
             account.delivered += row["delivered"] if row["kind"] != "replay" else 0
             account.loaded += row["loaded"]
     for entry in Quarantine(lake, source).entries():
         account = found.setdefault(entry["table_name"], Account())
         state = entry["resolution"].action if entry["resolution"] else "quarantined"
-        _, digest = whole.get((entry["table_name"], entry["place"]), ("", entry["digest"]))
+        digest, _ = current.get((entry["table_name"], entry["place"]), (entry["digest"], ""))
         if entry["row_number"] is None:
             account.unreadable += state == "quarantined"
         elif digest == entry["digest"] and state != "replayed":
             setattr(account, state, getattr(account, state) + 1)
     return found
+
+
+def _current(rows: list[dict[str, Any]]) -> dict[tuple[str, str], tuple[str, str]]:
+    """For each file (table, place) the delivery that counts: its digest, and the load from which on its rows do.
+
+    As the macro `current_deliveries` has it: the last one of which anything was loaded, or that was empty.
+    """
+    files: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in sorted(rows, key=lambda row: row["_dlt_load_id"]):
+        if row["digest"] and not row["is_unreadable"]:
+            files.setdefault((row["table_name"], row["place"]), []).append(row)
+    current = {}
+    for file, given in files.items():
+        digest = next(
+            (r["digest"] for r in reversed(given) if r["loaded"] or not r["delivered"]), given[-1]["digest"]
+        )
+        loads = [r["_dlt_load_id"] for r in given if r["digest"] == digest and r["kind"] != "replay"]
+        current[file] = digest, loads[-1]
+    return current
 
 
 def drift(dataset: Path, loads: Collection[str]) -> dict[tuple[str, str, str, str], list[str]]:

@@ -153,7 +153,9 @@ def dead_files(dataset: Path, pending: Collection[str] = ()) -> list[Path]:
     """What loads left behind that never completed and are not `pending`: their data, and states that claim they had."""
     alive = recorded_loads(dataset).union(pending)
     dead = [file for file in _data_files(dataset) if not is_compacted(file) and load_id(file) not in alive]
-    return dead + [file for file in (dataset / STATES).glob("*.jsonl") if file.name.split("__")[1] not in alive]
+    return dead + [
+        file for file in (dataset / STATES).glob("*.jsonl") if file.name.split("__")[1] not in alive
+    ]
 
 
 def sweep_dead_loads(dataset: Path) -> list[Path]:

@@ -42,7 +42,6 @@ promotions as (
     select * from {{ ref('fct_promotions') }}
 ),
 
--- A file that comes again replaces its earlier delivery whole; rows that come out of quarantine add to it.
 dated as (
     select
         *,
@@ -50,16 +49,28 @@ dated as (
             when source = 'promotions'
                 then {{ retail_week_start("cast(regexp_extract(place, 'week=([0-9]+)', 1) as integer)") }}
             else business_date
-        end as day,
-        max(case when kind <> 'replay' and not is_unreadable then _dlt_load_id end) over (
-            partition by source, table_name, place
-        ) as whole_load_id
+        end as day
     from deliveries
 ),
 
+current_tills as (
+    {{ current_deliveries('pos', 'transactions') }}
+),
+
+current_plans as (
+    {{ current_deliveries('promotions', 'placements') }}
+),
+
 current_files as (
-    select * from dated
-    where source in ('pos', 'promotions') and _dlt_load_id >= whole_load_id
+    select dated.*
+    from dated
+    left join current_tills
+        on dated.source = 'pos' and dated.place = current_tills.place
+    left join current_plans
+        on dated.source = 'promotions' and dated.place = current_plans.place
+    where
+        dated.digest = coalesce(current_tills.digest, current_plans.digest)
+        and dated._dlt_load_id >= coalesce(current_tills._dlt_load_id, current_plans._dlt_load_id)
 ),
 
 -- A row that was put aside and replayed since is loaded by now: no longer in quarantine, and not delivered twice.

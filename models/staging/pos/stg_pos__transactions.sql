@@ -7,22 +7,16 @@ stream_lines as (
     select * from {{ source('pos_stream', 'transactions') }}
 ),
 
-latest_deliveries as (
-    select
-        _source_file,
-        max(_dlt_load_id) as _dlt_load_id
-    from file_lines
-    group by _source_file
+current_deliveries as (
+    {{ current_deliveries('pos', 'transactions') }}
 ),
 
--- A till file that comes again replaces the earlier one whole, with the lines that it no longer has.
 current_files as (
     select file_lines.*
     from file_lines
-    inner join latest_deliveries
-        on
-            file_lines._source_file = latest_deliveries._source_file
-            and file_lines._dlt_load_id = latest_deliveries._dlt_load_id
+    left join current_deliveries
+        on file_lines._source_file = current_deliveries.place
+    where file_lines._dlt_load_id >= coalesce(current_deliveries._dlt_load_id, '')
 ),
 
 {% set columns = [
