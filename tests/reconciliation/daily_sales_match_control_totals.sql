@@ -38,7 +38,7 @@ actual as (
         on basket_lines.business_date between year_bounds.first_date and year_bounds.last_date
     inner join last_delivery
         on basket_lines.business_date <= last_delivery.business_date
-    where basket_lines.business_date not in (select business_date from short_days)
+    where basket_lines.business_date not in (select short_days.business_date from short_days)
 ),
 
 expected as (
@@ -46,7 +46,7 @@ expected as (
     from control_totals
     inner join last_delivery
         on control_totals.business_date <= last_delivery.business_date
-    where control_totals.business_date not in (select business_date from short_days)
+    where control_totals.business_date not in (select short_days.business_date from short_days)
 ),
 
 final as (

@@ -23,7 +23,7 @@ short_weeks as (
 
 actual as (
     select * from promotions
-    where {{ retail_week_start('week_number') }} not in (select business_date from short_weeks)
+    where {{ retail_week_start('week_number') }} not in (select short_weeks.business_date from short_weeks)
 ),
 
 expected as (
@@ -33,7 +33,9 @@ expected as (
         on control_totals.week_number <= last_delivery.week_number
     where
         (last_delivery.week_number is not null or {{ year_is_complete() }})
-        and {{ retail_week_start('control_totals.week_number') }} not in (select business_date from short_weeks)
+        and {{ retail_week_start('control_totals.week_number') }} not in (
+            select short_weeks.business_date from short_weeks
+        )
 ),
 
 final as (
