@@ -12,3 +12,7 @@ class IngestionError(Exception):
     def __init__(self, message: str, next_step: str) -> None:
         super().__init__(re.sub(r"://([^:/@\s]*):[^@\s]*@", r"://\1:***@", message))
         self.next_step = next_step
+
+
+class NotConfigured(IngestionError):
+    """No connection is named for the source."""

@@ -3,7 +3,7 @@
 import errno
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,11 @@ from dlt.common.storages.exceptions import StorageException
 from dlt.destinations import filesystem
 from dlt.pipeline.exceptions import PipelineStepFailed
 
+from ingestion import stream
+from ingestion.brokers import Broker
 from ingestion.compaction import MANY, compact
 from ingestion.deliveries import drift
-from ingestion.errors import IngestionError
+from ingestion.errors import IngestionError, NotConfigured
 from ingestion.lake import recorded_loads, remove_cut_records, row_counts, sweep_dead_loads
 from ingestion.quarantine import Quarantine
 from ingestion.reading import Reading, Request
@@ -27,15 +29,20 @@ from ingestion.sources.campaigns import campaigns
 from ingestion.sources.loyalty import loyalty
 from ingestion.sources.merchandising import merchandising
 from ingestion.sources.pos import pos
+from ingestion.sources.pos_stream import broker, pos_stream
 from ingestion.sources.promotions import promotions
 
-SOURCES: dict[str, Callable[[Reading], Any]] = {
+SOURCES: dict[str, Callable[..., Any]] = {
     "pos": pos,
+    "pos_stream": pos_stream,
     "promotions": promotions,
     "merchandising": merchandising,
     "loyalty": loyalty,
     "campaigns": campaigns,
 }
+
+BROKERS: dict[str, Callable[[], Broker]] = {"pos_stream": broker}
+"""Of the sources that are streams: where their events come from."""
 
 Report = Callable[[str], None]
 
@@ -78,20 +85,59 @@ def ingest(
     The caller holds the source's lease. The state lives with the data: the working directory only matters to a load
     that is under way, and losing it loses nothing. Raises IngestionError for whatever an operator can mend.
     """
-    started = time.monotonic()
     reading = Reading(source=source, lake=lake, work=work, **vars(request))
-    dataset, quarantine = reading.dataset, Quarantine(lake, source)
     with _plain_errors(source), reading.closing:
-        pipeline = _pipeline(source, lake, work, report)
-        before = recorded_loads(dataset)
-        remove_cut_records(dataset)
-        _finish_interrupted(pipeline)
-        sweep_dead_loads(dataset)
-        quarantine.sweep()
-        quarantine.review()
-        pipeline.drop().run((extract or SOURCES[source])(reading), loader_file_format="parquet")
-        quarantine.review()
-        compact(dataset, least=MANY)
+        started, before = time.monotonic(), recorded_loads(reading.dataset)
+        pipeline = _prepare(reading, report)
+        for part in [extract(reading)] if extract else _parts(reading, report):
+            pipeline.run(part, loader_file_format="parquet")
+        return _finish(reading, before, started)
+
+
+def follow(source: str, lake: Path, work: Path, report: Report) -> Iterator[Loaded]:
+    """Load the events of a stream as they come, for ever; yields what each micro-batch brought. Otherwise as `ingest`."""
+    reading = Reading(source=source, lake=lake, work=work)
+    with _plain_errors(source):
+        pipeline = _prepare(reading, report)
+        for part in _parts(reading, report, forever=True):
+            started, before = time.monotonic(), recorded_loads(reading.dataset)
+            pipeline.run(part, loader_file_format="parquet")
+            yield _finish(reading, before, started)
+
+
+def _parts(reading: Reading, report: Report, forever: bool = False) -> Iterator[Any]:
+    """What dlt is to load, one load after the other: to ask for the next one says that one is complete."""
+    load = SOURCES[reading.source]
+    if reading.source not in BROKERS:
+        yield load(reading)
+        return
+    held = stream.positions(reading.dataset)
+    with closing(BROKERS[reading.source]()) as connected:
+        found = (
+            stream.again(connected, held, reading)
+            if reading.is_reload
+            else stream.batches(connected, held, forever, report)
+        )
+        yield from (load(reading, events) for events in found)
+
+
+def _prepare(reading: Reading, report: Report) -> dlt.Pipeline:
+    """A pipeline that begins with what the lake holds, after what was interrupted has been finished or given up."""
+    quarantine = Quarantine(reading.lake, reading.source)
+    pipeline = _pipeline(reading.source, reading.lake, reading.work, report)
+    remove_cut_records(reading.dataset)
+    _finish_interrupted(pipeline)
+    sweep_dead_loads(reading.dataset)
+    quarantine.sweep()
+    quarantine.review()
+    return pipeline.drop()
+
+
+def _finish(reading: Reading, before: set[str], started: float) -> Loaded:
+    """Look after what was loaded since `before`, and say what it was."""
+    source, dataset, quarantine = reading.source, reading.dataset, Quarantine(reading.lake, reading.source)
+    quarantine.review()
+    compact(dataset, least=MANY)
     loads = recorded_loads(dataset) - before
     if reading.is_range and not loads and not reading.refusals:
         raise IngestionError(
@@ -183,7 +229,7 @@ def _explain(source: str, error: BaseException) -> IngestionError | None:
         return error
     if isinstance(error, ConfigFieldMissingException):
         wanted = ", ".join(f"{name}__{key.upper()}" for key in error.fields)
-        return IngestionError(
+        return NotConfigured(
             f"{source}: no connection is configured ({wanted} is missing)",
             "Set it in the environment or in .dlt/secrets.toml, or start the demo retailer: larder demo start",
         )

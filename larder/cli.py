@@ -69,10 +69,14 @@ def ingest(
     force: Annotated[
         bool, typer.Option("--force", help="Believe the named sources also when much of them is gone.")
     ] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on loading what a stream brings, until Ctrl-C.")
+    ] = False,
 ) -> None:
     """Load what is new in the source systems into the lake; or some days, or everything, again.
 
-    A source that has less than 80 % left of what the lake holds is not believed, and the lake stays as it was.
+    A stream is drained of what is there; with `--follow` it goes on. A source that has less than 80 % left of what the lake
+    holds is not believed, and the lake stays as it was.
     Example: `larder ingest pos campaigns`, or `larder ingest pos --from 2017-01-03 --to 2017-01-05`
     """
     from ingestion.reading import Request
@@ -80,7 +84,10 @@ def ingest(
 
     days = {"first": first and first.date(), "last": last and last.date()}
     asked = Request(**{name: day for name, day in days.items() if day}, full=full, force=force)
-    ingest.run(paths(), sources or [], asked)
+    if follow:
+        ingest.run_for_ever(paths(), sources or [], asked)
+    else:
+        ingest.run(paths(), sources or [], asked)
 
 
 @app.command()

@@ -10,7 +10,7 @@ import duckdb
 from ingestion import compaction
 from ingestion.sources import NAMES
 from larder import console
-from larder.errors import LarderError
+from larder.errors import Busy, LarderError
 from larder.leases import lease
 from larder.settings import Paths
 from larder.store import Store
@@ -20,8 +20,12 @@ def run(where: Paths) -> None:
     """Compact every table, then remove what earlier compactions have replaced and nobody reads any more."""
     found = 0
     for source in NAMES:
-        with lease(where.leases, f"ingest-{source}"):
-            done = compaction.compact(where.lake / "raw" / source)
+        try:
+            with lease(where.leases, f"ingest-{source}"):
+                done = compaction.compact(where.lake / "raw" / source)
+        except Busy as error:
+            console.note(f"{source} is left out: {error}")
+            continue
         for each in done:
             console.done(f"{source}.{each.table}: {each.files:,} files into one, {each.rows:,} rows")
         found += len(done)
@@ -45,7 +49,7 @@ def collect(where: Paths, grace: float = compaction.GRACE) -> tuple[int, int]:
     with lease(where.leases, "build"):
         in_use = {name for file in _warehouses(where) for name in _named_by(file)}
         for dataset in datasets:
-            with lease(where.leases, f"ingest-{dataset.name}"):
+            with suppress(Busy), lease(where.leases, f"ingest-{dataset.name}"):
                 removed += len(compaction.remove_replaced(dataset, in_use, grace))
                 kept += len(compaction.replaced_files(dataset))
     return removed, kept

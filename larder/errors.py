@@ -7,3 +7,7 @@ class LarderError(Exception):
     def __init__(self, message: str, next_step: str) -> None:
         super().__init__(message)
         self.next_step = next_step
+
+
+class Busy(LarderError):
+    """Another process is at the same work."""

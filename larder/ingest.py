@@ -2,11 +2,12 @@
 
 from ingestion import quarantine
 from ingestion.checks import Drift
-from ingestion.errors import IngestionError
-from ingestion.pipelines import NEWS, SOURCES, Loaded, ingest
+from ingestion.errors import IngestionError, NotConfigured
+from ingestion.pipelines import BROKERS, NEWS, SOURCES, Loaded, follow, ingest
 from ingestion.reading import Request
+from ingestion.sources import OPTIONAL
 from larder import console
-from larder.errors import LarderError
+from larder.errors import Busy, LarderError
 from larder.leases import lease
 from larder.settings import Paths, use_demo_connections
 
@@ -61,21 +62,46 @@ def load(where: Paths, sources: list[str], request: Request = NEWS) -> tuple[lis
         try:
             loaded.append(_one(where, source, request))
         except (IngestionError, LarderError) as error:
+            if source in OPTIONAL and not sources and isinstance(error, NotConfigured | Busy):
+                console.note(f"left out: {error}")
+                continue
             console.failed(str(error), error.next_step)
             failures.append(source)
     return loaded, failures
 
 
+def run_for_ever(where: Paths, sources: list[str], request: Request) -> None:
+    """Load the events of one stream as they come, until somebody interrupts it."""
+    if len(sources) != 1 or sources[0] not in BROKERS:
+        raise LarderError(
+            "only one source can be followed, and only a stream", f"Choose from: {', '.join(BROKERS)}"
+        )
+    if request != NEWS:
+        raise LarderError(
+            "what is followed is what comes, and no day that was", "Leave out --follow, or the other options."
+        )
+    (source,) = sources
+    use_demo_connections(where)
+    loads = rows = 0
+    try:
+        with lease(where.leases, f"ingest-{source}"), console.progress(f"follow {source}") as report:
+            for result in follow(source, where.lake, where.dlt, report):
+                loads, rows = loads + 1, rows + sum(result.rows.values())
+                _say(result)
+    except KeyboardInterrupt:
+        console.done(f"{source}: stopped after {rows:,} rows in {loads:,} loads")
+
+
 def _one(where: Paths, source: str, request: Request) -> Loaded:
     with lease(where.leases, f"ingest-{source}"), console.progress(f"ingest {source}") as report:
         result = ingest(source, where.lake, where.dlt, report, request)
-    rows = ", ".join(f"{count:,} {table}" for table, count in result.rows.items())
-    console.done(f"{source}: {rows or 'nothing new'} ({result.seconds:.1f} s)")
-    _say_findings(result)
+    _say(result)
     return result
 
 
-def _say_findings(result: Loaded) -> None:
+def _say(result: Loaded) -> None:
+    rows = ", ".join(f"{count:,} {table}" for table, count in result.rows.items())
+    console.done(f"{result.source}: {rows or 'nothing new'} ({result.seconds:.1f} s)")
     for (table, *change), places in result.drift.items():
         console.note(f"{result.source}.{table}: {Drift(*change)}; in {_first(places)}")
     if result.quarantined:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-from larder.errors import LarderError
+from larder.errors import Busy
 
 GLANCE = 0.3
 """Seconds that a lease is asked for again: long for a look, short for a person."""
@@ -31,7 +31,7 @@ class Holder:
 
 @contextmanager
 def lease(folder: Path, name: str) -> Iterator[None]:
-    """Hold the lease `name` while the block runs; raise LarderError at once when another process holds it."""
+    """Hold the lease `name` while the block runs; raise Busy at once when another process holds it."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{name}.lock").open("a+") as file:
         if not _lock(file):
@@ -41,7 +41,7 @@ def lease(folder: Path, name: str) -> Iterator[None]:
                 if holder
                 else "another process"
             )
-            raise LarderError(f"{name} is held by {who}", "Wait until it has finished, or stop it.")
+            raise Busy(f"{name} is held by {who}", "Wait until it has finished, or stop it.")
         file.truncate(0)
         file.write(json.dumps(asdict(_me())))
         file.flush()

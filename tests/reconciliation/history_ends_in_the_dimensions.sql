@@ -8,7 +8,7 @@
         ['manufacturer_id', 'department', 'brand', 'product_category', 'product_type', 'package_size'],
     ],
     'household_id': [
-        'dim_households', 'dim_households_history', '',
+        'dim_households', 'dim_households_history', 'where not is_unknown',
         [
             'registered_date', 'has_demographics', 'age_band', 'income_band', 'home_ownership', 'marital_status',
             'household_size', 'household_composition', 'kids_count',

@@ -1,0 +1,174 @@
+"""Events of a stream as rows: batch by batch, in their order, each exactly once, whatever broker keeps them.
+
+What has been loaded is read from the lake, out of the account that each load commits with its rows; the broker is told
+only afterwards. Killed in between, the next run goes on behind what the lake holds, and nothing comes twice.
+"""
+
+import io
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.json as pajson
+import pyarrow.parquet as pq
+
+from ingestion.brokers import Broker, Event, Unreachable
+from ingestion.contract import Table
+from ingestion.intake import Intake, Origin, records
+from ingestion.lake import DELIVERIES, recorded_loads, table_files
+from ingestion.reading import Request
+
+Report = Callable[[str], None]
+
+BATCH_EVENTS = 250_000
+"""The most events in one load. A load takes all that is waiting, so its size follows the backlog."""
+
+PAUSE_SECONDS = 1.0
+"""How long to wait for new events when all have been loaded."""
+
+PLACE = pa.schema(
+    [("_stream", pa.string()), ("_sequence", pa.int64()), ("published_at", pa.timestamp("us", tz="UTC"))]
+)
+"""What the broker says of an event, beside what the event itself says."""
+
+
+def positions(dataset: Path) -> dict[str, int]:
+    """The last sequence of each stream that any load has taken in, be it into the table or into quarantine."""
+    found: dict[str, int] = {}
+    for file in table_files(dataset, DELIVERIES, recorded_loads(dataset)):
+        for place in pq.read_table(file, columns=["place"])["place"].unique().to_pylist():
+            stream, _, span = place.rpartition(":")
+            found[stream] = max(found.get(stream, 0), int(span.partition("-")[2]))
+    return found
+
+
+def batches(broker: Broker, held: dict[str, int], forever: bool, report: Report) -> Iterator[Sequence[Event]]:
+    """Yield the events after `held`, micro-batch by micro-batch; to ask for the next one says that one is loaded.
+
+    Ends when nothing is waiting; when it is to go on for ever, it waits for new events, and for a broker that is away.
+    """
+    broker.start(held)
+    while True:
+        try:
+            waiting = broker.waiting()
+            fetched = broker.fetch(min(waiting, BATCH_EVENTS)) if waiting else []
+        except Unreachable as error:
+            if not forever:
+                raise
+            report(f"{error}; waiting")
+            waiting, fetched = 0, []
+        events = [event for event in fetched if event.sequence > held.get(event.stream, -1)]
+        if events:
+            yield events
+            held.update({event.stream: event.sequence for event in events})
+        if waiting:
+            with suppress(Unreachable):  # it learns at the next start what the lake holds
+                broker.acknowledge()
+        elif forever:
+            time.sleep(PAUSE_SECONDS)
+        else:
+            return
+
+
+def again(broker: Broker, held: Mapping[str, int], asked: Request) -> Iterator[Sequence[Event]]:
+    """Yield once more the events of the days asked for that the lake holds already; what is new comes in its own time."""
+    broker.start({})
+    while waiting := broker.waiting():
+        events = [
+            event
+            for event in broker.fetch(min(waiting, BATCH_EVENTS))
+            if event.sequence <= held.get(event.stream, -1) and _is_of(event, asked)
+        ]
+        if events:
+            yield events
+
+
+def _is_of(event: Event, asked: Request) -> bool:
+    row, _ = _one(event.payload)
+    try:
+        day = date.fromisoformat((row or {})["business_date"])
+    except (KeyError, TypeError, ValueError):
+        return False  # it lies in quarantine, and belongs to no day
+    return asked.covers(day, day)
+
+
+def admit(intake: Intake, events: Sequence[Event], kind: str) -> Iterator[Any]:
+    """Rows of events that fit the contract, and their account. What does not fit goes to the quarantine by its sequence."""
+    by_stream: dict[str, list[Event]] = {}
+    for event in events:
+        by_stream.setdefault(event.stream, []).append(event)
+    for stream, mine in by_stream.items():
+        span = f"{mine[0].sequence}-{mine[-1].sequence}"
+        origin = Origin(f"{stream}:{span}", kind, digest=span)
+        table, good = _decode(mine, intake, origin)
+        if good:
+            numbers = np.array([event.sequence for event in good], np.int64)
+            yield from intake.admit(_with_place(table, good), origin, numbers=numbers)
+    yield from intake.close()
+
+
+def _decode(events: list[Event], intake: Intake, origin: Origin) -> tuple[pa.Table, list[Event]]:
+    """All payloads at once; where one of them is odd, one by one, so that it is the only one put aside."""
+    table = _at_once([event.payload for event in events], intake.contract)
+    if table is not None:
+        return table, events
+    good, rows = [], []
+    for event in events:
+        row, problem = _one(event.payload)
+        if row is None:
+            text = event.payload.decode(errors="replace")
+            intake.refuse_row(origin, event.sequence, "one JSON object", problem, text)
+        else:
+            good.append(event)
+            rows.append(row)
+    return records(rows), good
+
+
+def _at_once(payloads: list[bytes], contract: Table) -> pa.Table | None:
+    """The table of all payloads, or None where they are not one plain JSON object each in the types of the contract."""
+    joined = b"\n".join(payloads)
+    if joined.count(b"\n") >= len(payloads) or not all(p[:1] == b"{" and p[-1:] == b"}" for p in payloads):
+        return None
+    types = [
+        (c.name, c.arrow if pa.types.is_integer(c.arrow) else pa.string())
+        for c in contract.columns
+        if c.name not in PLACE.names
+    ]
+    try:
+        table = pajson.read_json(
+            io.BytesIO(joined),
+            read_options=pajson.ReadOptions(block_size=max(len(joined), 1)),
+            parse_options=pajson.ParseOptions(explicit_schema=pa.schema(types)),
+        )
+    except pa.ArrowException:
+        return None
+    return table if table.num_rows == len(payloads) else None
+
+
+def _one(payload: bytes) -> tuple[dict[str, Any] | None, str]:
+    """The object of one payload, or what it is instead. Numbers keep every digit."""
+    try:
+        value = json.loads(payload, parse_float=Decimal)
+    except ValueError as error:
+        return None, f"no JSON: {error}"
+    return (value, "") if isinstance(value, dict) else (None, f"a JSON {type(value).__name__}")
+
+
+def _with_place(table: pa.Table, events: list[Event]) -> pa.Table:
+    columns = [
+        pa.array([event.stream for event in events], PLACE.field("_stream").type),
+        pa.array([event.sequence for event in events], PLACE.field("_sequence").type),
+        pa.array([event.published_at for event in events], pa.int64()).cast(PLACE.field("published_at").type),
+    ]
+    for field, values in zip(PLACE, columns, strict=True):
+        if field.name in table.column_names:
+            table = table.drop_columns([field.name])  # an event cannot say where it lies
+        table = table.append_column(field, values)
+    return table
