@@ -286,6 +286,25 @@ def metric(
 
 
 @app.command()
+def offers(
+    household: Annotated[int, typer.Argument(help="A household's number.")],
+    as_of: Annotated[
+        datetime | None,
+        typer.Option("--as-of", formats=[DAY], help="The day; the one after the last delivered by default."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say which offers a household should get next, and why, from what is published.
+
+    Example: `larder offers 771 --as-of 2017-11-15`
+    """
+    from larder import console, offers
+
+    found = offers.find(paths(), household, as_of.date() if as_of else None)
+    console.as_json(offers.as_dict(found)) if as_json else offers.render(found)
+
+
+@app.command()
 def docs() -> None:
     """Write the catalogue of what is published as one static page.
 

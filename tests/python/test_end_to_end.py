@@ -118,6 +118,40 @@ def test_the_ledger_names_the_day_of_what_was_lost_behind_its_back(built: Instan
     ]
 
 
+def test_offers_are_those_of_the_marts_with_their_reasons(built: Instance) -> None:
+    household, offers = built.query(
+        "select household_id, count(*) from marts.agg_household_offers where is_latest group by 1 order by 2 desc, 1 limit 1"
+    )[0]
+    found = json.loads(built.larder("offers", str(household), "--json").stdout)
+    assert (found["household_id"], found["as_of"]) == (household, "2017-01-05")
+    assert len(found["offers"]) == min(offers, 10)
+    assert [offer["score"] for offer in found["offers"]] == sorted(
+        (o["score"] for o in found["offers"]), reverse=True
+    )
+    first = found["offers"][0]
+    shown = built.larder("offers", str(household)).stdout
+    assert first["reason"] in shown and str(first["coupon_upc"]) in shown
+    on_the_eve = json.loads(built.larder("offers", str(household), "--as-of", "2017-01-04", "--json").stdout)
+    assert {offer["reason_code"] for offer in on_the_eve["offers"]} == {"no history"}
+
+
+def test_offers_that_cannot_be_told_say_why_and_what_to_do(built: Instance) -> None:
+    untargeted = built.query(
+        "from marts.dim_households as h anti join marts.fct_campaign_targets using (household_id) select min(household_id)"
+    )[0][0]
+    for arguments, why, what in [
+        (["999999999"], "no household 999999999", "duckdb -readonly"),
+        (
+            [str(untargeted)],
+            f"no campaign runs for household {untargeted} on 2017-01-05",
+            "No campaign has targeted",
+        ),
+        (["1", "--as-of", "2018-06-01"], "2018-06-01 is outside", "from 2017-01-01 to 2017-01-05"),
+    ]:
+        refused = built.larder("offers", *arguments, code=1).stderr
+        assert why in refused and what in refused
+
+
 def test_a_second_run_loads_builds_and_publishes_nothing(built: Instance) -> None:
     before, marts = generation(built), built.marts()
     again = built.larder("run")

@@ -1,0 +1,41 @@
+-- grain: one row per household and as-of date whose next eight weeks have been delivered
+with features as (
+    select * from {{ ref('agg_household_features') }}
+),
+
+baskets as (
+    select * from {{ ref('fct_baskets') }}
+),
+
+deliveries as (
+    select max(business_date) as last_date
+    from baskets
+),
+
+-- Only who bought in the eight weeks before can lapse, and only a window that is over can tell.
+judged as (
+    select
+        features.household_id,
+        features.before_date
+    from features
+    inner join deliveries
+        on {{ dbt.datediff('features.before_date', 'deliveries.last_date', 'day') }} >= 55
+    where features.shopping_days_56 > 0
+),
+
+final as (
+    select
+        judged.household_id,
+        judged.before_date,
+        count(baskets.basket_id) as baskets_in_next_56,
+        count(baskets.basket_id) = 0 as has_lapsed
+    from judged
+    left join baskets
+        on
+            judged.household_id = baskets.household_id
+            and judged.before_date <= baskets.business_date
+            and {{ dbt.datediff('judged.before_date', 'baskets.business_date', 'day') }} <= 55
+    group by judged.household_id, judged.before_date
+)
+
+select * from final
