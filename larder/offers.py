@@ -28,7 +28,7 @@ where household_id = $household and $day between start_date and end_date
 """
 
 LAST_RUNNING_DAY = """
-select least(max(end_date), cast($last as date))
+select max(least(end_date, cast($last as date)))
 from marts.fct_campaign_targets
 inner join marts.dim_campaigns using (campaign_id)
 where household_id = $household and start_date <= cast($last as date)

@@ -9,9 +9,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import duckdb
+import only_the_past
 import pyarrow.parquet as pq
 import pytest
 from conftest import PROJECT, Instance
@@ -150,6 +152,22 @@ def test_offers_that_cannot_be_told_say_why_and_what_to_do(built: Instance) -> N
     ]:
         refused = built.larder("offers", *arguments, code=1).stderr
         assert why in refused and what in refused
+
+
+def test_offers_and_features_see_only_the_past(built: Instance, tmp_path: Path) -> None:
+    """Built from data that end before an as-of date, its rows are the same; a comparison off by one day shows, each by itself."""
+    nodes = json.loads((built.warehouse.parent / "dbt/manifest.json").read_text())["nodes"]
+    compiled = {model: nodes[f"model.larder.{model}"]["compiled_code"] for model in only_the_past.MODELS}
+    eve, weights = only_the_past.Eve(7, date(2017, 4, 24)), PROJECT / "seeds/offer_weights.csv"
+    later = only_the_past.build(compiled, weights, tmp_path, eve, date(2017, 6, 1))
+    then = only_the_past.build(compiled, weights, tmp_path, eve, eve.day)
+    for model in only_the_past.MODELS:
+        rows = then.rows(model)
+        assert rows and rows == later.rows(model), f"{model} sees its as-of date or later"
+        for place, leaking in enumerate(later.leaking(model), start=1):
+            assert leaking != rows, (
+                f"{model}: comparison {place} may be off by one day, and nobody would know"
+            )
 
 
 def test_a_second_run_loads_builds_and_publishes_nothing(built: Instance) -> None:

@@ -1,7 +1,7 @@
 {#
   No offer knows anything of its as-of date or later: counted again from the baskets alone, each offer has exactly the shopping
   trips, and the last of them, that came before it; and each as-of date is the eve of the campaign or of the next day to come.
-  tests/python/science/test_only_the_past.py does the same for every column, on data that end before the as-of date.
+  tests/python/only_the_past.py does the same for every column, on data that end before the as-of date.
   Fails? A score has seen what it should predict, and agg_offer_backtest is worth nothing until it is mended. Look for a
   missing or wrong comparison with before_date in agg_coupon_support.
 #}
