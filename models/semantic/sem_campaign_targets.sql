@@ -11,12 +11,13 @@ redemptions as (
     select * from {{ ref('fct_coupon_redemptions') }}
 ),
 
--- distinct: a household may redeem several coupons of a campaign
 redeemed as (
-    select distinct
+    select
         campaign_id,
-        household_id
+        household_id,
+        count(*) as redemptions
     from redemptions
+    group by campaign_id, household_id
 ),
 
 final as (
@@ -24,7 +25,9 @@ final as (
         targets.campaign_id,
         targets.household_id,
         campaigns.start_date,
-        redeemed.household_id is not null as has_redeemed
+        -- A household gets 16 coupons of a personalised campaign, and all of another.
+        case when campaigns.is_personalised then least(campaigns.coupons, 16) else campaigns.coupons end as offered_coupons,
+        coalesce(redeemed.redemptions, 0) as redemptions
     from targets
     inner join campaigns
         on targets.campaign_id = campaigns.campaign_id

@@ -52,8 +52,9 @@ create table larder.marts.dim_dates as
         dayname(day) as day_name, dayofweek(day) in (0, 6) as is_weekend
     from generate_series(date '2016-11-01', date '2018-03-31', interval 1 day) as days (day);
 create table larder.marts.dim_campaigns as
-    select campaign_id::bigint as campaign_id, campaign_type, start_date::date as start_date
-    from campaign_descriptions;
+    select campaign_id::bigint as campaign_id, campaign_type, campaign_type = 'A' as is_personalised,
+        start_date::date as start_date, count(distinct coupon_upc) as coupons
+    from campaign_descriptions inner join coupons using (campaign_id) group by all;
 create table larder.marts.fct_campaign_targets as
     select campaign_id::bigint as campaign_id, household_id::bigint as household_id from campaigns;
 create table larder.marts.fct_coupon_redemptions as
@@ -141,11 +142,17 @@ CASES: list[tuple[str, Question, str]] = [
         " from m as a left join m as b on a.household_id = b.household_id and b.m = a.m + 1 where a.m < 12 group by 1",
     ),
     (
-        "redemption rate by campaign type",
-        Question(["targets", "redeeming_targets", "redemption_rate"], ["campaign_type"]),
-        f"select campaign_type, count(*), count(r.household_id), {rate('count(r.household_id)', 'count(*)')} * 0.000001 from campaigns as t"
-        " join campaign_descriptions using (campaign_id) left join (select distinct campaign_id, household_id"
-        " from coupon_redemptions) as r using (campaign_id, household_id) group by 1",
+        "answers by campaign type",
+        Question(
+            ["targets", "responses", "response_rate", "offered_coupons", "redemptions", "redemption_rate"],
+            ["campaign_type"],
+        ),
+        "with c as (select campaign_id, campaign_type, if(campaign_type = 'A', 16, count(distinct coupon_upc)) as coupons"
+        " from campaign_descriptions join coupons using (campaign_id) group by 1, 2), r as (select campaign_id, household_id,"
+        " count(*) as n from coupon_redemptions group by 1, 2)"
+        f" select campaign_type, count(*), count(n), {rate('count(n)', 'count(*)')} * 0.000001, sum(coupons), sum(n),"
+        f" {rate('sum(n)', 'sum(coupons)')} * 0.000001"
+        " from campaigns join c using (campaign_id) left join r using (campaign_id, household_id) group by 1",
     ),
 ]
 
