@@ -127,8 +127,7 @@ def _selection(todo: Plan) -> list[str]:
 
 def selector(node: str) -> str:
     """The name by which `dbt --select` finds exactly this node."""
-    kind, _, *names = node.split(".")
-    return names[1] if kind == "unit_test" else names[0]
+    return node.split(".")[3] if node.startswith("unit_test.") else plan.short_name(node)
 
 
 def _summary(outcome: dbt.Outcome, todo: Plan) -> dict[str, int]:
@@ -166,14 +165,16 @@ def _refuse(store: Store, manifest: Manifest, outcome: dbt.Outcome) -> None:
 
 def _finish(store: Store, manifest: Manifest, todo: Plan) -> None:
     """Take out what is gone from the project, and write down what the marts hold."""
+    parent = store.parent(manifest)
+    relations = {node.relation for node in manifest.nodes.values()}
     with duckdb.connect(str(store.address(manifest))) as connection:
-        for name in map(plan.short_name, todo.nodes("drop")):
+        for name in {node.relation for node in parent.nodes.values()} - relations if parent else ():
             _drop(connection, name)
         marts = connection.execute(
             "select table_name from information_schema.tables where table_schema = 'marts' order by 1"
         ).fetchall()
-        reused = {plan.short_name(node) for node in todo.nodes("reuse", "model")}
-        known = {name: held for name, held in store.marts_of(manifest.parent).items() if name in reused}
+        reused = {manifest.nodes[node].relation for node in todo.nodes("reuse", "model")}
+        known = {name: held for name, held in parent.marts.items() if name in reused} if parent else {}
         manifest.marts = {name: known.get(name) or _content(connection, name) for (name,) in marts}
 
 

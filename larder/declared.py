@@ -18,12 +18,33 @@ class Declared:
 
 def tables(artifacts: Path) -> dict[str, Declared]:
     """Every model, seed and snapshot by `<schema>.<table>`; empty where dbt has left no manifest that can be read."""
+    return {_table(node): _declared(node) for node in _nodes(artifacts).values()}
+
+
+def deprecated(artifacts: Path) -> list[dict[str, str]]:
+    """The versions of models that will go: their `table`, `until` which day, and the table to `use`."""
+    nodes = _nodes(artifacts)
+    return [
+        {
+            "table": _table(node),
+            "until": node["deprecation_date"][:10],
+            "use": _table(nodes[f"{name.rpartition('.')[0]}.v{node['latest_version']}"]),
+        }
+        for name, node in sorted(nodes.items())
+        if node.get("version") and node["deprecation_date"]
+    ]
+
+
+def _nodes(artifacts: Path) -> dict[str, dict[str, Any]]:
     try:
         manifest: dict[str, Any] = json.loads((artifacts / "manifest.json").read_text())
     except (OSError, ValueError):
         return {}
-    nodes = [node for node in manifest["nodes"].values() if node["resource_type"] in KINDS]
-    return {f"{node['schema']}.{node['alias'] or node['name']}": _declared(node) for node in nodes}
+    return {name: node for name, node in manifest["nodes"].items() if node["resource_type"] in KINDS}
+
+
+def _table(node: dict[str, Any]) -> str:
+    return f"{node['schema']}.{node['alias'] or node['name']}"
 
 
 def _declared(node: dict[str, Any]) -> Declared:

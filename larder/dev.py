@@ -114,7 +114,7 @@ def _forget_what_changed(where: Paths, space: Workspace, now: Mapping[str, Finge
     space.holds = {n: logic for n, logic in space.holds.items() if n in now and now[n].logic == logic}
     if not _file(where).exists():
         return
-    kept = {plan.short_name(node) for node in space.holds}
+    kept = {now[node].relation for node in space.holds}
     with _open(where) as connection:
         found = connection.execute(
             "select table_schema, table_name, table_type from information_schema.tables"

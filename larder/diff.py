@@ -6,7 +6,7 @@ from typing import Any
 
 import duckdb
 
-from larder import console, declared, machine, plan
+from larder import console, declared, machine
 from larder.declared import Declared
 from larder.errors import LarderError
 from larder.fingerprint import Fingerprint
@@ -327,15 +327,7 @@ def _parent(manifest: Manifest) -> str:
 
 def _node(manifest: Manifest, name: str) -> Fingerprint | None:
     """The model, seed or snapshot that made a table."""
-    kinds = plan.RELATIONS
-    return next(
-        (
-            n
-            for key, n in manifest.nodes.items()
-            if key.split(".")[0] in kinds and plan.short_name(key) == name
-        ),
-        None,
-    )
+    return next((node for node in manifest.nodes.values() if node.relation == name), None)
 
 
 def _name(column: str) -> str:

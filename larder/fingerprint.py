@@ -49,11 +49,13 @@ DATA_KINDS = {"model", "seed", "snapshot"}
 class Fingerprint:
     """One node of the project: hashes of its own `parts`, and of its `logic` with everything above it.
 
-    `sources` are the sources whose loads reach it, `columns` the contracted names and types. `reads_data` is False for
-    views, seeds and unit tests: new loads do not make them run again.
+    `relation` is the table or view that it leaves in the warehouse, empty for a test; a model with versions leaves one for
+    each. `sources` are the sources whose loads reach it, `columns` the contracted names and types. `reads_data` is False
+    for views, seeds and unit tests: new loads do not make them run again.
     """
 
     node: str
+    relation: str
     parts: dict[str, str]
     logic: str
     parents: list[str]
@@ -112,6 +114,7 @@ def _fingerprint(
     materialized = node["config"].get("materialized")
     return Fingerprint(
         node=node["unique_id"],
+        relation=node["alias"] if kind in DATA_KINDS else "",
         parts=parts,
         logic=_hash([parts, [above[parent].logic for parent in sorted(parents)]]),
         parents=sorted(parents),
@@ -140,6 +143,7 @@ def _parts(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, An
             "configuration": {k: config.get(k) for k in TEST_CONFIG},
         }
     parts: dict[str, Any] = {
+        "name": [node["schema"], node["alias"]],
         "SQL": normalised(node["compiled_code"]),
         "configuration": {k: config.get(k) for k in CONFIG},
         "contract": _columns(node),

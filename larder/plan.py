@@ -1,5 +1,6 @@
 """What a build will do, and why: the nodes that it runs, those that it reuses, those that it drops."""
 
+import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -57,7 +58,8 @@ def make(
     """
     fresh = {source for source, ids in loads.items() if ids != loads_before.get(source)}
     steps = [Step(node, *_decide(node, now, before, fresh, everything)) for node in now if _runs(node)]
-    gone = [node for node in before if node not in now and node.split(".")[0] in RELATIONS]
+    tables = {node.relation for node in now.values()}
+    gone = [name for name, node in before.items() if name not in now and node.relation not in tables]
     steps += [Step(node, "drop", "no longer in the project") for node in gone]
     built = {step.node for step in steps if step.action == "build"}
     backfills = (
@@ -116,33 +118,38 @@ def _roots(node: str, now: Mapping[str, Fingerprint], before: Mapping[str, Finge
 
 
 def _breaks(now: Mapping[str, Fingerprint], before: Mapping[str, Fingerprint]) -> list[str]:
-    """Columns of marts that go away or change their type, with who reads the mart."""
+    """Columns of marts that go away or change their type, with who reads the mart.
+
+    Whoever reads it knows its table by name: that may have become the table of another version.
+    """
     found = []
-    for node, old in before.items():
-        if not node.startswith("model.") or not old.columns:
-            continue
-        new = now[node].columns if node in now else {}
+    tables = {node.relation: node for node in now.values()}
+    for old in before.values():
+        table = tables.get(old.relation)
+        new = table.columns if table else {}
         for column, kind in old.columns.items():
             if new.get(column) != kind:
                 what = f"becomes {new[column]}" if column in new else "goes away"
-                readers = ", ".join(_readers(node, now.values())) or "nobody in the project"
-                found.append(f"{short_name(node)}.{column} ({kind}) {what}; read by {readers}")
+                made_by = {old.node, table.node} if table else {old.node}
+                readers = ", ".join(_readers(made_by, now.values())) or "nobody in the project"
+                found.append(f"{old.relation}.{column} ({kind}) {what}; read by {readers}")
     return found
 
 
-def _readers(node: str, nodes: Iterable[Fingerprint]) -> list[str]:
+def _readers(models: set[str], nodes: Iterable[Fingerprint]) -> list[str]:
     return sorted(
         {
             short_name(n.node)
             for n in nodes
-            if node in n.parents and not n.node.startswith(("test.", "unit_test."))
+            if models.intersection(n.parents) and not n.node.startswith(("test.", "unit_test."))
         }
     )
 
 
 def short_name(node: str) -> str:
-    """The name that people use: `model.larder.dim_stores` is dim_stores."""
-    return node.split(".")[2] if not node.startswith("unit_test.") else ".".join(node.split(".")[2:])
+    """The name that people and `dbt --select` use: `model.larder.dim_stores` is dim_stores, with its version if it has one."""
+    kind, _, *names = node.split(".")
+    return ".".join(names) if kind in {"model", "unit_test"} else names[0]
 
 
 def as_dict(plan: Plan) -> dict[str, Any]:
@@ -169,10 +176,14 @@ def render(plan: Plan) -> None:
 
 def explain(plan: Plan, model: str) -> Step:
     """The step of one model, seed or test by its short name."""
-    for step in plan.steps:
-        if short_name(step.node) == model:
-            return step
-    raise LarderError(f"there is no node named {model}", "See the names: larder plan --json, or dbt ls")
+    steps = {short_name(step.node): step for step in plan.steps}
+    if model not in steps:
+        near = ", ".join(difflib.get_close_matches(model, steps))
+        raise LarderError(
+            f"there is no node named {model}{near and f'; near it: {near}'}",
+            "See the names: larder plan --json, or dbt ls",
+        )
+    return steps[model]
 
 
 def _total(plan: Plan, kinds: tuple[str, ...]) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ingestion.lake import completed_loads, row_counts
-from larder import console, leases, ledger
+from larder import console, declared, leases, ledger
 from larder.ledger import Ledger
 from larder.settings import Paths
 from larder.store import Manifest, Store
@@ -21,6 +21,7 @@ def collect(where: Paths) -> dict[str, Any]:
         "data": str(where.data),
         "sources": _sources(where.lake),
         "published": _brief(published) if published else None,
+        "deprecated": declared.deprecated(store.artifacts(published)) if published else [],
         "warehouse": str(store.reader_address()) if published else None,
         "ledger": asdict(found) if published and (found := ledger.read(store.reader_address())) else None,
         "docs": str(where.docs) if where.docs.exists() else None,
@@ -55,6 +56,8 @@ def _render_published(status: dict[str, Any], published: dict[str, Any]) -> None
     )
     if status["ledger"]:
         console.out.print(f"  ledger     {Ledger(**status['ledger']).sentence}", markup=False)
+    for old in status["deprecated"]:
+        console.out.print(f"  deprecated {old['table']} goes on {old['until']}: read {old['use']}")
     console.out.print(f"  warehouse  {status['warehouse']}")
     console.out.print(f"  docs       {status['docs'] or 'none yet: larder docs'}")
     console.out.print(f'  next       {_shell()} -readonly {status["warehouse"]} "from marts.agg_data_faults"')

@@ -174,10 +174,9 @@ class Store:
         """The generation that readers open, or None before the first publish."""
         return self._read(self._pointer.resolve()) if self._pointer.is_symlink() else None
 
-    def marts_of(self, generation: str | None) -> dict[str, dict[str, int | str]]:
-        """What the marts of a generation hold; empty when it is None or gone."""
-        found = self._read(self._root / generation) if generation else None
-        return found.marts if found else {}
+    def parent(self, manifest: Manifest) -> Manifest | None:
+        """The generation that another was built from; None for the first one, or where it is gone."""
+        return self._read(self._root / manifest.parent) if manifest.parent else None
 
     def address(self, manifest: Manifest) -> Path:
         """Where a generation is opened."""

@@ -26,7 +26,8 @@ final as (
         targets.household_id,
         campaigns.start_date,
         -- A household gets 16 coupons of a personalised campaign, and all of another.
-        case when campaigns.is_personalised then least(campaigns.coupons, 16) else campaigns.coupons end as offered_coupons,
+        case when campaigns.is_personalised then least(campaigns.coupons, 16) else campaigns.coupons end
+            as offered_coupons,
         coalesce(redeemed.redemptions, 0) as redemptions
     from targets
     inner join campaigns

@@ -9,8 +9,6 @@ final as (
         store_id,
         week_number,
         count(*) as baskets,
-        -- distinct: a household may come twice a day
-        count(distinct household_id) as households,
         cast(sum(lines) as bigint) as lines,
         cast(sum(units) as bigint) as units,
         cast(sum(sales_usd) as decimal(18, 2)) as sales_usd,

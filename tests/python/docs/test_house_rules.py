@@ -1,6 +1,7 @@
 """Each planted mistake is found by the rule that is meant for it, with the tools as `make lint` runs them."""
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -92,7 +93,7 @@ def hook(name: str) -> list[str]:
     """The command of a pre-commit hook, with the tools of this installation."""
     hooks = yaml.safe_load((PROJECT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
     entry = next(one["entry"] for one in hooks if one["id"] == name)
-    tool, *arguments = entry.split()
+    tool, *arguments = shlex.split(entry)
     return [str(BIN / Path(tool).name), *arguments]
 
 
