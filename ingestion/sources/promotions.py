@@ -25,7 +25,7 @@ def promotions(reading: Reading, landing: str = dlt.config.value) -> Any:
     @dlt.resource(name="placements", schema_contract=FROZEN)
     def placements() -> Iterator[Any]:
         intake = Intake(contract("promotions"), "placements")
-        yield from load_files(reading, intake, Path(landing), "week=*/*.parquet", origin, _days)
+        yield from load_files(reading, intake, Path(landing), "week=*/*.parquet", origin, days_of)
 
     return placements
 
@@ -45,7 +45,7 @@ def _week(name: str) -> int:
     return int(week)
 
 
-def _days(name: str) -> tuple[date, date]:
+def days_of(name: str) -> tuple[date, date]:
     """The days of a file's week: week 1 of 2017 is its 1 January, a Sunday, the others begin on Mondays."""
     first = BEFORE_WEEK_1 + timedelta(weeks=_week(name))
     return first, first + timedelta(days=6)

@@ -1,6 +1,7 @@
 """Till files that arrive, come again, change, break or fail to come: through the real pipeline into a real lake."""
 
 import shutil
+from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
@@ -8,8 +9,10 @@ import pytest
 from conftest import Instance, connections
 
 from ingestion.errors import IngestionError
-from ingestion.lake import completed_loads, sweep_dead_loads
+from ingestion.lake import completed_loads, sweep_dead_loads, table_files
 from ingestion.pipelines import ingest
+from ingestion.reading import Request
+from ingestion.sources.promotions import days_of
 
 DAY = "business_date=2017-01-05"
 
@@ -110,6 +113,42 @@ def test_files_that_the_retailer_has_cleared_away_are_not_missed(landing: Path, 
     load(tmp_path)
     shutil.rmtree(landing / DAY)
     assert load(tmp_path) == 0
+
+
+def test_days_are_read_again_by_declaration(landing: Path, tmp_path: Path) -> None:
+    load(tmp_path)
+    day = Request(first=date(2017, 1, 5), last=date(2017, 1, 5))
+    again = ingest("pos", tmp_path / "lake", tmp_path / "dlt", lambda _: None, day)
+    assert again.rows == {"transactions": sum(lines_of(file) for file in (landing / DAY).iterdir())}
+    assert load(tmp_path) == 0
+    dataset = tmp_path / "lake/raw/pos"
+    accounts = [str(file) for file in table_files(dataset, "deliveries", completed_loads(dataset))]
+    found = duckdb.execute("select place from read_parquet(?) where kind = 'reload' order by 1", [accounts])
+    assert found.fetchall() == [(f"{DAY}/sales_a.parquet",), (f"{DAY}/sales_b.csv.gz",)]
+    elsewhere = Request(first=date(2017, 2, 1))
+    with pytest.raises(IngestionError, match="pos has nothing of 2017-02-01 to the end"):
+        ingest("pos", tmp_path / "lake", tmp_path / "dlt", lambda _: None, elsewhere)
+
+
+def test_a_landing_folder_that_lost_much_is_not_believed_unless_forced(landing: Path, tmp_path: Path) -> None:
+    load(tmp_path)
+    for folder in sorted(landing.iterdir())[:3]:
+        shutil.rmtree(folder)
+    found = ingest("pos", tmp_path / "lake", tmp_path / "dlt", lambda _: None, Request(full=True))
+    assert found.rows == {}
+    assert f"landing folder {landing} has only" in found.refused[0]
+    forced = ingest(
+        "pos", tmp_path / "lake", tmp_path / "dlt", lambda _: None, Request(full=True, force=True)
+    )
+    assert forced.rows == {"transactions": delivered(landing)}
+
+
+def test_a_week_of_promotions_knows_its_days() -> None:
+    """As the calendar of the retailer has them: week 1 ends on Sunday, 1 January, week 53 on 31 December."""
+    assert days_of("week=1/placements.parquet")[1] == date(2017, 1, 1)
+    assert days_of("week=2/placements.parquet") == (date(2017, 1, 2), date(2017, 1, 8))
+    first, last = days_of("week=53/placements.parquet")
+    assert (first + timedelta(days=6), last) == (date(2017, 12, 31), date(2017, 12, 31))
 
 
 def test_a_load_that_died_before_its_completion_is_swept_and_loaded_again(
