@@ -30,11 +30,11 @@ WINDOW = timedelta(days=56)
 FIRST_TESTED = date(2017, 7, 17)
 
 FEATURES = {
-    "days since the last basket": "ln(days_since_last)",
+    "days since the last basket": "ln(days_since_last_basket)",
     "usual days between visits": "ln(coalesce(typical_visit_interval_days, 56))",
-    "days since the last basket, in usual intervals": "ln(days_since_last / coalesce(typical_visit_interval_days, 56))",
+    "days since the last basket, in usual intervals": "ln(days_since_last_basket / coalesce(typical_visit_interval_days, 56))",
     "longest absence so far, days": "ln(coalesce(longest_visit_interval_days, 56))",
-    "has bought on one day only": "(shopping_days = 1)::int",
+    "has bought on one day only": "(shopping_days_before = 1)::int",
     "shopping days in 4 weeks": "ln(1 + shopping_days_28)",
     "shopping days in 8 weeks": "ln(1 + shopping_days_56)",
     "shopping days in 12 weeks": "ln(1 + shopping_days_84)",

@@ -76,14 +76,16 @@ rhythm as (
         seen.before_date,
         seen.household_id,
         cast(max(seen.days_ago) as integer) as days_since_first,
-        cast(min(seen.days_ago) as integer) as days_since_last,
-        cast(count(*) as integer) as shopping_days,
+        cast(min(seen.days_ago) as integer) as days_since_last_basket,
+        cast(count(*) as integer) as shopping_days_before,
         cast(sum(case when seen.days_ago <= 28 then 1 else 0 end) as integer) as shopping_days_28,
         cast(sum(case when seen.days_ago <= 56 then 1 else 0 end) as integer) as shopping_days_56,
         cast(sum(case when seen.days_ago <= 84 then 1 else 0 end) as integer) as shopping_days_84,
         cast(sum(case when seen.days_ago <= 28 then seen.sales_usd else 0 end) as decimal(18, 2)) as sales_28_usd,
         cast(sum(case when seen.days_ago <= 84 then seen.sales_usd else 0 end) as decimal(18, 2)) as sales_84_usd,
-        cast(sum(case when seen.days_ago <= 84 then seen.loyalty_discount_usd else 0 end) as decimal(18, 2)) as loyalty_discount_84_usd,
+        cast(
+            sum(case when seen.days_ago <= 84 then seen.loyalty_discount_usd else 0 end) as decimal(18, 2)
+        ) as loyalty_discount_84_usd,
         cast(median(seen.days_since_previous) as decimal(9, 1)) as typical_visit_interval_days,
         cast(max(seen.days_since_previous) as integer) as longest_visit_interval_days
     from seen
@@ -162,8 +164,8 @@ final as (
         rhythm.household_id,
         rhythm.before_date,
         rhythm.days_since_first,
-        rhythm.days_since_last,
-        rhythm.shopping_days,
+        rhythm.days_since_last_basket,
+        rhythm.shopping_days_before,
         rhythm.shopping_days_28,
         rhythm.shopping_days_56,
         rhythm.shopping_days_84,
