@@ -133,9 +133,9 @@ def _decode(events: list[Event], intake: Intake, origin: Origin) -> tuple[pa.Tab
 
 def _at_once(payloads: list[bytes], contract: Table) -> pa.Table | None:
     """The table of all payloads, or None where they are not one plain JSON object each in the types of the contract."""
+    if not all(payload[:1] == b"{" and payload[-1:] == b"}" for payload in payloads):
+        return None  # an empty one would go unseen, and hide that another one holds two
     joined = b"\n".join(payloads)
-    if joined.count(b"\n") >= len(payloads) or not all(p[:1] == b"{" and p[-1:] == b"}" for p in payloads):
-        return None
     types = [
         (c.name, c.arrow if pa.types.is_integer(c.arrow) else pa.string())
         for c in contract.columns

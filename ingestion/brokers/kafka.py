@@ -37,6 +37,8 @@ class Kafka:
             "log_level": 0,  # what fails is raised, and told once
         }
         self._consumer = Consumer({**options, **settings})
+        # Who fetches is answered when events come; who asks how many there are does not want to wait for that.
+        self._watcher = Consumer({**options, **settings})
         self._next: dict[int, int] = {}
 
     def start(self, held: Mapping[str, int]) -> None:
@@ -77,6 +79,7 @@ class Kafka:
 
     def close(self) -> None:
         self._consumer.close()
+        self._watcher.close()
 
     def _begin(self, number: int, held: Mapping[str, int]) -> int:
         """Where a partition goes on: after what is held, or at the first event that the broker still has."""
@@ -91,7 +94,7 @@ class Kafka:
 
     def _bounds(self, number: int) -> tuple[int, int]:
         """The first offset that there is, and the one after the last."""
-        found = self._consumer.get_watermark_offsets(TopicPartition(self._topic, number), SECONDS)
+        found = self._watcher.get_watermark_offsets(TopicPartition(self._topic, number), SECONDS)
         if found is None:
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
         return found[0], found[1]

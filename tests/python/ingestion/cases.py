@@ -1,11 +1,13 @@
 """For each source a lake, a load that is to come, and what the lake must hold after it, whatever has happened to it."""
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import duckdb
 import psycopg2
@@ -14,7 +16,11 @@ import pytest
 import requests
 from conftest import Instance, connections
 from faults import ingest
+from nats.js import JetStreamContext
+from nats.js.api import StreamInfo
+from test_stream import line
 
+from demo.broker import Stream
 from ingestion import lake
 
 KEYS = {
@@ -91,6 +97,10 @@ def _make(source: str, retailer: Instance, room: Path) -> Case:
         _deliver(delivered, room / "landing", slice(0, 1))
         assert ingest(source, before, env) == 0
         _deliver(delivered, room / "landing", slice(1, 3))
+    if source == "pos_stream":  # and events as they are sold
+        _publish(env, 0, 30)
+        assert ingest(source, before, env) == 0
+        _publish(env, 30, 70)
     whole = Case(source, env, before, {}).room(room / "whole")
     assert ingest(source, whole, env) == 0
     found = content(whole / "lake/raw" / source)
@@ -108,6 +118,29 @@ def _deliver(root: Path, landing: Path, days: slice) -> None:
                 f"from read_parquet('{folder}/{plan.name}', hive_partitioning = false) limit 2000"
             ).to_arrow_table()
             pq.write_table(rows, plan)
+
+
+def _publish(env: dict[str, str], first: int, last: int) -> None:
+    """Some events to a stream of their own on the retailer's broker, to which the environment leads from now on."""
+    url = urlsplit(env["SOURCES__POS_STREAM__URL"])
+    name = "CASES"
+
+    async def send(context: JetStreamContext) -> None:
+        await context.add_stream(name=name, subjects=["cases"])
+        for basket in range(first, last):
+            await context.publish("cases", json.dumps(line(basket)).encode())
+
+    Stream(url.port or 0, env["SOURCES__POS_STREAM__TOKEN"]).run(send)
+    env["SOURCES__POS_STREAM__URL"] = url._replace(path=name).geturl()
+
+
+def _rows_of_stream(env: dict[str, str]) -> dict[str, int]:
+    url = urlsplit(env["SOURCES__POS_STREAM__URL"])
+
+    async def look(context: JetStreamContext) -> StreamInfo:
+        return await context.stream_info(url.path.strip("/"))
+
+    return {"transactions": Stream(url.port or 0, env["SOURCES__POS_STREAM__TOKEN"]).run(look).state.messages}
 
 
 def _rows_of_files(sql: str) -> int:
@@ -160,6 +193,7 @@ def _rows_of_api(env: dict[str, str]) -> dict[str, int]:
 
 SOURCE_ROWS: dict[str, Callable[[dict[str, str]], dict[str, int]]] = {
     "pos": _rows_of_tills,
+    "pos_stream": _rows_of_stream,
     "promotions": _rows_of_plans,
     "merchandising": _rows_of_database("merchandising", "products", "stores"),
     "loyalty": _rows_of_database("loyalty", "households", "demographics"),

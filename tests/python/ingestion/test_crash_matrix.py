@@ -15,7 +15,7 @@ import duckdb
 import pytest
 from cases import SOURCE_ROWS, Case, cases, content
 from conftest import PROJECT, Instance
-from faults import KILLED, LAND, RECORD, STEPS, Fault, Step, ingest
+from faults import ACKNOWLEDGE, KILLED, LAND, RECORD, STEPS, Fault, Step, ingest
 
 from ingestion import lake, pipelines
 
@@ -40,7 +40,16 @@ SAMPLE = [
     ("merchandising", Fault(LAND.times(2), "halfway"), True),
     ("loyalty", Fault(RECORD.times(2), "halfway"), False),  # the schema
     ("campaigns", Fault(RECORD.times(4), "halfway"), False),  # the completion
+    ("pos_stream", Fault(ACKNOWLEDGE, "before"), False),  # loaded, and the broker does not know
 ]
+
+MATRIX = [
+    (source, step, moment)
+    for source in SOURCE_ROWS
+    for step in (*STEPS, *([ACKNOWLEDGE] if source == "pos_stream" else []))
+    for moment in step.moments
+]
+"""Every source at every moment of every step that it takes."""
 
 
 @pytest.mark.parametrize(("source", "fault", "kept"), SAMPLE, ids=str)
@@ -54,8 +63,7 @@ def test_a_death_at_a_step(
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("kept", [True, False], ids=["kept", "lost"])
-@pytest.mark.parametrize(("step", "moment"), [(s, m) for s in STEPS for m in s.moments], ids=str)
-@pytest.mark.parametrize("source", SOURCE_ROWS)
+@pytest.mark.parametrize(("source", "step", "moment"), MATRIX, ids=str)
 def test_a_death_at_every_step(
     case: Callable[[str], Case], tmp_path: Path, source: str, step: Step, moment: str, kept: bool
 ) -> None:
@@ -69,8 +77,7 @@ def test_a_death_at_every_step(
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize(("step", "moment"), [(s, m) for s in STEPS for m in s.moments], ids=str)
-@pytest.mark.parametrize("source", SOURCE_ROWS)
+@pytest.mark.parametrize(("source", "step", "moment"), MATRIX, ids=str)
 def test_a_death_in_the_recovery(
     case: Callable[[str], Case], tmp_path: Path, source: str, step: Step, moment: str
 ) -> None:

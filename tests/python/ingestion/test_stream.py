@@ -176,6 +176,7 @@ def test_the_broker_may_die_and_come_back_while_it_is_followed(
     till: Till, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(core, "PAUSE_SECONDS", 0.2)
+    monkeypatch.setattr("ingestion.brokers.jetstream.SECONDS", 1.0)
     said: list[str] = []
     till.publish(line(0), line(1))
     batches = follow("pos_stream", tmp_path / "lake", tmp_path / "dlt", said.append)

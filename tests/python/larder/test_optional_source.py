@@ -1,0 +1,49 @@
+"""A retailer without a stream, and one whose stream somebody follows: neither keeps the other sources waiting."""
+
+from pathlib import Path
+
+import pytest
+
+from ingestion.sources import NAMES
+from larder import build, ingest
+from larder.errors import LarderError
+from larder.leases import lease
+from larder.settings import Paths
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No source but the stream, and nothing that says where it is."""
+    monkeypatch.setattr(ingest, "SOURCES", {"pos_stream": ingest.SOURCES["pos_stream"]})
+    monkeypatch.delenv("SOURCES__POS_STREAM__URL", raising=False)
+
+
+def test_no_stream_is_no_failure_unless_it_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ingest.load(Paths(tmp_path), []) == ([], [])
+    assert "SOURCES__POS_STREAM__URL is missing" in capsys.readouterr().err
+    assert ingest.load(Paths(tmp_path), ["pos_stream"]) == ([], ["pos_stream"])
+
+
+def test_a_stream_that_is_followed_is_left_to_whoever_follows_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = Paths(tmp_path)
+    with lease(where.leases, "ingest-pos_stream"):
+        assert ingest.load(where, []) == ([], [])
+        assert "left out: ingest-pos_stream is held by process" in capsys.readouterr().err
+        assert ingest.load(where, ["pos_stream"]) == ([], ["pos_stream"])
+
+
+def test_a_build_needs_loads_of_every_source_but_the_stream() -> None:
+    loads = {name: ["1.0"] for name in NAMES}
+    build._require_loads({**loads, "pos_stream": []})
+    with pytest.raises(LarderError, match="no completed load of: pos"):
+        build._require_loads({**loads, "pos": []})
+
+
+@pytest.mark.parametrize("sources", [[], ["pos"], ["pos_stream", "pos"]])
+def test_only_a_stream_can_be_followed(tmp_path: Path, sources: list[str]) -> None:
+    with pytest.raises(LarderError, match="only a stream"):
+        ingest.run_for_ever(Paths(tmp_path), sources, ingest.NEWS)
