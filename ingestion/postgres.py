@@ -109,6 +109,7 @@ class _Copy:
         self._abandoned = threading.Event()
 
     def __iter__(self) -> Iterator[bytes]:
+        block: bytes | BaseException | None = b""
         thread = threading.Thread(target=self._run, name="copy", daemon=True)
         thread.start()
         try:
@@ -118,6 +119,9 @@ class _Copy:
                 yield block
         finally:
             self._abandoned.set()
+            if block is not None:
+                with suppress(psycopg2.Error):
+                    self._connection.cancel()  # the server may be long in sending the next row
             with suppress(Empty):
                 self._blocks.get_nowait()
             thread.join()
@@ -165,7 +169,7 @@ def _connect(address: str) -> Connection:
                 address,
                 connect_timeout=CONNECT_SECONDS,
                 application_name="larder",
-                options="-c timezone=UTC -c datestyle=ISO -c extra_float_digits=1",
+                options=f"-c timezone=UTC -c datestyle=ISO -c extra_float_digits=1 -c lock_timeout={SILENT_SECONDS}s",
                 keepalives_idle=SILENT_SECONDS // 3,
                 keepalives_interval=SILENT_SECONDS // 6,
                 keepalives_count=4,

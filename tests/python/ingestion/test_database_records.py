@@ -13,12 +13,15 @@ from urllib.parse import urlsplit, urlunsplit
 
 import duckdb
 import psycopg2
+import pyarrow as pa
 import pytest
 from conftest import Instance, connections
+from psycopg2 import sql
 
 from ingestion.errors import IngestionError
 from ingestion.lake import completed_loads, table_files
 from ingestion.pipelines import Loaded, ingest
+from ingestion.postgres import Snapshot
 from ingestion.reading import Request
 
 
@@ -163,6 +166,18 @@ def test_a_record_in_quarantine_is_read_again_when_it_changes(crm: Crm) -> None:
     assert (again.rows, again.quarantined) == ({}, [])
     crm.run("update loyalty.households set updated_at = now() where household_id = 900001")
     assert crm.load().rows == {"households": 1}
+
+
+def test_who_stops_reading_does_not_wait_for_the_server(crm: Crm) -> None:
+    """As Ctrl-C does: the server has sent two blocks and would be silent for a minute."""
+    columns = pa.schema([("number", pa.int64()), ("text", pa.string())])
+    slow = "select n, repeat('x', 200) from generate_series(1, 80000) as n union all select 0, pg_sleep(60)::text"
+    with Snapshot(crm.admin) as snapshot:
+        rows = snapshot.read(sql.SQL(slow), columns)
+        assert next(rows).num_rows > 0
+        begun = time.monotonic()
+        rows.close()
+    assert time.monotonic() - begun < 10
 
 
 def test_a_connection_that_breaks_in_the_middle_is_one_clear_error(crm: Crm) -> None:
