@@ -6,7 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ingestion.deliveries import Account, accounts
 from ingestion.lake import completed_loads, row_counts
+from ingestion.quarantine import all_sources
 from larder import console, declared, leases, ledger
 from larder.ledger import Ledger
 from larder.settings import Paths
@@ -20,6 +22,7 @@ def collect(where: Paths) -> dict[str, Any]:
     return {
         "data": str(where.data),
         "sources": _sources(where.lake),
+        "held": _held(where.lake),
         "published": _brief(published) if published else None,
         "deprecated": declared.deprecated(store.artifacts(published)) if published else [],
         "warehouse": str(store.reader_address()) if published else None,
@@ -33,8 +36,10 @@ def collect(where: Paths) -> dict[str, Any]:
 def render(status: dict[str, Any]) -> None:
     """Print a status for people."""
     if status["sources"]:
-        rows = [[s["source"], s["table"], s["rows"], s["loads"]] for s in status["sources"]]
-        console.table("Lake", ["source", "table", "rows", "loads"], rows)
+        columns = ["source", "table", "rows", "loads", "delivered", "loaded", "quarantined", "discarded"]
+        console.table("Lake", columns, [[s[column] for column in columns] for s in status["sources"]])
+    for held in status["held"]:
+        console.note(f"{held['source']} is held since {held['since']}: {'; '.join(held['reasons'])}")
     published = status["published"]
     if published is None:
         console.out.print("\nNothing is published yet. Next: larder run")
@@ -73,12 +78,27 @@ def _brief(manifest: Manifest) -> dict[str, Any]:
 
 
 def _sources(lake: Path) -> list[dict[str, Any]]:
+    """For each raw table the rows that readers see, and the account of all that was delivered for it."""
     found: list[dict[str, Any]] = []
     for dataset in sorted((lake / "raw").glob("*")):
         loads = completed_loads(dataset)
-        counts = row_counts(dataset, loads)
+        rows, account = row_counts(dataset, loads), accounts(lake, dataset.name)
         found += [
-            {"source": dataset.name, "table": table, "rows": rows, "loads": len(loads)}
-            for table, rows in counts.items()
+            {
+                "source": dataset.name,
+                "table": table,
+                "rows": rows.get(table, 0),
+                "loads": len(loads),
+                **asdict(account.get(table, Account())),
+            }
+            for table in sorted({*rows, *account})
         ]
     return found
+
+
+def _held(lake: Path) -> list[dict[str, Any]]:
+    return [
+        {"source": one.source, "load_id": load, **why}
+        for one in all_sources(lake)
+        for load, why in one.held().items()
+    ]

@@ -53,6 +53,20 @@ def test_the_figures_are_those_of_the_source(built: Instance) -> None:
     assert sales(built) == expected_sales("2017-01-04")
 
 
+def test_of_the_real_data_nothing_is_put_aside(built: Instance) -> None:
+    tables = json.loads(built.larder("status", "--json").stdout)["sources"]
+    assert {table["source"] for table in tables} >= {
+        "pos",
+        "promotions",
+        "merchandising",
+        "loyalty",
+        "campaigns",
+    }
+    for table in tables:
+        assert table["delivered"] == table["loaded"] == table["rows"] > 0, table
+        assert table["quarantined"] == table["discarded"] == 0, table
+
+
 def test_docs_are_one_page_that_names_the_marts(built: Instance) -> None:
     page = (built.data / "site/docs/index.html").read_text()
     assert "fct_basket_lines" in page
@@ -214,6 +228,27 @@ def test_day_by_day_ends_in_the_same_marts_as_one_run(built: Instance, instance:
     instance.larder("run")
     assert built.marts() == instance.marts()
     assert built.query("select count(*) from marts.fct_basket_lines where not is_settled") == [(0,)]
+
+
+@pytest.mark.nightly
+def test_a_source_that_is_held_stays_as_it_was_and_the_others_go_on(instance: Instance) -> None:
+    instance.larder("demo", "start", "--to", "2017-01-02")
+    instance.larder("run")
+    instance.larder("demo", "advance", "--to", "2017-01-03")
+    file = instance.data / "landing/pos/business_date=2017-01-03/sales_a.parquet"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-100])
+    settled = "select count(*), sum(sales_usd)::varchar from marts.fct_basket_lines where is_settled"
+    households = "select count(*) from marts.dim_households"
+    before = instance.query(households)
+    held = instance.larder("run", code=1)
+    assert "pos is held since" in held.stderr and "published generation" in held.stderr
+    assert held.stderr.count("held: pos") == 1, "the closing summary says it"
+    assert instance.query(settled) == expected_sales("2017-01-02"), "of the next day, events only"
+    assert instance.query(households) > before
+    file.write_bytes(whole)
+    instance.larder("run")
+    assert instance.query(settled) == sales(instance) == expected_sales("2017-01-03")
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])

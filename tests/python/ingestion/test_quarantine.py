@@ -17,7 +17,7 @@ from ingestion.deliveries import Account, accounts, deliveries
 from ingestion.lake import completed_loads, recorded_loads, row_counts
 from ingestion.pipelines import Loaded, ingest
 from ingestion.quarantine import Quarantine
-from larder import contract, quarantine
+from larder import contract, quarantine, status
 from larder.errors import LarderError
 from larder.settings import Paths
 
@@ -170,6 +170,11 @@ def test_a_discarded_file_lets_the_rest_be_seen(where: Paths) -> None:
     (where.data / "landing" / FILE).write_bytes(b"")
     load(where)
     assert in_lake(where) == 0
+    said = status.collect(where)
+    assert [(held["source"], held["reasons"]) for held in said["held"]] == [
+        ("pos", [f"transactions: cannot be read: {FILE}"])
+    ]
+    assert [(t["rows"], t["unreadable"]) for t in said["sources"]] == [(0, 1)]
     with pytest.raises(LarderError, match="nothing of it fits"):
         quarantine.replay(where, ids(where), None, None)
     quarantine.discard(where, [], "the till burnt down", None, FILE)
