@@ -5,12 +5,16 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import PROJECT, Instance
+
+from larder import plan
+from larder.errors import LarderError
+from larder.fingerprint import Fingerprint
 
 PARTS = (
     "dbt_project.yml",
@@ -195,6 +199,28 @@ def test_a_build_does_what_the_plan_said_and_a_full_one_gives_the_same(checkout:
     before = checkout.instance.marts()
     assert checkout.run("build", "--all").returncode == 0 and checkout.run("publish").returncode == 0
     assert checkout.instance.marts() == before
+
+
+def made(node: str, relation: str, **columns: str) -> Fingerprint:
+    return Fingerprint(node, relation, {"SQL": "x"}, "x", [], [], columns, incremental=False, reads_data=True)
+
+
+def test_when_the_latest_version_moves_the_plan_says_what_its_readers_lose() -> None:
+    """The bare name passes from one version to the next: nothing is dropped, and the column that goes is named."""
+    before = [made("model.larder.agg_x", "agg_x", day="date", people="bigint")]
+    first = made("model.larder.agg_x.v1", "agg_x_v1", day="date", people="bigint")
+    latest = made("model.larder.agg_x.v2", "agg_x", day="date")
+    report = replace(made("exposure.larder.report", ""), parents=[latest.node])
+    now = [first, latest, report]
+    moved = plan.make({n.node: n for n in now}, {}, {n.node: n for n in before}, {})
+    assert moved.nodes("drop") == []
+    assert moved.breaks == ["agg_x.people (bigint) goes away; read by report"]
+    assert plan.explain(moved, "agg_x.v1").action == "build"
+    with pytest.raises(LarderError, match=r"near it: agg_x\.v2, agg_x\.v1|near it: agg_x\.v1, agg_x\.v2"):
+        plan.explain(moved, "agg_x")
+    gone = plan.make({n.node: n for n in (latest, report)}, {}, {n.node: n for n in now}, {})
+    assert gone.nodes("drop") == ["model.larder.agg_x.v1"]
+    assert len(gone.breaks) == 2
 
 
 def append(checkout: Checkout, file: str, text: str) -> None:
