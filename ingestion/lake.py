@@ -44,6 +44,13 @@ def completed_loads(dataset: Path) -> set[str]:
     return {load for load in recorded if load < min(held)} if held else recorded
 
 
+def filled_loads(dataset: Path) -> set[str]:
+    """The completed loads that brought anything. A file that came again as it was leaves a load of dlt's state alone."""
+    files = {load_id(file) for file in _data_files(dataset) if not is_compacted(file)}
+    together = {load for table in tables(dataset) for load in compacted(dataset, table).loads}
+    return completed_loads(dataset) & (files | together)
+
+
 @dataclass(frozen=True)
 class Compacted:
     """The compacted files of one raw table by name: the rows of each load in each of them."""

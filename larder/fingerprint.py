@@ -16,7 +16,7 @@ from typing import Any
 import sqlglot
 from sqlglot.errors import SqlglotError
 
-from ingestion.lake import completed_loads
+from ingestion.lake import filled_loads
 from ingestion.sources import NAMES
 from larder.settings import PROJECT
 
@@ -66,8 +66,8 @@ class Fingerprint:
 
 
 def loads(lake: Path) -> dict[str, list[str]]:
-    """The completed loads of every source, oldest first."""
-    return {source: sorted(completed_loads(lake / "raw" / source)) for source in NAMES}
+    """The completed loads of every source that brought anything, oldest first."""
+    return {source: sorted(filled_loads(lake / "raw" / source)) for source in NAMES}
 
 
 def project() -> str:

@@ -1,6 +1,8 @@
 """Instances of Larder with a data root of their own, driven by the real command, as a user would."""
 
+import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -90,6 +92,31 @@ def retailer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     made.larder("demo", "start", "--to", "2017-01-08")
     yield made
     made.larder("demo", "stop")
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Instance:
+    """An instance that `larder run` has brought to 4 January; its demo is stopped. Nobody changes it: see `copy_of`.
+
+    It is made once for all processes of a test run, by whoever comes first.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    made, whole = Instance(shared / "published"), shared / "published.whole"
+    with (shared / "published.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not whole.exists():
+            made.larder("demo", "start", "--to", "2017-01-04")
+            made.larder("run")
+            made.larder("demo", "stop")
+            whole.touch()
+    return made
+
+
+def copy_of(published: Instance, data: Path) -> None:
+    """A data root that holds what another has loaded, built and published, and its broker's stream; no other system."""
+    for part in ("lake", "warehouse", "history", "site", "demo/broker"):
+        shutil.copytree(published.data / part, data / part, symlinks=True)
 
 
 def connections(instance: Instance) -> dict[str, str]:

@@ -17,7 +17,7 @@ import duckdb
 import only_the_past
 import pyarrow.parquet as pq
 import pytest
-from conftest import PROJECT, Instance
+from conftest import PROJECT, Instance, copy_of
 
 from larder import ledger
 
@@ -41,11 +41,11 @@ def generation(instance: Instance) -> str:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    """One instance that was run once, at the end of 4 January."""
+def built(published: Instance, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    """One instance that was run once, at the end of 4 January, beside its systems."""
     made = Instance(tmp_path_factory.mktemp("built"))
+    copy_of(published, made.data)
     made.larder("demo", "start", "--to", "2017-01-04")
-    made.larder("run")
     yield made
     made.larder("demo", "stop")
 
@@ -141,6 +141,7 @@ def test_the_ledger_names_the_day_of_what_was_lost_behind_its_back(built: Instan
         "pos.transactions, day 2017-01-02: 4251 loaded, 4250 in the lake",
         "pos.transactions, day 2017-01-03: 4462 loaded, 4461 in the mart",
         "pos.transactions, day 2017-01-04: USD 12194.08 loaded, 12194.07 in the mart",
+        "pos_stream.transactions, day 2017-01-03: 4462 loaded, 4461 in the mart",
     ]
 
 
@@ -228,7 +229,7 @@ def test_day_by_day_ends_in_the_same_marts_as_one_run(built: Instance, instance:
     assert built.query(
         "select distinct business_date::varchar from marts.fct_basket_lines where not is_settled"
     ) == [("2017-01-05",)]
-    for day in ("2017-01-05", "2017-01-06", "2017-01-08"):
+    for day in ("2017-01-05", "2017-01-08"):
         built.larder("demo", "advance", "--to", day)
         built.larder("run")
         assert sales(built) == expected_sales(day)

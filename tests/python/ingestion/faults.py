@@ -22,7 +22,7 @@ _PROCESSES.set_forkserver_preload(["ingestion.pipelines"])  # dlt is imported on
 
 @dataclass(frozen=True)
 class Step:
-    """A method that moves a load on: `module:Class.method`. The bodies of files are cut by `halfway`, if it has one."""
+    """A function or method that moves a load on: `module:Class.method`. The bodies of files are cut by `halfway`, if it has one."""
 
     name: str
     method: str
@@ -48,6 +48,7 @@ class Fault:
         return f"{self.moment}-{self.step}-{self.step.nth}"
 
 
+CLEAR = Step("folder of an earlier load removed", "os:rmdir", ("before",))
 EXTRACT = Step("rows extracted", "dlt.extract.extractors:ArrowExtractor.write_items", ("after",))
 COMMIT_EXTRACT = Step("extracted package", "dlt.extract.extract:Extract.commit_packages")
 NORMALISE = Step("normalised package", "dlt.common.storages.load_storage:LoadStorage.commit_new_load_package")
@@ -67,7 +68,7 @@ COMPLETE_PACKAGE = Step(
 SWEEP = Step("dead load swept", "ingestion.pipelines:sweep_dead_loads")
 ACKNOWLEDGE = Step("broker told", "ingestion.brokers.jetstream:JetStream.acknowledge")
 
-STEPS = (EXTRACT, COMMIT_EXTRACT, NORMALISE, LAND, RECORD, COMPLETE_PACKAGE, SWEEP)
+STEPS = (CLEAR, EXTRACT, COMMIT_EXTRACT, NORMALISE, LAND, RECORD, COMPLETE_PACKAGE, SWEEP)
 
 
 def ingest(source: str, data: Path, env: dict[str, str], *changes: Any) -> int:

@@ -37,7 +37,10 @@ def test_the_files_of_a_dead_load_go(case: Callable[[str], Case], tmp_path: Path
     shutil.rmtree(data / "dlt")
     dead = [path for path in (data / "lake/raw/pos").glob("*/*.parquet") if path not in before(pos, data)]
     size = sum(path.stat().st_size for path in dead)
-    assert clean.run(Paths(data)) == [f"pos: 1 files of loads that never completed ({size:,} bytes)"]
+    assert dead
+    assert clean.run(Paths(data)) == [
+        f"pos: {len(dead)} files of loads that never completed ({size:,} bytes)"
+    ]
     assert content(data / "lake/raw/pos") == content(pos.before / "lake/raw/pos")
     assert clean.run(Paths(data)) == []
     pos.check(data)

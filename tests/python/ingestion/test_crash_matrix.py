@@ -15,7 +15,7 @@ import duckdb
 import pytest
 from cases import SOURCE_ROWS, Case, cases, content
 from conftest import PROJECT, Instance
-from faults import ACKNOWLEDGE, KILLED, LAND, RECORD, STEPS, Fault, Step, ingest
+from faults import ACKNOWLEDGE, CLEAR, KILLED, LAND, RECORD, STEPS, Fault, Step, ingest
 
 from ingestion import lake, pipelines
 
@@ -36,6 +36,7 @@ def dies(case: Case, data: Path, fault: Fault, kept: bool) -> bool:
 
 SAMPLE = [
     ("pos", Fault(RECORD, "after"), False),  # the state is saved, the load is not complete
+    ("pos", Fault(CLEAR.times(6), "before"), True),  # half of the working directory is gone
     ("promotions", Fault(LAND.times(2), "after"), False),  # what an append doubles
     ("merchandising", Fault(LAND.times(2), "halfway"), True),
     ("loyalty", Fault(RECORD.times(2), "halfway"), False),  # the schema

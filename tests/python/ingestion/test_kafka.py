@@ -71,9 +71,10 @@ def test_the_lake_and_not_the_commit_says_where_to_go_on(
         patched.setattr(Kafka, "acknowledge", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             load(tmp_path)
-    assert len(rows(tmp_path)) == 6 and cluster.committed() == 0
+    held = len(rows(tmp_path))  # as many as the first answer of the brokers had
+    assert held and cluster.committed() == 0
     cluster.publish(6, 7)
-    assert load(tmp_path) == 2
+    assert load(tmp_path) == 8 - held
     assert [basket for basket, *_ in rows(tmp_path)] == list(range(8)) and cluster.committed() == 8
 
 

@@ -50,7 +50,7 @@ def sweep(case: Case, server: Victims, room: Path, names: str, about: str, chose
 
 
 @needs_strace
-@pytest.mark.parametrize("source", ["pos", "loyalty"])
+@pytest.mark.parametrize("source", ["pos"])
 def test_a_kill_within_a_load(case: Callable[[str], Case], tmp_path: Path, source: str) -> None:
     """A sample, counted back from the completion, where dlt once could not go on; the rest comes at night."""
     with victims(**case(source).env) as server:
