@@ -102,7 +102,9 @@ def test_without_the_filter_by_completed_loads_the_matrix_fails(
     case: Callable[[str], Case], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pos = case("pos")
-    assert dies(pos, tmp_path, Fault(LAND.times(2), "after"), kept=False)
+    assert dies(
+        pos, tmp_path, Fault(RECORD, "before"), kept=False
+    )  # all files have landed, nothing is said of them
     for module in (lake, pipelines):
         monkeypatch.setattr(module, "recorded_loads", module.recorded_loads)  # put back at the end
     every_load_counts()
@@ -130,7 +132,7 @@ def test_dbt_sees_completed_loads_only(case: Callable[[str], Case], tmp_path: Pa
     """And of these also one whose record of completion a kill has cut off: it once stopped every build."""
     pos, dead = case("pos"), tmp_path / "dead"
     assert dies(pos, tmp_path / "data", Fault(RECORD.times(2), "halfway"), kept=False)
-    assert dies(pos, dead, Fault(LAND.times(2), "after"), kept=False)
+    assert dies(pos, dead, Fault(RECORD, "before"), kept=False)
     table = "lake/raw/pos/transactions"
     shutil.copytree(dead / table, tmp_path / "data" / table, dirs_exist_ok=True)
     assert rows_that_dbt_sees(tmp_path / "data", PROJECT) == pos.whole["transactions"][0]
@@ -150,5 +152,5 @@ def test_without_the_filter_dbt_sees_the_files_of_a_dead_load(
     assert without != filtered
     macro.write_text(without)
     pos = case("pos")
-    assert dies(pos, tmp_path / "data", Fault(LAND.times(2), "after"), kept=False)
+    assert dies(pos, tmp_path / "data", Fault(RECORD, "before"), kept=False)
     assert rows_that_dbt_sees(tmp_path / "data", project) == pos.whole["transactions"][0]
