@@ -93,8 +93,9 @@ def _manifest_of(outcome: dbt.Outcome) -> Mapping[str, object]:
 def _build(where: Paths, store: Store, manifest: Manifest, todo: Plan) -> Manifest:
     started = time.monotonic()
     try:
+        _make_room(store, manifest, todo)
         with console.progress("build") as report:
-            address = str(store.address(manifest))
+            address = str(store.building_address())
             outcome = dbt.run(
                 where, "candidate", ["build", *_selection(todo)], report, LARDER_CANDIDATE=address
             )
@@ -115,6 +116,15 @@ def _build(where: Paths, store: Store, manifest: Manifest, todo: Plan) -> Manife
         f" {results['tests_run']} of {results['tests']} tests run, all pass ({manifest.seconds:.1f} s)"
     )
     return manifest
+
+
+def _make_room(store: Store, manifest: Manifest, todo: Plan) -> None:
+    """Take out of the copy what is built whole: the new tables then lie where the old ones were, and nothing grows."""
+    with duckdb.connect(str(store.address(manifest))) as connection:
+        for node in todo.nodes("build", "model", "seed"):
+            if todo.full_refresh or not manifest.nodes[node].incremental:
+                _drop(connection, manifest.nodes[node].relation)
+        connection.execute("checkpoint")
 
 
 def _selection(todo: Plan) -> list[str]:

@@ -71,6 +71,7 @@ class Store:
     def __init__(self, warehouse: Path) -> None:
         self._root = warehouse / "generations"
         self._pointer = warehouse / "current"
+        self._building = warehouse / "building"
 
     def begin(self, fresh: bool) -> Manifest:
         """Make a candidate: a copy of the published generation, or an empty one when `fresh` or none is published."""
@@ -84,7 +85,16 @@ class Store:
         self._write(manifest)
         if parent and not fresh:
             _copy(self.address(parent), self.address(manifest))
+        self._building.unlink(missing_ok=True)
+        self._building.symlink_to(folder.relative_to(self._building.parent))
         return manifest
+
+    def building_address(self) -> Path:
+        """Where the candidate that was begun is written, by the same name each time.
+
+        dbt parses the whole project anew when the address of its warehouse is another one than the last time.
+        """
+        return self._building / FILE
 
     def audited(self, manifest: Manifest) -> None:
         """Close a candidate that is fit to publish, compact. An older one that was never published makes way."""
@@ -98,6 +108,7 @@ class Store:
         address.chmod(0o444)
         manifest.state = "audited"
         self._write(manifest)
+        self._building.unlink(missing_ok=True)
 
     def keep_artifacts(self, manifest: Manifest, artifacts: Path) -> None:
         """Keep dbt's manifests beside a candidate.
@@ -121,11 +132,14 @@ class Store:
         manifest.state = "failed"
         folder.rename(self._folder(manifest))
         self._write(manifest)
+        self._building.unlink(missing_ok=True)
         return self.address(manifest)
 
     def discard(self, manifest: Manifest) -> None:
-        """Remove a candidate that was given up."""
+        """Remove a candidate that was given up, or a generation that nobody needs."""
         _remove(self._folder(manifest))
+        if not self._building.exists():
+            self._building.unlink(missing_ok=True)
 
     def candidate(self) -> Manifest | None:
         """The audited candidate that waits to be published."""
@@ -197,6 +211,7 @@ class Store:
         self._drop(state="building")
         self._drop(state="failed")
         self._pointer.with_name(NEXT_POINTER).unlink(missing_ok=True)
+        self._building.unlink(missing_ok=True)
         for unfinished in self._root.glob("*/manifest.new"):
             unfinished.unlink()
         return sorted(before - {folder.name for folder in self._root.glob("*")})
