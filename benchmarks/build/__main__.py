@@ -122,11 +122,9 @@ def build(data: Path) -> Run:
 
 
 def run_bare(manifest: Path, file: Path) -> None:
-    """Seeds, models and data tests of a manifest in dbt's order. A unit test and a Python model are no bare SQL."""
+    """Seeds, models, data tests and unit tests of a manifest in dbt's order."""
     nodes = json.loads(manifest.read_text())["nodes"]
-    order = [
-        r["unique_id"] for r in json.loads((manifest.parent / "run_results.json").read_text())["results"]
-    ]
+    ran = json.loads((manifest.parent / "run_results.json").read_text())["results"]
     limits = machine.duckdb_limits(file.parent)
     settings: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": limits["LARDER_MEMORY_LIMIT"],
@@ -136,17 +134,17 @@ def run_bare(manifest: Path, file: Path) -> None:
     started, done = time.monotonic(), 0
     with duckdb.connect(str(file), config=settings) as connection:
         connection.execute("set timezone = 'UTC'")
-        for name in order:
-            for statement in statements(nodes.get(name, {})):
+        for result in ran:
+            name = result["unique_id"]
+            for statement in statements(name.split(".")[0], nodes.get(name, {}), result["compiled_code"]):
                 connection.execute(statement).fetchall()
                 done += 1
     found = {"own": time.monotonic() - started, "nodes": done}
     (manifest.parent / "bare.json").write_text(json.dumps(found))
 
 
-def statements(node: dict[str, Any]) -> list[str]:
-    """The SQL of a node, without anything that dbt adds to it."""
-    kind, code = node.get("resource_type"), node.get("compiled_code")
+def statements(kind: str, node: dict[str, Any], code: str) -> list[str]:
+    """The SQL of a node, without anything that dbt adds to it; `code` is what it was compiled to, its fixtures included."""
     if kind == "seed":
         types = {name: column["data_type"] for name, column in node["columns"].items() if column["data_type"]}
         rows = f"read_csv('{PROJECT / node['original_file_path']}', header = true, types = {types})"
@@ -154,9 +152,9 @@ def statements(node: dict[str, Any]) -> list[str]:
             _schema(node),
             f"create or replace table {node['schema']}.{node['alias']} as select * from {rows}",
         ]
-    if kind == "test":
+    if kind in {"test", "unit_test"}:
         return [f"select count(*) from ({code})"]
-    if kind in {"model", "snapshot"} and node["language"] == "sql":
+    if kind in {"model", "snapshot"}:
         what = "view" if node["config"]["materialized"] == "view" else "table"
         return [_schema(node), f"create or replace {what} {node['schema']}.{node['alias']} as {code}"]
     return []
@@ -257,14 +255,14 @@ def report(found: dict[str, list[Run]], to: date, runs: int) -> str:
             f"| {label} | {run.wall:.1f} s | {run.own:.1f} s | {run.nodes} | {run.peak:,.0f} MiB |"
             for label, run in (
                 ("`dbt build` of everything", whole),
-                ("the bare SQL by one connection: seeds, models, data tests", alone),
+                ("the bare SQL by one connection: seeds, models, tests", alone),
                 ("`larder build` of an ordinary day", middle(found["ordinary day"])),
                 ("`larder build` of a day with a promotion file", middle(found["day with promotions"])),
             )
         ],
         "",
         "The bare SQL is what dbt compiled, in dbt's order, with the same threads and memory, on the same raw views; it has no"
-        " contracts, comments, hooks, unit tests or Python models. `larder build` also compares, copies, hashes and audits.",
+        " contracts, comments or hooks, and does not compare what a unit test gives with what it should. `larder build` also compares, copies, hashes and audits.",
     ]
     return "\n".join(lines) + "\n"
 
