@@ -5,6 +5,9 @@ with basket_lines as (
 
 offer_households as (
     select * from {{ ref('bridge_offer_households') }}
+    {% if is_incremental() %}
+        where before_date in {{ unbuilt_dates(ref('agg_offer_dates')) }}
+    {% endif %}
 ),
 
 coupon_products as (

@@ -9,6 +9,9 @@ products as (
 
 offer_households as (
     select * from {{ ref('bridge_offer_households') }}
+    {% if is_incremental() %}
+        where before_date in {{ unbuilt_dates(ref('agg_offer_dates')) }}
+    {% endif %}
 ),
 
 coupon_products as (
@@ -101,18 +104,19 @@ coupon_kinds as (
     group by coupon_products.campaign_id, coupon_products.coupon_upc, numbered_products.kind_number
 ),
 
-kind_days as (
+-- grouped: a basket may hold several products of a kind
+basket_kinds as (
     select
         basket_lines.household_id,
         basket_lines.business_date,
-        numbered_products.kind_number,
-        -- distinct: a basket may hold several products of a kind
-        count(distinct basket_lines.basket_id) as baskets
+        basket_lines.basket_id,
+        numbered_products.kind_number
     from basket_lines
     inner join numbered_products
         on basket_lines.product_id = numbered_products.product_id
     where not basket_lines.has_zero_quantity
-    group by basket_lines.household_id, basket_lines.business_date, numbered_products.kind_number
+    group by
+        basket_lines.household_id, basket_lines.business_date, basket_lines.basket_id, numbered_products.kind_number
 ),
 
 bought_kinds as (
@@ -120,15 +124,18 @@ bought_kinds as (
         offer_households.before_date,
         offer_households.campaign_id,
         offer_households.household_id,
-        kind_days.kind_number,
-        sum(kind_days.baskets) as baskets
+        basket_kinds.kind_number,
+        count(*) as baskets
     from offer_households
-    inner join kind_days
+    inner join basket_kinds
         on
-            offer_households.household_id = kind_days.household_id
-            and offer_households.before_date > kind_days.business_date
+            offer_households.household_id = basket_kinds.household_id
+            and offer_households.before_date > basket_kinds.business_date
     group by
-        offer_households.before_date, offer_households.campaign_id, offer_households.household_id, kind_days.kind_number
+        offer_households.before_date,
+        offer_households.campaign_id,
+        offer_households.household_id,
+        basket_kinds.kind_number
 ),
 
 kind as (

@@ -1,7 +1,11 @@
 -- grain: one row per as-of date, campaign, targeted household and rank, at most 10
 with candidates as (
     select * from {{ ref('agg_offer_candidates') }}
-    where offer_rank <= 10
+    where
+        offer_rank <= 10
+        {% if is_incremental() %}
+            and before_date in {{ unbuilt_dates(ref('agg_offer_dates')) }}
+        {% endif %}
 ),
 
 campaigns as (
@@ -10,14 +14,23 @@ campaigns as (
 
 supported as (
     select * from {{ ref('agg_coupon_support') }}
+    {% if is_incremental() %}
+        where before_date in {{ unbuilt_dates(ref('agg_offer_dates')) }}
+    {% endif %}
 ),
 
 rhythm as (
     select * from {{ ref('agg_household_rhythm') }}
+    {% if is_incremental() %}
+        where before_date in {{ unbuilt_dates(ref('agg_offer_dates')) }}
+    {% endif %}
 ),
 
 affinity as (
     select * from {{ ref('agg_category_affinity') }}
+    {% if is_incremental() %}
+        where before_date in {{ unbuilt_dates(ref('agg_offer_dates')) }}
+    {% endif %}
 ),
 
 -- Of all that the household buys again and again, what goes best with the coupon's category.

@@ -11,32 +11,50 @@ offer_households as (
     select * from {{ ref('bridge_offer_households') }}
 ),
 
-deliveries as (
-    select cast({{ dbt.dateadd('day', 1, 'max(business_date)') }} as date) as next_date
-    from basket_lines
+offer_dates as (
+    select * from {{ ref('agg_offer_dates') }}
+    {% if is_incremental() %}
+        where before_date in {{ unbuilt_dates(ref('agg_offer_dates')) }}
+    {% endif %}
+),
+
+-- Numbers are compared and grouped many times faster than names.
+categories as (
+    select
+        product_category,
+        cast(row_number() over (order by product_category) as smallint) as category_number
+    from products
+    where product_category <> 'Unknown'
+    group by product_category
+),
+
+numbered_products as (
+    select
+        products.product_id,
+        categories.category_number
+    from products
+    inner join categories
+        on products.product_category = categories.product_category
 ),
 
 -- grouped: a day may have many lines of a category, and is one purchase
 purchase_days as (
     select
         basket_lines.household_id,
-        products.product_category,
+        numbered_products.category_number,
         basket_lines.business_date
     from basket_lines
-    inner join products
-        on basket_lines.product_id = products.product_id
-    where
-        not basket_lines.has_zero_quantity
-        and not basket_lines.is_volume
-        and products.product_category <> 'Unknown'
-    group by basket_lines.household_id, products.product_category, basket_lines.business_date
+    inner join numbered_products
+        on basket_lines.product_id = numbered_products.product_id
+    where not basket_lines.has_zero_quantity and not basket_lines.is_volume
+    group by basket_lines.household_id, numbered_products.category_number, basket_lines.business_date
 ),
 
 intervals as (
     select
         *,
         {{ dbt.datediff(
-            'lag(business_date) over (partition by household_id, product_category order by business_date)',
+            'lag(business_date) over (partition by household_id, category_number order by business_date)',
             'business_date',
             'day'
         ) }} as days_since_previous
@@ -45,16 +63,19 @@ intervals as (
 
 as_of_households as (
     select
-        before_date,
-        household_id
+        offer_households.before_date,
+        offer_households.household_id
     from offer_households
+    inner join offer_dates
+        on offer_households.before_date = offer_dates.before_date
     -- union, not union all: several campaigns may target a household on one day
     union
     select
-        deliveries.next_date as before_date,
+        offer_dates.before_date,
         purchase_days.household_id
     from purchase_days
-    cross join deliveries
+    inner join offer_dates
+        on offer_dates.is_latest
 ),
 
 -- An interval is between two purchases, so what is known before a day is not changed by what comes after it.
@@ -62,7 +83,7 @@ habits as (
     select
         as_of_households.before_date,
         as_of_households.household_id,
-        intervals.product_category,
+        intervals.category_number,
         count(*) as purchase_days,
         max(intervals.business_date) as last_category_date,
         cast(median(intervals.days_since_previous) as decimal(9, 1)) as typical_interval_days
@@ -71,7 +92,7 @@ habits as (
         on
             as_of_households.household_id = intervals.household_id
             and as_of_households.before_date > intervals.business_date
-    group by as_of_households.before_date, as_of_households.household_id, intervals.product_category
+    group by as_of_households.before_date, as_of_households.household_id, intervals.category_number
     having count(*) >= 3
 ),
 
@@ -86,7 +107,7 @@ final as (
     select
         counted.before_date,
         counted.household_id,
-        counted.product_category,
+        categories.product_category,
         counted.purchase_days,
         counted.last_category_date,
         counted.typical_interval_days,
@@ -96,9 +117,12 @@ final as (
             when counted.days_since_last >= 0.8 * counted.typical_interval_days then 'due'
             else 'not yet'
         end as replenishment_state,
-        counted.before_date = deliveries.next_date as is_latest
+        offer_dates.is_latest
     from counted
-    cross join deliveries
+    inner join categories
+        on counted.category_number = categories.category_number
+    inner join offer_dates
+        on counted.before_date = offer_dates.before_date
 )
 
 select * from final

@@ -1,10 +1,16 @@
 -- grain: one row per as-of date, campaign, targeted household and coupon of the campaign
 with offer_households as (
     select * from {{ ref('bridge_offer_households') }}
+    {% if is_incremental() %}
+        where before_date in {{ unbuilt_dates(ref('agg_offer_dates')) }}
+    {% endif %}
 ),
 
 campaign_coupons as (
     select * from {{ ref('agg_coupon_popularity') }}
+    {% if is_incremental() %}
+        where before_date in {{ unbuilt_dates(ref('agg_offer_dates')) }}
+    {% endif %}
 ),
 
 coupon_products as (
@@ -17,14 +23,23 @@ products as (
 
 supported as (
     select * from {{ ref('agg_coupon_support') }}
+    {% if is_incremental() %}
+        where before_date in {{ unbuilt_dates(ref('agg_offer_dates')) }}
+    {% endif %}
 ),
 
 rhythm as (
     select * from {{ ref('agg_household_rhythm') }}
+    {% if is_incremental() %}
+        where before_date in {{ unbuilt_dates(ref('agg_offer_dates')) }}
+    {% endif %}
 ),
 
 affinity as (
     select * from {{ ref('agg_category_affinity') }}
+    {% if is_incremental() %}
+        where before_date in {{ unbuilt_dates(ref('agg_offer_dates')) }}
+    {% endif %}
 ),
 
 offer_weights as (
