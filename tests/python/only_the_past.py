@@ -21,8 +21,10 @@ OF_THE_CAMPAIGN = (
 
 MODELS = {
     "bridge_offer_households": OF_THE_CAMPAIGN,
+    "agg_offer_dates": "true",
     "agg_household_rhythm": "household_id in (select household_id from larder.marts.fct_campaign_targets"
     f" where {OF_THE_CAMPAIGN})",
+    "agg_category_pairs": "true",
     "agg_category_affinity": "true",
     "agg_coupon_popularity": OF_THE_CAMPAIGN,
     "agg_coupon_support": OF_THE_CAMPAIGN,
@@ -37,7 +39,8 @@ COMPARISON = re.compile(r"(before_date\s*>(?![=>])|business_date\s*<(?!=)\s*(?=\
 
 FACTS = """
 create table chosen_households as select household_id from campaigns where campaign_id = $campaign;
-create schema larder.marts; create schema larder.seeds;
+create schema larder.marts; create schema larder.seeds; create schema observe;
+create table observe.built_dates (model varchar, before_date date, fingerprint ubigint);
 create table larder.marts.dim_campaigns as
     select campaign_id::bigint as campaign_id, campaign_type, start_date::date as start_date, end_date::date as end_date,
         0::bigint as targeted_households
@@ -92,11 +95,11 @@ class Build:
     day: date
 
     def rows(self, model: str) -> set[tuple[Any, ...]]:
-        """What a model says of the as-of date, but for whether that is the latest one."""
-        latest = "" if model == "agg_household_features" else " exclude (is_latest)"
+        """What a model says of the as-of date, but for whether that is the latest one, which its fingerprint holds too."""
         return set(
             self.connection.execute(
-                f"select *{latest} from larder.marts.{model} where before_date = $day and {MODELS[model]}",
+                "select columns(name -> name not in ('is_latest', 'fingerprint'))"
+                f" from larder.marts.{model} where before_date = $day and {MODELS[model]}",
                 {"day": self.day},
             ).fetchall()
         )
