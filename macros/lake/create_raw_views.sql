@@ -17,7 +17,7 @@
     {% do run_query('create schema if not exists observe') %}
     {% do run_query('create or replace table raw.completed_loads (source varchar, load_id varchar, completed_at timestamp)') %}
     {% do run_query('create table if not exists observe.built_loads (model varchar, source varchar, load_id varchar)') %}
-    {% do run_query('create table if not exists observe.built_dates (model varchar, before_date date, fingerprint ubigint)') %}
+    {% do run_query('create table if not exists observe.built_parts (model varchar, part varchar, fingerprint ubigint)') %}
     {% for source in tables | map(attribute='source_name') | unique | sort %}
         {% do larder.read_completed_loads(source) %}
     {% endfor %}

@@ -40,7 +40,7 @@ COMPARISON = re.compile(r"(before_date\s*>(?![=>])|business_date\s*<(?!=)\s*(?=\
 FACTS = """
 create table chosen_households as select household_id from campaigns where campaign_id = $campaign;
 create schema larder.marts; create schema larder.seeds; create schema observe;
-create table observe.built_dates (model varchar, before_date date, fingerprint ubigint);
+create table observe.built_parts (model varchar, part varchar, fingerprint ubigint);
 create table larder.marts.dim_campaigns as
     select campaign_id::bigint as campaign_id, campaign_type, start_date::date as start_date, end_date::date as end_date,
         0::bigint as targeted_households
@@ -73,6 +73,8 @@ create table larder.marts.fct_basket_lines as
 create table larder.marts.fct_baskets as
     select basket_id, household_id, business_date, sum(sales_usd) as sales_usd, sum(loyalty_discount_usd) as loyalty_discount_usd
     from larder.marts.fct_basket_lines group by all;
+create table larder.marts.agg_sales_days as
+    select business_date, bit_xor(hash(lines)) as fingerprint from larder.marts.fct_basket_lines as lines group by business_date;
 create table larder.marts.dim_dates as
     select day::date as calendar_date from generate_series(date '2016-11-01', date '2018-03-31', interval 1 day) as days (day);
 """

@@ -15,7 +15,7 @@ products as (
 offer_dates as (
     select * from {{ ref('agg_offer_dates') }}
     {% if is_incremental() %}
-        where before_date in {{ unbuilt_dates(ref('agg_offer_dates')) }}
+        where before_date in {{ unbuilt_parts(ref('agg_offer_dates'), 'before_date') }}
     {% endif %}
 ),
 

@@ -15,8 +15,8 @@ products as (
     select * from {{ ref('dim_products') }}
 ),
 
-basket_lines as (
-    select * from {{ ref('fct_basket_lines') }}
+days as (
+    select * from {{ ref('agg_sales_days') }}
 ),
 
 offer_weights as (
@@ -29,20 +29,6 @@ kinds as (
         {{ fingerprint_of_rows(['product_category', 'product_type']) }} as kind
     from products
     group by product_id
-),
-
--- All that the offers' tables read of a line. A line that goes, comes or changes changes its day.
-days as (
-    select
-        basket_lines.business_date,
-        {{ fingerprint_of_rows([
-            'basket_lines.basket_id', 'basket_lines.product_id', 'basket_lines.household_id',
-            'basket_lines.business_date', 'basket_lines.has_zero_quantity', 'basket_lines.is_volume', 'kinds.kind'
-        ]) }} as fingerprint
-    from basket_lines
-    left join kinds
-        on basket_lines.product_id = kinds.product_id
-    group by basket_lines.business_date
 ),
 
 deliveries as (

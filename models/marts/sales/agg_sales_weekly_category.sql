@@ -1,6 +1,9 @@
 -- grain: one row per retailer week, department, category and brand class with sales
 with basket_lines as (
     select * from {{ ref('fct_basket_lines') }}
+    {% if is_incremental() %}
+        where week_number in {{ unbuilt_parts(ref('agg_sales_days'), 'week_number') }}
+    {% endif %}
 ),
 
 products as (
