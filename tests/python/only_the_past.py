@@ -30,6 +30,7 @@ MODELS = {
     "agg_coupon_support": OF_THE_CAMPAIGN,
     "agg_offer_candidates": OF_THE_CAMPAIGN,
     "agg_household_offers": OF_THE_CAMPAIGN,
+    "agg_feature_dates": "true",
     "agg_household_features": "true",
 }
 """Each model in the order in which they are built, and which of its rows both builds have for the day."""
@@ -53,10 +54,11 @@ create table larder.marts.bridge_coupon_products as
     from coupons where campaign_id::bigint in (select campaign_id from larder.marts.dim_campaigns);
 create table larder.marts.fct_coupon_redemptions as
     select household_id::bigint as household_id, campaign_id::bigint as campaign_id, coupon_upc::bigint as coupon_upc,
-        redemption_date::date as redemption_date
+        redemption_date::date as redemption_date,
+        row_number() over (order by redemption_date, household_id, campaign_id, coupon_upc) as redemption_id
     from coupon_redemptions where redemption_date::date < $until
     union all
-    select min(household_id), $campaign, 0, $day from larder.marts.fct_campaign_targets where $day < $until;
+    select min(household_id), $campaign, 0, $day, 0 from larder.marts.fct_campaign_targets where $day < $until;
 create table larder.marts.dim_products as
     select product_id::bigint as product_id, brand, coalesce(product_category, 'Unknown') as product_category,
         coalesce(product_type, 'Unknown') as product_type
@@ -97,10 +99,11 @@ class Build:
     day: date
 
     def rows(self, model: str) -> set[tuple[Any, ...]]:
-        """What a model says of the as-of date, but for whether that is the latest one, which its fingerprint holds too."""
+        """What a model says of the as-of date, but for whether that is the latest one; the offers' fingerprint holds that too."""
+        hidden = ("is_latest", "fingerprint") if model == "agg_offer_dates" else ("is_latest", "")
         return set(
             self.connection.execute(
-                "select columns(name -> name not in ('is_latest', 'fingerprint'))"
+                f"select columns(name -> name not in {hidden})"
                 f" from larder.marts.{model} where before_date = $day and {MODELS[model]}",
                 {"day": self.day},
             ).fetchall()

@@ -1,6 +1,9 @@
 -- grain: one row per household and as-of date, every four weeks
-with dates as (
-    select * from {{ ref('dim_dates') }}
+with before_dates as (
+    select before_date from {{ ref('agg_feature_dates') }}
+    {% if is_incremental() %}
+        where before_date in {{ unbuilt_parts(ref('agg_feature_dates'), 'before_date') }}
+    {% endif %}
 ),
 
 baskets as (
@@ -9,6 +12,10 @@ baskets as (
 
 basket_lines as (
     select * from {{ ref('fct_basket_lines') }}
+    {% if is_incremental() %}
+        -- no date to build, no line to read
+        where business_date < (select max(before_dates.before_date) from before_dates)
+    {% endif %}
 ),
 
 products as (
@@ -25,20 +32,6 @@ campaigns as (
 
 redemptions as (
     select * from {{ ref('fct_coupon_redemptions') }}
-),
-
-deliveries as (
-    select cast({{ dbt.dateadd('day', 1, 'max(business_date)') }} as date) as next_date
-    from baskets
-),
-
--- Mondays, so that every window is of whole weeks; the first one has four weeks before it.
-before_dates as (
-    select dates.calendar_date as before_date
-    from dates
-    inner join deliveries
-        on dates.calendar_date between cast('2017-01-30' as date) and deliveries.next_date
-    where {{ dbt.datediff("cast('2017-01-30' as date)", 'dates.calendar_date', 'day') }} % 28 = 0
 ),
 
 shopping_days as (

@@ -1,0 +1,81 @@
+-- grain: one row per as-of date of the features, every four weeks
+with dates as (
+    select * from {{ ref('dim_dates') }}
+),
+
+days as (
+    select * from {{ ref('agg_sales_days') }}
+),
+
+targets as (
+    select * from {{ ref('fct_campaign_targets') }}
+),
+
+campaigns as (
+    select * from {{ ref('dim_campaigns') }}
+),
+
+redemptions as (
+    select * from {{ ref('fct_coupon_redemptions') }}
+),
+
+deliveries as (
+    select cast({{ dbt.dateadd('day', 1, 'max(business_date)') }} as date) as next_date
+    from days
+),
+
+-- Mondays, so that every window is of whole weeks; the first one has four weeks before it.
+before_dates as (
+    select dates.calendar_date as before_date
+    from dates
+    inner join deliveries
+        on dates.calendar_date between cast('2017-01-30' as date) and deliveries.next_date
+    where {{ dbt.datediff("cast('2017-01-30' as date)", 'dates.calendar_date', 'day') }} % 28 = 0
+),
+
+sold as (
+    select
+        before_dates.before_date,
+        bit_xor(days.fingerprint) as fingerprint
+    from before_dates
+    inner join days
+        on before_dates.before_date > days.business_date
+    group by before_dates.before_date
+),
+
+targeted as (
+    select
+        before_dates.before_date,
+        {{ fingerprint_of_rows(['targets.campaign_id', 'targets.household_id']) }} as fingerprint
+    from before_dates
+    inner join campaigns
+        on before_dates.before_date > campaigns.start_date
+    inner join targets
+        on campaigns.campaign_id = targets.campaign_id
+    group by before_dates.before_date
+),
+
+redeemed as (
+    select
+        before_dates.before_date,
+        {{ fingerprint_of_rows(['redemptions.redemption_id', 'redemptions.household_id']) }} as fingerprint
+    from before_dates
+    inner join redemptions
+        on before_dates.before_date > redemptions.redemption_date
+    group by before_dates.before_date
+),
+
+final as (
+    select
+        before_dates.before_date,
+        hash(sold.fingerprint, targeted.fingerprint, redeemed.fingerprint) as fingerprint
+    from before_dates
+    left join sold
+        on before_dates.before_date = sold.before_date
+    left join targeted
+        on before_dates.before_date = targeted.before_date
+    left join redeemed
+        on before_dates.before_date = redeemed.before_date
+)
+
+select * from final
