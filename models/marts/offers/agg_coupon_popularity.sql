@@ -24,21 +24,33 @@ campaign_days as (
     group by before_date, campaign_id, is_latest
 ),
 
+-- grouped: a product is on many coupons. Half of what is bought is on none.
+offered_products as (
+    select coupon_products.product_id
+    from campaign_days
+    inner join coupon_products
+        on campaign_days.campaign_id = coupon_products.campaign_id
+    group by coupon_products.product_id
+),
+
 first_purchases as (
     select
-        household_id,
-        product_id,
-        min(business_date) as first_purchase_date
+        basket_lines.household_id,
+        basket_lines.product_id,
+        min(basket_lines.business_date) as first_purchase_date
     from basket_lines
-    where not has_zero_quantity
-    group by household_id, product_id
+    inner join offered_products
+        on basket_lines.product_id = offered_products.product_id
+    where not basket_lines.has_zero_quantity
+    group by basket_lines.household_id, basket_lines.product_id
 ),
 
 first_visits as (
     select
         household_id,
-        min(first_purchase_date) as first_purchase_date
-    from first_purchases
+        min(business_date) as first_purchase_date
+    from basket_lines
+    where not has_zero_quantity
     group by household_id
 ),
 
