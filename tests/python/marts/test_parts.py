@@ -1,0 +1,77 @@
+"""Marts that are kept by parts: what has changed of the past is built again, and nothing can be told from a build of all."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from conftest import PROJECT, Instance
+
+FINGERPRINTS = ["agg_sales_days", "agg_feature_dates", "agg_offer_dates"]
+
+BY_PARTS = sorted(
+    file.stem
+    for file in (PROJECT / "models/marts").glob("*/*.yml")
+    if "forget_changed_parts" in file.read_text()
+)
+
+AN_EVE = """
+insert into marts.bridge_offer_households
+select date '2017-01-03', campaign_id, household_id, false from marts.bridge_offer_households where is_latest
+"""
+"""An as-of date that sees two days; the real ones of these days see none, or all four."""
+
+THE_PAST_CHANGES = """
+update marts.fct_basket_lines set product_id = (select max(product_id) from marts.dim_products)
+where (basket_id, product_id) = (select min((basket_id, product_id)) from marts.fct_basket_lines where business_date = '2017-01-02');
+update marts.dim_products set product_category = 'OTHER', product_type = 'OTHER', department = 'OTHER'
+where product_id = (
+    select product_id from marts.fct_basket_lines where business_date = '2017-01-02' and not is_volume
+    group by product_id order by count(*) desc, product_id limit 1
+);
+delete from marts.bridge_offer_households where before_date = (select min(before_date) from marts.bridge_offer_households);
+delete from marts.fct_basket_lines where business_date = '2017-01-04';
+"""
+"""A corrected line, a product put elsewhere, a campaign's eve that is no more, and a day without sales."""
+
+
+def contents(warehouse: Path) -> dict[str, Any]:
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        return {
+            mart: connection.execute(
+                f"select count(*), bit_xor(hash(t)), sum(hash(t)::hugeint) from marts.{mart} as t"
+            ).fetchone()
+            for mart in BY_PARTS
+        }
+
+
+def test_what_has_changed_of_the_past_is_built_again(published: Instance, tmp_path: Path) -> None:
+    made = Instance(tmp_path / "data")
+    warehouse = made.data / "warehouse/dev/larder.duckdb"
+    warehouse.parent.mkdir(parents=True)
+    warehouse.write_bytes(published.warehouse.read_bytes())
+
+    def change(sql: str) -> None:
+        with duckdb.connect(str(warehouse)) as connection:
+            connection.execute("set timezone = 'UTC'")
+            connection.execute(sql)
+
+    def build(*flags: str) -> dict[str, Any]:
+        command = [Path(sys.executable).with_name("dbt"), "--quiet", "run", *flags, "--select"]
+        env = {**made.env, "LARDER_LAKE": str(published.data / "lake")}
+        done = subprocess.run(
+            [*command, *FINGERPRINTS, *BY_PARTS], cwd=PROJECT, env=env, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout
+        return contents(warehouse)
+
+    assert len(BY_PARTS) > 10
+    change(AN_EVE)
+    before = build()
+    change(THE_PAST_CHANGES)
+    after = build()
+    assert {mart for mart in BY_PARTS if before[mart] == after[mart]} <= {
+        "agg_household_features"  # the first date of the features is later
+    }
+    assert after == build("--full-refresh")
