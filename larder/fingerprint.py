@@ -152,9 +152,20 @@ def _parts(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, An
         # Compiled, such a model shows one of its two branches: the other one counts as it is written.
         parts["incremental logic"] = [
             _text(node["raw_code"]),
-            *_macros(node["depends_on"]["macros"], manifest),
+            *_macros([*node["depends_on"]["macros"], *_named_macros(node, manifest)], manifest),
         ]
     return parts
+
+
+def _named_macros(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[str]:
+    """The project's macros that an incremental model names: dbt does not count those of the branch that it did not take."""
+    hooks = [hook["sql"] for when in ("pre-hook", "post-hook") for hook in node["config"][when]]
+    words = set(re.findall(r"\w+", " ".join([node["raw_code"], *hooks])))
+    return [
+        name
+        for name, macro in manifest["macros"].items()
+        if macro["package_name"] == "larder" and macro["name"] in words
+    ]
 
 
 def _definitions(manifest: Mapping[str, Any]) -> list[Any]:

@@ -165,6 +165,13 @@ def test_each_change_builds_its_node_and_what_it_feeds_and_says_why(checkout: Ch
     assert {"model.larder.fct_promotions", "model.larder.fct_basket_lines"} <= set(plan["backfills"])
 
 
+def test_a_macro_of_the_branch_that_dbt_does_not_take_counts(checkout: Checkout) -> None:
+    checkout.edit(
+        "macros/incremental/unbuilt_parts.sql", "built.part is null", "coalesce(built.part, '') = ''"
+    )
+    assert reasons(checkout.plan())["fct_basket_anatomy"] == "its incremental logic changed"
+
+
 def test_a_contract_that_loses_a_column_names_its_readers(checkout: Checkout) -> None:
     path = checkout.root / "models/marts/core/dim_stores.yml"
     text = path.read_text()
