@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +44,12 @@ class Column:
     personal: bool = False
     aliases: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def arrow(self) -> pa.DataType:
         found = re.fullmatch(r"decimal\((\d+),\s*(\d+)\)", self.type)
         return pa.decimal128(int(found[1]), int(found[2])) if found else TYPES[self.type]
 
-    @property
+    @cached_property
     def held_as(self) -> pa.DataType:
         """The type in which values travel and are written: those of a short list as their places in it."""
         return LABEL if self.allowed and pa.types.is_string(self.arrow) else self.arrow
@@ -90,12 +90,12 @@ class Table:
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_name", {column.name: column for column in self.columns})
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
         """Names and types, as they are written to the lake."""
         return pa.schema([(column.name, column.held_as) for column in self.columns])
 
-    @property
+    @cached_property
     def labels(self) -> list[str]:
         """Columns that travel as places in a short list."""
         return [column.name for column in self.columns if column.held_as == LABEL]

@@ -5,13 +5,14 @@ that is past already, is as new as any other, and one that is missing is a delet
 the changes on, and only when there are any.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 import dlt
 import pyarrow as pa
 from psycopg2 import sql
 
+from ingestion.ahead import ahead
 from ingestion.contract import Table
 from ingestion.held import CURSOR, VERSION, Held, deletions
 from ingestion.intake import FROZEN, Intake, Origin
@@ -25,10 +26,10 @@ def records(reading: Reading, address: str, schema: str, contracts: Mapping[str,
     for name in contracts:
         intake = Intake(contracts, name)
         rows = _read(reading, snapshot, f"{schema}.{name}", intake)
-        yield dlt.resource(rows, name=name, schema_contract=FROZEN)
+        yield dlt.resource(ahead(rows), name=name, schema_contract=FROZEN)
 
 
-def _read(reading: Reading, snapshot: Snapshot, place: str, intake: Intake) -> Iterator[Any]:
+def _read(reading: Reading, snapshot: Snapshot, place: str, intake: Intake) -> Generator[Any]:
     origin = Origin(place, kind=reading.kind)
     columns = snapshot.columns(place)
     if reading.is_range:

@@ -92,6 +92,7 @@ class Intake:
     def __init__(self, contracts: Mapping[str, Table], table: str) -> None:
         self.contract = contracts[table]
         self._pieces: list[_Piece] = []
+        self._gathered = 0
         self._reset()
 
     def _reset(self) -> None:
@@ -117,7 +118,8 @@ class Intake:
         """
         fitted = checks.fit(table, self.contract, is_text)
         self._pieces.append(_Piece(origin, table, fitted, first, numbers, replays))
-        if sum(piece.delivered.num_rows for piece in self._pieces) >= BATCH_ROWS:
+        self._gathered += table.num_rows
+        if self._gathered >= BATCH_ROWS:
             yield from self._flush()
 
     def admit_all(self, tables: Iterable[pa.Table], origin: Origin) -> Iterator[Any]:
@@ -169,7 +171,7 @@ class Intake:
         self._reset()
 
     def _flush(self) -> Iterator[pa.Table]:
-        pieces, self._pieces = self._pieces, []
+        pieces, self._pieces, self._gathered = self._pieces, [], 0
         if not pieces:
             return
         table = self._with_day(

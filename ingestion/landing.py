@@ -5,10 +5,10 @@ import gzip
 import hashlib
 import io
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import dlt
 import numpy as np
@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
+from ingestion.ahead import ahead
 from ingestion.contract import Table
 from ingestion.errors import IngestionError
 from ingestion.intake import Intake, Origin
@@ -31,6 +32,19 @@ Describe = Callable[[str, str, str], Origin]
 """From a file's name below the landing folder, the kind of its delivery and its digest: where its rows come from."""
 
 
+class NewFile(NamedTuple):
+    """A file to load, read from the disk once: its digest is that of the content which its rows come from."""
+
+    path: Path
+    kind: str
+    digest: str
+    content: bytes
+
+    @property
+    def is_csv(self) -> bool:
+        return self.path.name.endswith(".csv.gz")
+
+
 def load_files(
     reading: Reading,
     intake: Intake,
@@ -39,31 +53,32 @@ def load_files(
     describe: Describe,
     span: Span,
     future: set[str] | None = None,
-) -> Iterator[Any]:
+) -> Generator[Any]:
     """Yield the rows of the files below `root` that no completed load has brought yet, and their account.
 
     A file that cannot be read goes to the quarantine whole; so does one of the `future`, until its day has come.
     """
-    for path, kind, digest in new_files(reading, root, pattern, span, future or set()):
-        name = path.relative_to(root).as_posix()
-        origin = describe(name, kind, digest)
+    seen = dlt.current.resource_state().setdefault("files", {})
+    files = new_files(reading, root, pattern, span, future or set(), seen)
+    for file, found in ahead(_read_all(files, intake.contract)):
+        name = file.path.relative_to(root).as_posix()
+        origin = describe(name, file.kind, file.digest)
         if name in (future or set()):
             intake.refuse(origin, FUTURE, "a day that the other files have reached", str(origin.day))
         else:
-            yield from _admit(intake, path, origin)
+            yield from _admit(intake, file, found, origin)
     yield from intake.close()
 
 
 def new_files(
-    reading: Reading, root: Path, pattern: str, span: Span, future: set[str]
-) -> Iterator[tuple[Path, str, str]]:
-    """Yield each file below `root` that no completed load has brought yet, in order of names: path, kind, digest.
+    reading: Reading, root: Path, pattern: str, span: Span, future: set[str], seen: dict[str, list[Any]]
+) -> Iterator[NewFile]:
+    """Yield each file below `root` that no completed load has brought yet, in order of names.
 
     A file is known by its path and content: the same content delivered again is skipped, changed content is yielded
-    as a correction. What was loaded is kept in dlt's resource state, and so travels with the load itself. A reload
-    yields the files of its days whether they are known or not.
+    as a correction. What was loaded, `seen`, is kept in dlt's resource state, and so travels with the load itself. A
+    reload yields the files of its days whether they are known or not.
     """
-    seen: dict[str, list[Any]] = dlt.current.resource_state().setdefault("files", {})
     paths = {path.relative_to(root).as_posix(): path for path in landed(root, pattern)}
     if reading.is_reload:
         paths = {name: path for name, path in paths.items() if reading.covers(*span(name))}
@@ -76,9 +91,11 @@ def new_files(
         stamp = [status.st_size, status.st_mtime_ns]
         if name in seen and seen[name][:2] == stamp and not reading.is_reload:
             continue
-        digest = _sha256(path)
+        content = _content(path)
+        digest = hashlib.sha256(content).hexdigest()
         if reading.is_reload or name not in seen or seen[name][2] != digest:
-            yield path, reading.kind if reading.is_reload else "correction" if name in seen else "new", digest
+            kind = reading.kind if reading.is_reload else "correction" if name in seen else "new"
+            yield NewFile(path, kind, digest, content)
         if name not in future:
             seen[name] = [*stamp, digest]
 
@@ -97,42 +114,48 @@ def known_files() -> set[str]:
     return set(dlt.current.resource_state().get("files", {}))
 
 
-def _admit(intake: Intake, path: Path, origin: Origin) -> Iterator[Any]:
-    """One Parquet or gzipped CSV file: its good rows go on, what cannot be read as a row is put aside."""
-    try:
-        if path.name.endswith(".csv.gz"):
-            yield from _admit_csv(intake, path, origin)
-        else:
-            yield from intake.admit(_read(path, intake.contract), origin)
-    except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
-        if isinstance(error, OSError) and error.errno:
-            raise IngestionError(f"cannot read {path}: {error}", REDELIVER) from error
-        intake.refuse(
-            origin,
-            f"the file cannot be read: {_first_line(error)}",
-            "a whole file",
-            f"{path.stat().st_size:,} bytes",
-        )
+def _read_all(files: Iterable[NewFile], contract: Table) -> Generator[tuple[NewFile, pa.Table | Exception]]:
+    """Each file with its table, or with what speaks against it."""
+    for file in files:
+        try:
+            yield file, _read_csv(file, contract) if file.is_csv else _read_parquet(file, contract)
+        except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
+            yield file, error
 
 
-def _read(path: Path, contract: Table) -> pa.Table:
-    came = pq.read_schema(path) if contract.labels else pa.schema([])
+def _read_parquet(file: NewFile, contract: Table) -> pa.Table:
+    """Without PyArrow's threads, which cost more than they bring with the files of a day or a week."""
+    parquet = pq.ParquetFile(pa.BufferReader(file.content))
+    came = parquet.schema_arrow
     labels = [
         name for name in contract.labels if name in came.names and pa.types.is_string(came.field(name).type)
     ]
-    return pq.read_table(path, partitioning=None, read_dictionary=labels)
+    if labels:
+        parquet = pq.ParquetFile(
+            pa.BufferReader(file.content), metadata=parquet.metadata, read_dictionary=labels
+        )
+    return parquet.read(use_threads=False)
 
 
-def _admit_csv(intake: Intake, path: Path, origin: Origin) -> Iterator[Any]:
-    with gzip.open(path) as stream:
-        content = stream.read()
-    types = {column.name: column.arrow for column in intake.contract.columns}
-    try:
-        table = pacsv.read_csv(io.BytesIO(content), convert_options=pacsv.ConvertOptions(column_types=types))
-    except pa.ArrowException:
-        yield from _admit_lines(intake, content, origin)
+def _read_csv(file: NewFile, contract: Table) -> pa.Table:
+    return pacsv.read_csv(
+        pa.BufferReader(gzip.decompress(file.content)),
+        read_options=pacsv.ReadOptions(use_threads=False),
+        convert_options=pacsv.ConvertOptions(
+            column_types={column.name: column.arrow for column in contract.columns}
+        ),
+    )
+
+
+def _admit(intake: Intake, file: NewFile, found: pa.Table | Exception, origin: Origin) -> Iterator[Any]:
+    """The good rows of a file go on, what cannot be read as a row is put aside, if need be the whole file."""
+    if isinstance(found, pa.Table):
+        yield from intake.admit(found, origin, is_text=file.is_csv)
+    elif file.is_csv and isinstance(found, pa.ArrowException):
+        yield from _admit_lines(intake, gzip.decompress(file.content), origin)
     else:
-        yield from intake.admit(table, origin, is_text=True)
+        reason = f"the file cannot be read: {_first_line(found)}"
+        intake.refuse(origin, reason, "a whole file", f"{len(file.content):,} bytes")
 
 
 def _admit_lines(intake: Intake, content: bytes, origin: Origin) -> Iterator[Any]:
@@ -172,9 +195,8 @@ def _first_line(error: BaseException) -> str:
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
-def _sha256(path: Path) -> str:
+def _content(path: Path) -> bytes:
     try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        return path.read_bytes()
     except OSError as error:
         raise IngestionError(f"cannot read {path}: {error}", REDELIVER) from error

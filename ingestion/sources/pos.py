@@ -12,6 +12,7 @@ from typing import Any
 import dlt
 import pyarrow as pa
 
+from ingestion.ahead import ahead
 from ingestion.contract import contract
 from ingestion.errors import IngestionError
 from ingestion.intake import FROZEN, Intake, Origin
@@ -29,9 +30,10 @@ def pos(reading: Reading, landing: str = dlt.config.value) -> Any:
     def transactions() -> Iterator[Any]:
         root = Path(landing)
         intake = Intake(contract("pos"), "transactions")
-        yield from load_files(
+        files = load_files(
             reading, intake, root, FILES, origin, lambda name: (_day(name),) * 2, _future(root)
         )
+        yield from ahead(files)
         _refuse_missing_days(root)
 
     return transactions

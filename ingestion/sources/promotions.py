@@ -8,6 +8,7 @@ from typing import Any
 import dlt
 import pyarrow as pa
 
+from ingestion.ahead import ahead
 from ingestion.contract import contract
 from ingestion.errors import IngestionError
 from ingestion.intake import FROZEN, Intake, Origin
@@ -25,7 +26,7 @@ def promotions(reading: Reading, landing: str = dlt.config.value) -> Any:
     @dlt.resource(name="placements", schema_contract=FROZEN)
     def placements() -> Iterator[Any]:
         intake = Intake(contract("promotions"), "placements")
-        yield from load_files(reading, intake, Path(landing), "week=*/*.parquet", origin, days_of)
+        yield from ahead(load_files(reading, intake, Path(landing), "week=*/*.parquet", origin, days_of))
 
     return placements
 
