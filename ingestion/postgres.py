@@ -4,10 +4,11 @@
 memory at a time, so a table may be of any size.
 """
 
+import io
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from queue import Empty, Full, Queue
 from types import TracebackType
@@ -104,8 +105,6 @@ class _Copy:
     def __init__(self, connection: Connection, statement: str) -> None:
         self._connection, self._statement = connection, statement
         self._blocks: Queue[bytes | BaseException | None] = Queue(maxsize=2)
-        self._rows: list[bytes] = []
-        self._size = 0
         self._abandoned = threading.Event()
 
     def __iter__(self) -> Iterator[bytes]:
@@ -126,34 +125,40 @@ class _Copy:
                 self._blocks.get_nowait()
             thread.join()
 
-    def write(self, row: bytes) -> None:
-        """Take in what the driver got: a row."""
-        self._rows.append(row)
-        self._size += len(row)
-        if self._size >= BLOCK_BYTES:
-            self._hand_over()
-
     def _run(self) -> None:
         end: BaseException | None = None
         try:
-            with self._connection.cursor() as cursor:
-                cursor.copy_expert(self._statement, self)
-            self._hand_over()
+            with (
+                io.BufferedWriter(_Blocks(self._put), BLOCK_BYTES) as rows,
+                self._connection.cursor() as cursor,
+            ):
+                cursor.copy_expert(self._statement, rows)
         except BaseException as error:
             end = error
         with suppress(_Abandoned):
             self._put(end)
-
-    def _hand_over(self) -> None:
-        if self._rows:
-            self._put(b"".join(self._rows))
-        self._rows, self._size = [], 0
 
     def _put(self, block: bytes | BaseException | None) -> None:
         while not self._abandoned.is_set():
             with suppress(Full):
                 return self._blocks.put(block, timeout=0.5)
         raise _Abandoned
+
+
+class _Blocks(io.RawIOBase):
+    """Hands over what a buffer before it has gathered. The buffer writes on before it takes in a row that it has no room for,
+    so a block is made of whole rows, and Python is not called for each of them.
+    """
+
+    def __init__(self, put: Callable[[bytes], None]) -> None:
+        self._put = put
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, block: Any) -> int:
+        self._put(bytes(block))
+        return len(block)
 
 
 class _Abandoned(Exception):
