@@ -270,20 +270,17 @@ class Intake:
         }
 
     def _count(self, table: pa.Table, pieces: list[_Piece], starts: Rows, bad: Mask, again: Mask) -> None:
-        numbers = checks.key_numbers(table, self.contract.key)
-        numbers[bad] = 0
-        money = np.zeros(table.num_rows, np.int64)
-        if self.contract.money:
-            money = checks.cents(table[self.contract.money])
-            money[bad] = 0
+        money = self.contract.money
+        counted = table.select([*self.contract.key, *filter(None, [money])])
         for piece, start, end in zip(pieces, starts, starts[1:], strict=False):
             for day, rows in _by_day(table, piece, int(start), int(end)):
                 tally = self._tallies.setdefault((piece.origin, day), _Tally(piece.number(0), 0))
                 tally.last = piece.number(max(piece.delivered.num_rows - 1, 0))
                 tally.delivered += int((~again[rows]).sum())
-                tally.quarantined += int((bad & ~again)[rows].sum())
-                tally.key_sum += checks.exact_sum(numbers[rows])
-                tally.money += int(money[rows].sum())
+                tally.quarantined += int((bad[rows] & ~again[rows]).sum())
+                loaded = _loaded(counted, rows, bad)
+                tally.key_sum += checks.key_sum(loaded, self.contract.key)
+                tally.money += int(checks.cents(loaded[money]).sum()) if money else 0
                 tally.drift += piece.fitted.drift
 
     def _delivery(self, origin: Origin, day: date | None, tally: _Tally) -> dict[str, Any]:
@@ -392,6 +389,14 @@ def _by_day(
         mask = np.zeros(table.num_rows, bool)
         mask[start:end] = same.to_numpy()
         yield day, mask
+
+
+def _loaded(table: pa.Table, rows: slice | Mask, bad: Mask) -> pa.Table:
+    """Those of `rows` that are not bad."""
+    if not isinstance(rows, slice):
+        return table.filter(pa.array(rows & ~bad))
+    part = table.slice(rows.start, rows.stop - rows.start)
+    return part.filter(pa.array(~bad[rows])) if bad[rows].any() else part
 
 
 def _with_constants(piece: _Piece) -> pa.Table:
