@@ -22,8 +22,8 @@ from ingestion.contract import Table
 from ingestion.lake import DELIVERIES
 from ingestion.quarantine import MASKED, Quarantine, entry_id, payload, seen
 
-BATCH_ROWS = 500_000
-"""Rows handed to dlt at a time: large enough for good Parquet row groups, small enough for memory."""
+BATCH_ROWS = 250_000
+"""Rows handed to dlt at a time: large enough for good Parquet row groups, small enough for memory and to begin writing soon."""
 
 FROZEN: TSchemaContractDict = {"tables": "evolve", "columns": "evolve", "data_type": "freeze"}
 """dlt's schema contract for every resource: what may come is decided here, and a type in the lake stays what it is."""
