@@ -30,58 +30,23 @@ stream_lines as (
     select * from {{ source('pos_stream', 'transactions') }}
 ),
 
-placements as (
-    select * from {{ source('promotions', 'placements') }}
-),
-
-staged_placements as (
-    select * from {{ ref('stg_promotions__placements') }}
-),
-
+-- 20.9 million rows are counted when a plan has come, and not with every day of the tills.
 promotions as (
-    select * from {{ ref('fct_promotions') }}
-),
-
-dated as (
-    select
-        *,
-        case
-            when source = 'promotions'
-                then {{ retail_week_start("cast(regexp_extract(place, 'week=([0-9]+)', 1) as integer)") }}
-            else business_date
-        end as day
-    from deliveries
-),
-
-current_tills as (
-    {{ current_deliveries('pos', 'transactions') }}
-),
-
-current_plans as (
-    {{ current_deliveries('promotions', 'placements') }}
+    select * from {{ ref('ledger_promotions') }}
 ),
 
 current_files as (
-    select dated.*
-    from dated
-    left join current_tills
-        on dated.source = 'pos' and dated.place = current_tills.place
-    left join current_plans
-        on dated.source = 'promotions' and dated.place = current_plans.place
-    where
-        dated.digest = coalesce(current_tills.digest, current_plans.digest)
-        and dated._dlt_load_id >= coalesce(current_tills._dlt_load_id, current_plans._dlt_load_id)
+    {{ files_that_count('pos', 'transactions') }}
 ),
 
--- A row that was put aside and replayed since is loaded by now: no longer in quarantine, and not delivered twice.
 accounts as (
     select
         source,
         table_name,
         day,
         null as load_id,
-        case when kind = 'replay' then 0 else delivered end as delivered,
-        case when kind = 'replay' then -loaded else quarantined end as quarantined,
+        delivered,
+        quarantined,
         loaded,
         key_sum,
         money_usd
@@ -90,14 +55,14 @@ accounts as (
     select
         source,
         table_name,
-        day,
+        business_date as day,
         case when source <> 'pos_stream' then _dlt_load_id end as load_id,
         delivered,
         quarantined,
         loaded,
         key_sum,
         money_usd
-    from dated
+    from deliveries
     where source not in ('pos', 'promotions')
 ),
 
@@ -142,15 +107,6 @@ lake_events as (
             and stream_lines.product_id = basket_lines.product_id
 ),
 
-lake_placements as (
-    select placements.*
-    from placements
-    inner join files_in_lake
-        on
-            placements._source_file = files_in_lake.place
-            and placements._dlt_load_id = files_in_lake._dlt_load_id
-),
-
 {% for system, table, key, staged_key in records %}
     {{ system }}_{{ table }} as (
         select
@@ -165,19 +121,7 @@ lake_placements as (
 
 -- Each stage enters what it has. A day that one of them does not know will show as a difference.
 entries as (
-    {% for stage in ['delivered', 'quarantined'] %}
-        select
-            source as source_system,
-            table_name,
-            '{{ stage }}' as stage,
-            day as business_date,
-            load_id,
-            {{ stage }} as entry_rows,
-            null as key_sum,
-            null as money_usd
-        from accounts
-        union all
-    {% endfor %}
+    {{ ledger_accounts('accounts') }}
     {% for account, stage, relation, day, money, where in [
         ('pos', 'lake', 'lake_lines', 'business_date', 'sales_value', 'true'),
         ('pos', 'staging', 'lake_lines', 'business_date', 'sales_value', 'is_superseded'),
@@ -189,55 +133,45 @@ entries as (
         ('pos_stream', 'mart', 'lake_events', 'business_date', 'sales_value', 'is_in_mart'),
     ] %}
         {% set key = ['basket_id', 'product_id'] %}
+        union all
         {{ ledger_stage(account ~ '.transactions', stage, relation, key, day, money=money, where=where) }}
-        union all
-    {% endfor %}
-    {% for stage, relation, week, rows in [
-        ('lake', 'lake_placements', 'week', '1'),
-        ('staging', 'staged_placements', 'week_number', '1'),
-        ('mart', 'promotions', 'week_number', 'placements'),
-    ] %}
-        {% set key = ['product_id', 'store_id', week] %}
-        {{ ledger_stage('promotions.placements', stage, relation, key, retail_week_start(week), rows=rows) }}
-        union all
     {% endfor %}
     {% for system, table, key, _ in records %}
         {% for stage, where in [('lake', 'true'), ('staging', 'is_staged')] %}
             {% set relation = system ~ '_' ~ table %}
-            {{ ledger_stage(system ~ '.' ~ table, stage, relation, [key], load='_dlt_load_id', where=where) }}
             union all
+            {{ ledger_stage(system ~ '.' ~ table, stage, relation, [key], load='_dlt_load_id', where=where) }}
         {% endfor %}
     {% endfor %}
-    select
-        source as source_system,
-        table_name,
-        'loaded' as stage,
-        day as business_date,
-        load_id,
-        loaded as entry_rows,
-        key_sum,
-        money_usd
-    from accounts
 ),
 
 totals as (
+    {{ ledger_totals('entries') }}
+    union all
     select
         source_system,
         table_name,
-        coalesce(cast(business_date as varchar), load_id, 'no day') as period,
+        period,
         business_date,
-        load_id,
-        {% for stage in ['delivered', 'quarantined', 'loaded', 'lake', 'staging', 'mart'] %}
-            coalesce(sum(case when stage = '{{ stage }}' then entry_rows end), 0) as {{ stage }}_rows,
+        null as load_id,
+        delivered_rows,
+        quarantined_rows,
+        {% for stage in ['loaded', 'lake', 'staging', 'mart'] %}
+            {{ stage }}_rows,
         {% endfor %}
         {% for stage in ['loaded', 'lake', 'staging', 'mart'] %}
-            coalesce(sum(case when stage = '{{ stage }}' then key_sum end), 0) as {{ stage }}_key_sum,
-            coalesce(sum(case when stage = '{{ stage }}' then money_usd end), 0) as {{ stage }}_usd,
+            {{ stage }}_key_sum,
+            0 as {{ stage }}_usd{{ ',' if not loop.last }}
         {% endfor %}
+    from promotions
+),
+
+judged_totals as (
+    select
+        *,
         source_system in ('pos', 'pos_stream', 'promotions') as has_mart,
         source_system in ('pos', 'pos_stream') as has_money
-    from entries
-    group by source_system, table_name, business_date, load_id
+    from totals
 ),
 
 differences as (
@@ -255,7 +189,7 @@ differences as (
                     then concat('USD ', loaded_usd, ' loaded, ', {{ stage }}_usd, ' {{ where }}')
             {% endfor %}
         end as difference
-    from totals
+    from judged_totals
 ),
 
 final as (
