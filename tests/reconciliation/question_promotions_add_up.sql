@@ -1,8 +1,10 @@
 {#
-  agg_promotion_performance_weekly adds up, in every week, to both of its facts: every basket line has one promotion status,
-  every placement is one case, and what was sold while promoted is what an inner join of the two gives.
-  Fails? Placements differ: a placement's product is not in dim_products. Lines differ: a line found two placements, and the
-  primary key of fct_promotions fails too. Only promoted lines differ: the statuses are told apart wrongly.
+  agg_promotion_performance_weekly adds up, in every week, to its sources: every basket line has one promotion status, every
+  placement is one case (counted by store, where the mart counts by product), and what was sold while displayed and mailed is
+  what agg_promotion_cases_weekly says, which question_promotion_cases_add_up holds to an inner join of the two facts.
+  Fails? Placements differ: a placement's product is not in dim_products. Lines differ: those in stores and weeks with a plan
+  are in agg_promotion_cases_weekly, look whether its test fails too. Only displayed or mailed sales differ: the statuses are
+  told apart wrongly.
 #}
 with mart as (
     select * from {{ ref('agg_promotion_performance_weekly') }}
@@ -12,22 +14,12 @@ basket_lines as (
     select * from {{ ref('fct_basket_lines') }}
 ),
 
-promotions as (
-    select * from {{ ref('fct_promotions') }}
+planned_stores as (
+    select * from {{ ref('agg_promotion_stores_weekly') }}
 ),
 
-promoted_lines as (
-    select
-        basket_lines.week_number,
-        basket_lines.sales_usd,
-        promotions.is_displayed,
-        promotions.is_mailed
-    from basket_lines
-    inner join promotions
-        on
-            basket_lines.product_id = promotions.product_id
-            and basket_lines.store_id = promotions.store_id
-            and basket_lines.week_number = promotions.week_number
+cases as (
+    select * from {{ ref('agg_promotion_cases_weekly') }}
 ),
 
 expected as (
@@ -53,10 +45,10 @@ expected as (
         0 as loyalty_discount_usd,
         0 as coupon_discount_usd,
         0 as coupon_match_discount_usd,
-        count(*) as placed_cases,
+        sum(placed_cases) as placed_cases,
         0 as displayed_sales_usd,
         0 as mailed_sales_usd
-    from promotions
+    from planned_stores
     group by week_number
     union all
     select
@@ -68,9 +60,9 @@ expected as (
         0 as coupon_discount_usd,
         0 as coupon_match_discount_usd,
         0 as placed_cases,
-        sum(case when is_displayed then sales_usd else 0 end) as displayed_sales_usd,
-        sum(case when is_mailed then sales_usd else 0 end) as mailed_sales_usd
-    from promoted_lines
+        sum(case when display_location <> '0' then sales_usd else 0 end) as displayed_sales_usd,
+        sum(case when mailer_location <> '0' then sales_usd else 0 end) as mailed_sales_usd
+    from cases
     group by week_number
 ),
 

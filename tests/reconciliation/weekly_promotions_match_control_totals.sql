@@ -1,11 +1,16 @@
 {#
   Every week up to the last one delivered has the placements, repeats, products, stores, displays and mailers that the
-  source's own file has (seed control_totals_weekly_promotions); with the year complete, all 53 weeks are there. A week
-  of which rows are in quarantine or were discarded is accounted for in observe.ledger, and not judged here.
+  source's own file has (seed control_totals_weekly_promotions); that no plan is missing at the year's end is the work of
+  year_has_every_plan. Counted in the two tables that promotions_match_their_counts holds to fct_promotions. A week of which
+  rows are in quarantine or were discarded is accounted for in observe.ledger, and not judged here.
   Fails? A week that is short or double: look for its file in the landing folder, the quarantine and the lake.
 #}
-with promotions as (
-    select * from {{ ref('fct_promotions') }}
+with stores as (
+    select * from {{ ref('agg_promotion_stores_weekly') }}
+),
+
+products as (
+    select * from {{ ref('agg_promotion_products_weekly') }}
 ),
 
 control_totals as (
@@ -14,26 +19,47 @@ control_totals as (
 
 last_delivery as (
     select max(week_number) as week_number
-    from promotions
+    from stores
 ),
 
 short_weeks as (
     {{ days_short_of_rows('promotions', 'placements') }}
 ),
 
+counted as (
+    select
+        week_number,
+        store_id,
+        null as product_id,
+        placed_rows as placements,
+        placed_cases,
+        displayed_cases,
+        mailed_cases
+    from stores
+    union all
+    select
+        week_number,
+        null as store_id,
+        product_id,
+        0 as placements,
+        0 as placed_cases,
+        0 as displayed_cases,
+        0 as mailed_cases
+    from products
+),
+
 actual as (
-    select * from promotions
+    select * from counted
     where {{ retail_week_start('week_number') }} not in (select short_weeks.business_date from short_weeks)
 ),
 
 expected as (
     select control_totals.*
     from control_totals
-    left join last_delivery
+    inner join last_delivery
         on control_totals.week_number <= last_delivery.week_number
     where
-        (last_delivery.week_number is not null or {{ year_is_complete() }})
-        and {{ retail_week_start('control_totals.week_number') }} not in (
+        {{ retail_week_start('control_totals.week_number') }} not in (
             select short_weeks.business_date from short_weeks
         )
 ),
@@ -45,11 +71,11 @@ final as (
         by=['week_number'],
         sums=['placements'],
         also={
-            'repeats': ['sum(repeats)', 'sum(placements - 1)'],
+            'repeats': ['sum(repeats)', 'sum(placements - placed_cases)'],
             'products': ['sum(products)', 'count(distinct product_id)'],
             'stores': ['sum(stores)', 'count(distinct store_id)'],
-            'displayed': ['sum(displayed)', 'sum(case when is_displayed then 1 else 0 end)'],
-            'mailed': ['sum(mailed)', 'sum(case when is_mailed then 1 else 0 end)'],
+            'displayed': ['sum(displayed)', 'sum(displayed_cases)'],
+            'mailed': ['sum(mailed)', 'sum(mailed_cases)'],
         }
     ) }}
 )

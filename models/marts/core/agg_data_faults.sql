@@ -8,7 +8,7 @@ transactions as (
 ),
 
 promotions as (
-    select * from {{ ref('fct_promotions') }}
+    select * from {{ ref('agg_promotion_stores_weekly') }}
 ),
 
 coupons as (
@@ -87,8 +87,8 @@ sold_product_counts as (
 
 promotion_counts as (
     select
-        sum(placements) as all_rows,
-        sum(placements - 1) as repeated
+        sum(placed_rows) as all_rows,
+        sum(placed_rows - placed_cases) as repeated
     from promotions
 ),
 

@@ -12,7 +12,7 @@ coupon_products as (
 ),
 
 promotions as (
-    select * from {{ ref('fct_promotions') }}
+    select * from {{ ref('agg_promotion_products_weekly') }}
 ),
 
 -- union, not union all: an id may be seen many times and on every side.

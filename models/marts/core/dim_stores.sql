@@ -4,7 +4,7 @@ with stores as (
 ),
 
 promotions as (
-    select * from {{ ref('fct_promotions') }}
+    select * from {{ ref('agg_promotion_stores_weekly') }}
 ),
 
 promoting_stores as (

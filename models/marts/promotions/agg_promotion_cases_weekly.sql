@@ -16,13 +16,8 @@ promotions as (
 ),
 
 -- Where a store has no plan in a week, what it promoted is not known: such weeks are neither cases nor base.
--- Read apart from the import above: used twice, it would be copied into memory with its 20.9 million rows.
 planned_store_weeks as (
-    select
-        store_id,
-        week_number
-    from {{ ref('fct_promotions') }}
-    group by store_id, week_number
+    select * from {{ ref('agg_promotion_stores_weekly') }}
 ),
 
 sold as (

@@ -1,6 +1,15 @@
 -- grain: one row per retailer week, department and promotion status
-with promotions as (
-    select * from {{ ref('fct_promotions') }}
+with cases as (
+    select * from {{ ref('agg_promotion_cases_weekly') }}
+    where lines > 0
+),
+
+placed_products as (
+    select * from {{ ref('agg_promotion_products_weekly') }}
+),
+
+planned_stores as (
+    select * from {{ ref('agg_promotion_stores_weekly') }}
 ),
 
 basket_lines as (
@@ -13,30 +22,27 @@ products as (
 
 -- The planner lists only what it promotes: a product that is missing is not promoted where the store and week have a
 -- plan, and not known where they have none.
-planned_store_weeks as (
+unplanned_cases as (
     select
-        store_id,
-        week_number
-    from promotions
-    group by store_id, week_number
-),
-
-sold_cases as (
-    select
-        product_id,
-        store_id,
-        week_number,
+        basket_lines.product_id,
+        basket_lines.store_id,
+        basket_lines.week_number,
         count(*) as lines,
-        coalesce(sum(units), 0) as units,
-        sum(sales_usd) as sales_usd,
-        sum(loyalty_discount_usd) as loyalty_discount_usd,
-        sum(coupon_discount_usd) as coupon_discount_usd,
-        sum(coupon_match_discount_usd) as coupon_match_discount_usd
+        coalesce(sum(basket_lines.units), 0) as units,
+        sum(basket_lines.sales_usd) as sales_usd,
+        sum(basket_lines.loyalty_discount_usd) as loyalty_discount_usd,
+        sum(basket_lines.coupon_discount_usd) as coupon_discount_usd,
+        sum(basket_lines.coupon_match_discount_usd) as coupon_match_discount_usd
     from basket_lines
-    group by product_id, store_id, week_number
+    left join planned_stores
+        on
+            basket_lines.store_id = planned_stores.store_id
+            and basket_lines.week_number = planned_stores.week_number
+    where planned_stores.store_id is null
+    group by basket_lines.product_id, basket_lines.store_id, basket_lines.week_number
 ),
 
--- Placements are counted apart from sales: a full join would carry all 20.9 million of them through every step.
+-- Placements are counted apart from sales, and not again on a day without a plan: there are 20.9 million of them.
 placed as (
     select
         week_number,
@@ -44,7 +50,7 @@ placed as (
         is_displayed,
         is_mailed,
         true as has_plan,
-        count(*) as placed_cases,
+        placed_cases,
         0 as sold_cases,
         0 as placed_and_sold_cases,
         0 as lines,
@@ -53,39 +59,46 @@ placed as (
         0 as loyalty_discount_usd,
         0 as coupon_discount_usd,
         0 as coupon_match_discount_usd
-    from promotions
-    group by week_number, product_id, is_displayed, is_mailed
+    from placed_products
 ),
 
 sold as (
     select
-        sold_cases.week_number,
-        sold_cases.product_id,
-        coalesce(promotions.is_displayed, false) as is_displayed,
-        coalesce(promotions.is_mailed, false) as is_mailed,
-        planned_store_weeks.store_id is not null as has_plan,
+        week_number,
+        product_id,
+        display_location <> '0' as is_displayed,
+        mailer_location <> '0' as is_mailed,
+        true as has_plan,
         0 as placed_cases,
         1 as sold_cases,
-        case when promotions.product_id is null then 0 else 1 end as placed_and_sold_cases,
-        sold_cases.lines,
-        sold_cases.units,
-        sold_cases.sales_usd,
-        sold_cases.loyalty_discount_usd,
-        sold_cases.coupon_discount_usd,
-        sold_cases.coupon_match_discount_usd
-    from sold_cases
-    left join promotions
-        on
-            sold_cases.product_id = promotions.product_id
-            and sold_cases.store_id = promotions.store_id
-            and sold_cases.week_number = promotions.week_number
-    left join planned_store_weeks
-        on
-            sold_cases.store_id = planned_store_weeks.store_id
-            and sold_cases.week_number = planned_store_weeks.week_number
+        case when is_promoted then 1 else 0 end as placed_and_sold_cases,
+        lines,
+        units,
+        sales_usd,
+        loyalty_discount_usd,
+        coupon_discount_usd,
+        coupon_match_discount_usd
+    from cases
+    union all
+    select
+        week_number,
+        product_id,
+        false as is_displayed,
+        false as is_mailed,
+        false as has_plan,
+        0 as placed_cases,
+        1 as sold_cases,
+        0 as placed_and_sold_cases,
+        lines,
+        units,
+        sales_usd,
+        loyalty_discount_usd,
+        coupon_discount_usd,
+        coupon_match_discount_usd
+    from unplanned_cases
 ),
 
-cases as (
+all_cases as (
     select * from placed
     union all
     select * from sold
@@ -93,18 +106,18 @@ cases as (
 
 cases_with_status as (
     select
-        cases.*,
+        all_cases.*,
         products.department,
         case
-            when cases.is_displayed and cases.is_mailed then 'displayed and mailed'
-            when cases.is_displayed then 'displayed'
-            when cases.is_mailed then 'mailed'
-            when cases.has_plan then 'not promoted'
+            when all_cases.is_displayed and all_cases.is_mailed then 'displayed and mailed'
+            when all_cases.is_displayed then 'displayed'
+            when all_cases.is_mailed then 'mailed'
+            when all_cases.has_plan then 'not promoted'
             else 'not known'
         end as promotion_status
-    from cases
+    from all_cases
     inner join products
-        on cases.product_id = products.product_id
+        on all_cases.product_id = products.product_id
 ),
 
 weekly as (
