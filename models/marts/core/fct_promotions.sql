@@ -1,37 +1,39 @@
 -- grain: one row per product, store and week
-with placements as (
-    select * from {{ ref('stg_promotions__placements') }}
-),
+{% set parts = ['true'] if is_incremental() else week_parts('week_number', weeks=4) %}
 
+with
 {% if is_incremental() %}
     touched_weeks as (
         select week_number
-        from placements
+        from {{ ref('stg_promotions__placements') }}
         where load_id in {{ unbuilt_loads('promotions') }}
         group by week_number
     ),
 {% endif %}
 
--- Filtered before it is grouped: a condition on the outcome would group all 20.9 million rows for one new week.
-weeks_to_build as (
-    select * from placements
-    {% if is_incremental() %}
-        where week_number in (select touched_weeks.week_number from touched_weeks)
-    {% endif %}
-),
-
 -- Where two rows share a key the higher code wins in each column: '0' (nowhere) sorts first, a real place beats none.
--- max() needs one hash pass in little memory; a window or list() over 20.9 million rows does not fit in 4 GB.
+-- max() needs one hash pass in little memory; a window or list() over 20.9 million rows does not fit in 4 GB. Filtered
+-- before it is grouped: a condition on the outcome would group all of them for one new week. Each part reads them for
+-- itself: an import that is used twice would be copied into memory. A few weeks make a small hash table, and whoever
+-- asks for a week later finds its rows together.
 grouped as (
-    select
-        product_id,
-        store_id,
-        week_number,
-        max(display_location) as display_location,
-        max(mailer_location) as mailer_location,
-        count(*) as placements
-    from weeks_to_build
-    group by product_id, store_id, week_number
+    {% for part in parts %}
+        select
+            product_id,
+            store_id,
+            week_number,
+            max(display_location) as display_location,
+            max(mailer_location) as mailer_location,
+            count(*) as placements
+        from {{ ref('stg_promotions__placements') }}
+        where
+            {{ part }}
+            {% if is_incremental() %}
+                and week_number in (select touched_weeks.week_number from touched_weeks)
+            {% endif %}
+        group by product_id, store_id, week_number
+        {{ 'union all' if not loop.last }}
+    {% endfor %}
 ),
 
 final as (

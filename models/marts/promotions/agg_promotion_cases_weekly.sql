@@ -2,10 +2,14 @@
 -- depends_on: {{ ref('stg_promotions__placements') }}
 {% set window = 8 %}
 {% set least_base_weeks = 4 %}
-{% set sold_columns = [
-    'product_id', 'store_id', 'lines', 'units', 'sales_usd', 'loyalty_discount_usd', 'coupon_discount_usd',
-    'coupon_match_discount_usd'
-] %}
+{% set money = ['sales_usd', 'loyalty_discount_usd', 'coupon_discount_usd', 'coupon_match_discount_usd'] %}
+{% set sold_lines = ['1', 'coalesce(units, 0)'] %}
+{% set sold_cases = ['lines', 'units'] %}
+{% for column in money %}
+    {# whole cents #}
+    {% do sold_lines.append('cast(' ~ column ~ ' * 100 as bigint)') %}
+    {% do sold_cases.append('cast(' ~ column ~ ' * 100 as bigint)') %}
+{% endfor %}
 
 with basket_lines as (
     select * from {{ ref('fct_basket_lines') }}
@@ -20,25 +24,6 @@ planned_store_weeks as (
     select * from {{ ref('agg_promotion_stores_weekly') }}
 ),
 
-sold as (
-    select
-        basket_lines.product_id,
-        basket_lines.store_id,
-        basket_lines.week_number,
-        count(*) as lines,
-        cast(coalesce(sum(basket_lines.units), 0) as bigint) as units,
-        cast(sum(basket_lines.sales_usd) as decimal(18, 2)) as sales_usd,
-        cast(sum(basket_lines.loyalty_discount_usd) as decimal(18, 2)) as loyalty_discount_usd,
-        cast(sum(basket_lines.coupon_discount_usd) as decimal(18, 2)) as coupon_discount_usd,
-        cast(sum(basket_lines.coupon_match_discount_usd) as decimal(18, 2)) as coupon_match_discount_usd
-    from basket_lines
-    inner join planned_store_weeks
-        on
-            basket_lines.store_id = planned_store_weeks.store_id
-            and basket_lines.week_number = planned_store_weeks.week_number
-    group by basket_lines.product_id, basket_lines.store_id, basket_lines.week_number
-),
-
 {% if is_incremental() %}
     built as (
         select * from {{ this }}
@@ -48,18 +33,23 @@ sold as (
         select * from {{ ref('stg_promotions__placements') }}
     ),
 
+    -- Lines need not be added up by case to be compared with the cases that were made of them.
     sold_weeks as (
         select
-            week_number,
-            {{ fingerprint_of_rows(sold_columns) }} as fingerprint
-        from sold
-        group by week_number
+            basket_lines.week_number,
+            {{ fingerprint_of_sums('basket_lines.product_id, basket_lines.store_id', sold_lines) }} as fingerprint
+        from {{ ref('fct_basket_lines') }} as basket_lines
+        inner join planned_store_weeks
+            on
+                basket_lines.store_id = planned_store_weeks.store_id
+                and basket_lines.week_number = planned_store_weeks.week_number
+        group by basket_lines.week_number
     ),
 
     built_weeks as (
         select
             week_number,
-            {{ fingerprint_of_rows(sold_columns) }} as fingerprint
+            {{ fingerprint_of_sums('product_id, store_id', sold_cases) }} as fingerprint
         from built
         where lines > 0
         group by week_number
@@ -80,21 +70,77 @@ sold as (
 
     -- What sold in a week, or when a product was first seen, speaks in every later one.
     first_week_to_build as (
-        select
-            min(week_number) as week_number,
-            min(week_number) - {{ window }} as first_base_week
+        select min(week_number) as week_number
         from changed_weeks
+    ),
+
+    weeks_to_build as (
+        select planned_store_weeks.week_number
+        from planned_store_weeks
+        inner join first_week_to_build
+            on planned_store_weeks.week_number >= first_week_to_build.week_number
+        group by planned_store_weeks.week_number
+    ),
+
+    weeks_to_read as (
+        select planned_store_weeks.week_number
+        from planned_store_weeks
+        inner join first_week_to_build
+            on planned_store_weeks.week_number >= first_week_to_build.week_number - {{ window }}
+        group by planned_store_weeks.week_number
+    ),
+{% endif %}
+
+sold as (
+    select
+        basket_lines.product_id,
+        basket_lines.store_id,
+        basket_lines.week_number,
+        count(*) as lines,
+        cast(coalesce(sum(basket_lines.units), 0) as bigint) as units,
+        cast(sum(basket_lines.sales_usd) as decimal(18, 2)) as sales_usd,
+        cast(sum(basket_lines.loyalty_discount_usd) as decimal(18, 2)) as loyalty_discount_usd,
+        cast(sum(basket_lines.coupon_discount_usd) as decimal(18, 2)) as coupon_discount_usd,
+        cast(sum(basket_lines.coupon_match_discount_usd) as decimal(18, 2)) as coupon_match_discount_usd
+    from basket_lines
+    inner join planned_store_weeks
+        on
+            basket_lines.store_id = planned_store_weeks.store_id
+            and basket_lines.week_number = planned_store_weeks.week_number
+    {% if is_incremental() %}
+        where basket_lines.week_number in (select weeks_to_read.week_number from weeks_to_read)
+    {% endif %}
+    group by basket_lines.product_id, basket_lines.store_id, basket_lines.week_number
+),
+
+{% if is_incremental() %}
+    sold_products as (
+        select
+            product_id,
+            store_id
+        from sold
+        group by product_id, store_id
     ),
 {% endif %}
 
 -- The products that a store is known to carry, and since when.
 carried as (
     select
-        product_id,
-        store_id,
-        min(week_number) as first_week
-    from sold
-    group by product_id, store_id
+        basket_lines.product_id,
+        basket_lines.store_id,
+        min(basket_lines.week_number) as first_week
+    from {{ ref('fct_basket_lines') }} as basket_lines
+    inner join planned_store_weeks
+        on
+            basket_lines.store_id = planned_store_weeks.store_id
+            and basket_lines.week_number = planned_store_weeks.week_number
+    {% if is_incremental() %}
+        inner join sold_products
+            on
+                basket_lines.product_id = sold_products.product_id
+                and basket_lines.store_id = sold_products.store_id
+    {% endif %}
+    group by basket_lines.product_id, basket_lines.store_id
 ),
 
 -- A plan lists only what it promotes, on display or in the mailer; a test on the mart holds it to that.
@@ -112,7 +158,7 @@ placed as (
             and promotions.store_id = carried.store_id
             and promotions.week_number >= carried.first_week
     {% if is_incremental() %}
-        where promotions.week_number >= (select first_week_to_build.first_base_week from first_week_to_build)
+        where promotions.week_number in (select weeks_to_read.week_number from weeks_to_read)
     {% endif %}
 ),
 
@@ -148,9 +194,6 @@ base_sales as (
     where
         placed.product_id is null
         and sold.units > 0
-        {% if is_incremental() %}
-            and sold.week_number >= (select first_week_to_build.first_base_week from first_week_to_build)
-        {% endif %}
 ),
 
 steps as (
@@ -172,6 +215,9 @@ based as (
             base_sales.product_id = carried.product_id
             and base_sales.store_id = carried.store_id
             and base_sales.week_number + steps.step > carried.first_week + {{ window }}
+    {% if is_incremental() %}
+        where base_sales.week_number + steps.step in (select weeks_to_build.week_number from weeks_to_build)
+    {% endif %}
     group by base_sales.product_id, base_sales.store_id, base_sales.week_number + steps.step
 ),
 
@@ -227,7 +273,7 @@ counted as (
             and cases.store_id = placed.store_id
             and cases.week_number = placed.week_number
     {% if is_incremental() %}
-        where cases.week_number >= (select first_week_to_build.week_number from first_week_to_build)
+        where cases.week_number in (select weeks_to_build.week_number from weeks_to_build)
     {% endif %}
 ),
 
