@@ -115,7 +115,7 @@ def test_the_ledger_accounts_for_every_row(built: Instance) -> None:
 
 
 def test_the_ledger_names_the_day_of_what_was_lost_behind_its_back(built: Instance, tmp_path: Path) -> None:
-    """A raw file without one of its rows, a line that the mart has lost, and one of which a cent has."""
+    """A raw file without one of its rows, a line that the mart has lost, one of which a cent has; and promotions as well."""
     copy, lake = Instance(tmp_path / "data"), tmp_path / "lake"
     shutil.copytree(built.data / "lake", lake)
     file = next(lake.glob("raw/pos/transactions/*.parquet"))
@@ -133,7 +133,18 @@ def test_the_ledger_names_the_day_of_what_was_lost_behind_its_back(built: Instan
         connection.execute(
             "update marts.fct_basket_lines set sales_usd = sales_usd - 0.01 " + line.format("2017-01-04")
         )
-    command = [Path(sys.executable).with_name("dbt"), "--quiet", "build", "--select", "ledger", ledger.TEST]
+        connection.execute(
+            "update marts.fct_promotions set product_id = product_id + 1"
+            " where (product_id, store_id) = (select max((product_id, store_id)) from marts.fct_promotions where week_number = 1)"
+            " and week_number = 1"
+        )
+        connection.execute(
+            "delete from marts.fct_promotions"
+            " where (product_id, store_id) = (select min((product_id, store_id)) from marts.fct_promotions where week_number = 2)"
+            " and week_number = 2"
+        )
+    command = [Path(sys.executable).with_name("dbt"), "--quiet", "build", "--select"]
+    command += ["ledger_promotions", "ledger", ledger.TEST]
     env = {**copy.env, "LARDER_LAKE": str(lake)}
     assert subprocess.run(command, cwd=PROJECT, env=env, capture_output=True).returncode == 1
     found = ledger.read(warehouse)
@@ -142,6 +153,8 @@ def test_the_ledger_names_the_day_of_what_was_lost_behind_its_back(built: Instan
         "pos.transactions, day 2017-01-03: 4462 loaded, 4461 in the mart",
         "pos.transactions, day 2017-01-04: USD 12194.08 loaded, 12194.07 in the mart",
         "pos_stream.transactions, day 2017-01-03: 4462 loaded, 4461 in the mart",
+        "promotions.placements, day 2016-12-26: 386086 loaded, other keys in the mart",
+        "promotions.placements, day 2017-01-02: 355244 loaded, 355243 in the mart",
     ]
 
 
