@@ -8,10 +8,6 @@ with mart as (
     select * from {{ ref('agg_promotion_cases_weekly') }}
 ),
 
-basket_lines as (
-    select * from {{ ref('fct_basket_lines') }}
-),
-
 planned_stores as (
     select * from {{ ref('agg_promotion_stores_weekly') }}
 ),
@@ -20,9 +16,10 @@ promotions as (
     select * from {{ ref('fct_promotions') }}
 ),
 
+-- Lines are read twice, and not imported: used twice, they would be copied into memory.
 planned_lines as (
     select basket_lines.*
-    from basket_lines
+    from {{ ref('fct_basket_lines') }} as basket_lines
     inner join planned_stores
         on
             basket_lines.store_id = planned_stores.store_id
@@ -35,7 +32,7 @@ promoted_lines as (
         basket_lines.sales_usd,
         promotions.is_displayed,
         promotions.is_mailed
-    from basket_lines
+    from {{ ref('fct_basket_lines') }} as basket_lines
     inner join promotions
         on
             basket_lines.product_id = promotions.product_id
