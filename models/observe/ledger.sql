@@ -159,10 +159,12 @@ totals as (
         {% for stage in ['loaded', 'lake', 'staging', 'mart'] %}
             {{ stage }}_rows,
         {% endfor %}
-        {% for stage in ['loaded', 'lake', 'staging', 'mart'] %}
+        {% for stage in ['loaded', 'lake', 'staging'] %}
             {{ stage }}_key_sum,
-            0 as {{ stage }}_usd{{ ',' if not loop.last }}
+            0 as {{ stage }}_usd,
         {% endfor %}
+        mart_key_sum,
+        0 as mart_usd
     from promotions
 ),
 

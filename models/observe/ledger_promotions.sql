@@ -104,10 +104,12 @@ final as (
         business_date,
         delivered_rows,
         quarantined_rows,
-        {% for stage in ['loaded', 'lake', 'staging', 'mart'] %}
+        {% for stage in ['loaded', 'lake', 'staging'] %}
             {{ stage }}_rows,
-            {{ stage }}_key_sum{{ ',' if not loop.last }}
+            {{ stage }}_key_sum,
         {% endfor %}
+        mart_rows,
+        mart_key_sum
     from totals
 )
 
