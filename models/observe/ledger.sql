@@ -66,28 +66,22 @@ accounts as (
     where source not in ('pos', 'promotions')
 ),
 
-files_in_lake as (
-    select
-        place,
-        _dlt_load_id
-    from current_files
-    group by place, _dlt_load_id
-),
-
 -- A line that has come again in a file of another name is there, in its later version.
 lake_lines as (
     select
         till_lines.*,
         staged_lines.source_file <> till_lines._source_file as is_superseded
     from till_lines
-    inner join files_in_lake
-        on
-            till_lines._source_file = files_in_lake.place
-            and till_lines._dlt_load_id = files_in_lake._dlt_load_id
     left join staged_lines
         on
             till_lines.basket_id = staged_lines.basket_id
             and till_lines.product_id = staged_lines.product_id
+    where (till_lines._source_file, till_lines._dlt_load_id) in (
+        select
+            current_files.place,
+            current_files._dlt_load_id
+        from current_files
+    )
 ),
 
 -- A line that its file has settled since is there: what the till has said of it, the file has said as well.

@@ -24,14 +24,6 @@ promotions as (
     select * from {{ ref('fct_promotions') }}
 ),
 
-files_in_lake as (
-    select
-        place,
-        _dlt_load_id
-    from accounts
-    group by place, _dlt_load_id
-),
-
 -- 20.9 million rows, three times: what a store's rows of a week have in common is not multiplied for each of them.
 lake_files as (
     select
@@ -46,12 +38,14 @@ lake_files as (
 ),
 
 lake as (
-    select lake_files.*
+    select *
     from lake_files
-    inner join files_in_lake
-        on
-            lake_files._source_file = files_in_lake.place
-            and lake_files._dlt_load_id = files_in_lake._dlt_load_id
+    where (_source_file, _dlt_load_id) in (
+        select
+            accounts.place,
+            accounts._dlt_load_id
+        from accounts
+    )
 ),
 
 staging as (
