@@ -85,7 +85,7 @@ class Store:
         self._write(manifest)
         if parent and not fresh:
             _copy(self.address(parent), self.address(manifest))
-        self._building.unlink(missing_ok=True)
+        self._end_building()
         self._building.symlink_to(folder.relative_to(self._building.parent))
         return manifest
 
@@ -108,7 +108,7 @@ class Store:
         address.chmod(0o444)
         manifest.state = "audited"
         self._write(manifest)
-        self._building.unlink(missing_ok=True)
+        self._end_building()
 
     def keep_artifacts(self, manifest: Manifest, artifacts: Path) -> None:
         """Keep dbt's manifests beside a candidate.
@@ -132,14 +132,14 @@ class Store:
         manifest.state = "failed"
         folder.rename(self._folder(manifest))
         self._write(manifest)
-        self._building.unlink(missing_ok=True)
+        self._end_building()
         return self.address(manifest)
 
     def discard(self, manifest: Manifest) -> None:
         """Remove a candidate that was given up, or a generation that nobody needs."""
         _remove(self._folder(manifest))
-        if not self._building.exists():
-            self._building.unlink(missing_ok=True)
+        if not self._building.exists():  # a publish collects while another candidate may be building
+            self._end_building()
 
     def candidate(self) -> Manifest | None:
         """The audited candidate that waits to be published."""
@@ -211,10 +211,14 @@ class Store:
         self._drop(state="building")
         self._drop(state="failed")
         self._pointer.with_name(NEXT_POINTER).unlink(missing_ok=True)
-        self._building.unlink(missing_ok=True)
+        self._end_building()
         for unfinished in self._root.glob("*/manifest.new"):
             unfinished.unlink()
         return sorted(before - {folder.name for folder in self._root.glob("*")})
+
+    def _end_building(self) -> None:
+        """Nothing is written by `building_address` any more."""
+        self._building.unlink(missing_ok=True)
 
     def _point_at(self, manifest: Manifest) -> None:
         """The one step that readers see. Where there are no symbolic links, only this function changes.

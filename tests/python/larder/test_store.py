@@ -81,6 +81,18 @@ def test_what_a_killed_build_left_is_collected_by_the_next(tmp_path: Path) -> No
     assert not store.address(dead).exists()
 
 
+def test_a_publish_that_collects_leaves_a_build_that_is_running_alone(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for value in range(KEEP):
+        publish(store, value)
+    waiting = store.begin(fresh=False)
+    store.audited(waiting)
+    running = store.begin(fresh=False)
+    store.publish(waiting)
+    assert len([m for m in store.all() if m.published_at]) == KEEP
+    assert store.building_address().resolve() == store.address(running)
+
+
 def test_a_published_file_does_not_grow_by_being_built_again(tmp_path: Path) -> None:
     """Ten builds, each of which replaces every table, leave at most a tenth more than one fresh build."""
 
