@@ -152,13 +152,16 @@ def _parts(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, An
         # Compiled, such a model shows one of its two branches: the other one counts as it is written.
         parts["incremental logic"] = [
             _text(node["raw_code"]),
-            *_macros([*node["depends_on"]["macros"], *_named_macros(node, manifest)], manifest),
+            *_macros(_named_macros(node, manifest), manifest),
         ]
     return parts
 
 
 def _named_macros(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[str]:
-    """The project's macros that an incremental model names: dbt does not count those of the branch that it did not take."""
+    """The project's macros that an incremental model and its hooks name.
+
+    dbt's own list is a part of these, without those of the branch that it did not take.
+    """
     hooks = [hook["sql"] for when in ("pre-hook", "post-hook") for hook in node["config"][when]]
     words = set(re.findall(r"\w+", " ".join([node["raw_code"], *hooks])))
     return [
@@ -189,7 +192,7 @@ def _columns(node: Mapping[str, Any]) -> dict[str, str]:
 def _macros(names: list[str], manifest: Mapping[str, Any]) -> list[str]:
     """The project's own macros that a node uses, directly or through others, as text."""
     seen: dict[str, str] = {}
-    todo = [name for name in names if name.startswith("macro.larder.")]
+    todo = list(names)
     while todo:
         name = todo.pop()
         if name not in seen:
