@@ -1,40 +1,6 @@
 -- grain: one row per targeting record of the campaign application, as last changed
-with campaign_households as (
-    select * from {{ source('campaigns', 'campaign_households') }}
-),
-
-deletions as (
-    select * from {{ source('campaigns', 'deletions') }}
-),
-
--- Each load brings what the source shows at that time: its last word about a record counts, be it row or deletion.
-versions as (
-    select
-        *,
-        row_number() over (
-            partition by id
-            order by _dlt_load_id desc, updated_at desc
-        ) as version_rank
-    from campaign_households
-),
-
-deleted as (
-    select
-        record_key,
-        max(_dlt_load_id) as load_id
-    from deletions
-    where table_name = 'campaign_households'
-    group by record_key
-),
-
-latest as (
-    select
-        versions.*,
-        coalesce(deleted.load_id > versions._dlt_load_id, false) as is_deleted
-    from versions
-    left join deleted
-        on versions.id = deleted.record_key
-    where versions.version_rank = 1
+with latest as (
+    {{ latest_records('campaigns', 'campaign_households', key='id') }}
 ),
 
 final as (

@@ -1,26 +1,6 @@
 -- grain: one row per product and store-local day on which the master wrote it, as that day left it
-with products as (
-    select * from {{ source('merchandising', 'products') }}
-),
-
-dated as (
-    select
-        *,
-        {{ store_local_date('updated_at') }} as updated_date
-    from products
-),
-
--- Each load brings what the source shows at that time. What it says of a day, a later load may replace, back to the
--- earliest day that this one bears: the source's last word counts, and its days only go forward.
-versions as (
-    select
-        *,
-        min(updated_date) over (
-            partition by product_id
-            order by _dlt_load_id desc, updated_at desc
-            rows between unbounded preceding and 1 preceding
-        ) as replaced_from_date
-    from dated
+with versions as (
+    {{ records_by_day('merchandising', 'products', key='product_id') }}
 ),
 
 final as (
@@ -34,7 +14,6 @@ final as (
         product_type,
         package_size
     from versions
-    where replaced_from_date is null or updated_date < replaced_from_date
 )
 
 select * from final

@@ -1,0 +1,12 @@
+{#
+  The keys of a raw table that its source has deleted, each with the last load that said so.
+    system, table: the raw table
+#}
+{% macro last_deletions(system, table) %}
+    select
+        record_key,
+        max(_dlt_load_id) as load_id
+    from {{ source(system, 'deletions') }}
+    where table_name = '{{ table }}'
+    group by record_key
+{% endmacro %}

@@ -1,0 +1,30 @@
+{#
+  The records of a raw table by the store-local days on which their source wrote them (`updated_date`), each as that day left it.
+  Each load brings what the source shows at that time. What it says of a day, a later load may replace, back to the earliest
+  day that this one bears: the source's last word counts, and its days only go forward.
+    system, table: the raw table
+    key: the column that names a record
+#}
+{% macro records_by_day(system, table, key) %}
+    with dated as (
+        select
+            *,
+            {{ store_local_date('updated_at') }} as updated_date
+        from {{ source(system, table) }}
+    ),
+
+    versions as (
+        select
+            *,
+            min(updated_date) over (
+                partition by {{ key }}
+                order by _dlt_load_id desc, updated_at desc
+                rows between unbounded preceding and 1 preceding
+            ) as replaced_from_date
+        from dated
+    )
+
+    select *
+    from versions
+    where replaced_from_date is null or updated_date < replaced_from_date
+{% endmacro %}
