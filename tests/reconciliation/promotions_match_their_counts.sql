@@ -27,27 +27,19 @@ expected as (
 ),
 
 actual as (
-    select
-        week_number,
-        placed_cases,
-        placed_rows as placements,
-        displayed_cases,
-        mailed_cases,
-        0 as cases_of_products,
-        0 as displayed_of_products,
-        0 as mailed_of_products
-    from stores
-    union all
-    select
-        week_number,
-        0 as placed_cases,
-        0 as placements,
-        0 as displayed_cases,
-        0 as mailed_cases,
-        placed_cases as cases_of_products,
-        case when is_displayed then placed_cases else 0 end as displayed_of_products,
-        case when is_mailed then placed_cases else 0 end as mailed_of_products
-    from products
+    {{ totals_of(by=['week_number'], relations={
+        'stores': {
+            'placed_cases': 'sum(placed_cases)',
+            'placements': 'sum(placed_rows)',
+            'displayed_cases': 'sum(displayed_cases)',
+            'mailed_cases': 'sum(mailed_cases)',
+        },
+        'products': {
+            'cases_of_products': 'sum(placed_cases)',
+            'displayed_of_products': 'sum(case when is_displayed then placed_cases else 0 end)',
+            'mailed_of_products': 'sum(case when is_mailed then placed_cases else 0 end)',
+        },
+    }) }}
 ),
 
 final as (

@@ -23,34 +23,14 @@ incremental as (
 ),
 
 expected as (
-    select
-        count(*) as targets,
-        0 as redemptions,
-        0 as attributed_coupon_discount_usd,
-        0 as incremental_sales_usd
-    from targets
-    union all
-    select
-        0 as targets,
-        count(*) as redemptions,
-        0 as attributed_coupon_discount_usd,
-        0 as incremental_sales_usd
-    from redemptions
-    union all
-    select
-        0 as targets,
-        0 as redemptions,
-        coalesce(sum(attributed_coupon_discount_usd), 0) as attributed_coupon_discount_usd,
-        0 as incremental_sales_usd
-    from performance
-    union all
-    select
-        0 as targets,
-        0 as redemptions,
-        0 as attributed_coupon_discount_usd,
-        coalesce(sum(incremental_sales_usd), 0) as incremental_sales_usd
-    from incremental
-    where comparison = 'campaign'
+    {{ totals_of({
+        'targets': {'targets': 'count(*)'},
+        'redemptions': {'redemptions': 'count(*)'},
+        'performance': {'attributed_coupon_discount_usd': 'sum(attributed_coupon_discount_usd)'},
+        'incremental': {
+            'incremental_sales_usd': "sum(case when comparison = 'campaign' then incremental_sales_usd end)",
+        },
+    }) }}
 ),
 
 final as (

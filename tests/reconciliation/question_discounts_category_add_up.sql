@@ -15,32 +15,26 @@ cases as (
     select * from {{ ref('agg_promotion_cases_weekly') }}
 ),
 
-expected as (
-    select
-        week_number,
-        count(*) as lines,
-        sum(sales_usd) as sales_usd,
-        sum(loyalty_discount_usd + coupon_match_discount_usd) as retailer_discount_usd,
-        sum(coupon_discount_usd) as coupon_discount_usd,
-        0 as promoted_discount_usd,
-        0 as judged_units
-    from fact
-    group by week_number
-    union all
-    select
-        week_number,
-        0 as lines,
-        0 as sales_usd,
-        0 as retailer_discount_usd,
-        0 as coupon_discount_usd,
-        sum(loyalty_discount_usd + coupon_match_discount_usd) as promoted_discount_usd,
-        sum(case when expected_units is not null then units else 0 end) as judged_units
+-- A category of which nothing sold at all in the week has no row, and no discount either.
+sold_promotions as (
+    select *
     from cases
-    where
-        is_promoted
-        -- A category of which nothing sold at all in the week has no row, and no discount either.
-        and lines > 0
-    group by week_number
+    where is_promoted and lines > 0
+),
+
+expected as (
+    {{ totals_of(by=['week_number'], relations={
+        'fact': {
+            'lines': 'count(*)',
+            'sales_usd': 'sum(sales_usd)',
+            'retailer_discount_usd': 'sum(loyalty_discount_usd + coupon_match_discount_usd)',
+            'coupon_discount_usd': 'sum(coupon_discount_usd)',
+        },
+        'sold_promotions': {
+            'promoted_discount_usd': 'sum(loyalty_discount_usd + coupon_match_discount_usd)',
+            'judged_units': 'sum(case when expected_units is not null then units else 0 end)',
+        },
+    }) }}
 ),
 
 final as (

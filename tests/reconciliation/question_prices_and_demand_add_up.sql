@@ -9,6 +9,7 @@ with prices as (
 
 demand as (
     select * from {{ ref('agg_demand_weekly_category') }}
+    where demand_units is not null
 ),
 
 fact as (
@@ -18,7 +19,6 @@ fact as (
 complete_weeks as (
     select week_number
     from demand
-    where demand_units is not null
     group by week_number
 ),
 
@@ -36,22 +36,14 @@ expected as (
 ),
 
 actual as (
-    select
-        week_number,
-        units,
-        sales_usd,
-        retailer_discount_usd,
-        0 as demand_units
-    from prices
-    union all
-    select
-        week_number,
-        0 as units,
-        0 as sales_usd,
-        0 as retailer_discount_usd,
-        demand_units
-    from demand
-    where demand_units is not null
+    {{ totals_of(by=['week_number'], relations={
+        'prices': {
+            'units': 'sum(units)',
+            'sales_usd': 'sum(sales_usd)',
+            'retailer_discount_usd': 'sum(retailer_discount_usd)',
+        },
+        'demand': {'demand_units': 'sum(demand_units)'},
+    }) }}
 ),
 
 final as (

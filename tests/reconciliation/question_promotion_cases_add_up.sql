@@ -41,33 +41,21 @@ promoted_lines as (
 ),
 
 expected as (
-    select
-        week_number,
-        count(*) as lines,
-        sum(units) as units,
-        sum(sales_usd) as sales_usd,
-        sum(loyalty_discount_usd) as loyalty_discount_usd,
-        sum(coupon_discount_usd) as coupon_discount_usd,
-        sum(coupon_match_discount_usd) as coupon_match_discount_usd,
-        0 as promoted_sales_usd,
-        0 as displayed_sales_usd,
-        0 as mailed_sales_usd
-    from planned_lines
-    group by week_number
-    union all
-    select
-        week_number,
-        0 as lines,
-        0 as units,
-        0 as sales_usd,
-        0 as loyalty_discount_usd,
-        0 as coupon_discount_usd,
-        0 as coupon_match_discount_usd,
-        sum(sales_usd) as promoted_sales_usd,
-        sum(case when is_displayed then sales_usd else 0 end) as displayed_sales_usd,
-        sum(case when is_mailed then sales_usd else 0 end) as mailed_sales_usd
-    from promoted_lines
-    group by week_number
+    {{ totals_of(by=['week_number'], relations={
+        'planned_lines': {
+            'lines': 'count(*)',
+            'units': 'sum(units)',
+            'sales_usd': 'sum(sales_usd)',
+            'loyalty_discount_usd': 'sum(loyalty_discount_usd)',
+            'coupon_discount_usd': 'sum(coupon_discount_usd)',
+            'coupon_match_discount_usd': 'sum(coupon_match_discount_usd)',
+        },
+        'promoted_lines': {
+            'promoted_sales_usd': 'sum(sales_usd)',
+            'displayed_sales_usd': 'sum(case when is_displayed then sales_usd else 0 end)',
+            'mailed_sales_usd': 'sum(case when is_mailed then sales_usd else 0 end)',
+        },
+    }) }}
 ),
 
 actual as (

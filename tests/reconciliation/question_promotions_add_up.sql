@@ -23,47 +23,21 @@ cases as (
 ),
 
 expected as (
-    select
-        week_number,
-        count(*) as lines,
-        sum(units) as units,
-        sum(sales_usd) as sales_usd,
-        sum(loyalty_discount_usd) as loyalty_discount_usd,
-        sum(coupon_discount_usd) as coupon_discount_usd,
-        sum(coupon_match_discount_usd) as coupon_match_discount_usd,
-        0 as placed_cases,
-        0 as displayed_sales_usd,
-        0 as mailed_sales_usd
-    from basket_lines
-    group by week_number
-    union all
-    select
-        week_number,
-        0 as lines,
-        0 as units,
-        0 as sales_usd,
-        0 as loyalty_discount_usd,
-        0 as coupon_discount_usd,
-        0 as coupon_match_discount_usd,
-        sum(placed_cases) as placed_cases,
-        0 as displayed_sales_usd,
-        0 as mailed_sales_usd
-    from planned_stores
-    group by week_number
-    union all
-    select
-        week_number,
-        0 as lines,
-        0 as units,
-        0 as sales_usd,
-        0 as loyalty_discount_usd,
-        0 as coupon_discount_usd,
-        0 as coupon_match_discount_usd,
-        0 as placed_cases,
-        sum(case when display_location <> '0' then sales_usd else 0 end) as displayed_sales_usd,
-        sum(case when mailer_location <> '0' then sales_usd else 0 end) as mailed_sales_usd
-    from cases
-    group by week_number
+    {{ totals_of(by=['week_number'], relations={
+        'basket_lines': {
+            'lines': 'count(*)',
+            'units': 'sum(units)',
+            'sales_usd': 'sum(sales_usd)',
+            'loyalty_discount_usd': 'sum(loyalty_discount_usd)',
+            'coupon_discount_usd': 'sum(coupon_discount_usd)',
+            'coupon_match_discount_usd': 'sum(coupon_match_discount_usd)',
+        },
+        'planned_stores': {'placed_cases': 'sum(placed_cases)'},
+        'cases': {
+            'displayed_sales_usd': "sum(case when display_location <> '0' then sales_usd else 0 end)",
+            'mailed_sales_usd': "sum(case when mailer_location <> '0' then sales_usd else 0 end)",
+        },
+    }) }}
 ),
 
 actual as (
