@@ -1,15 +1,6 @@
 -- grain: one row per product, store and week in which the product sold, or was promoted and expected to
--- depends_on: {{ ref('stg_promotions__placements') }}
 {% set window = 8 %}
 {% set least_base_weeks = 4 %}
-{% set money = ['sales_usd', 'loyalty_discount_usd', 'coupon_discount_usd', 'coupon_match_discount_usd'] %}
-{% set sold_lines = ['1', 'coalesce(units, 0)'] %}
-{% set sold_cases = ['lines', 'units'] %}
-{% for column in money %}
-    {# whole cents #}
-    {% do sold_lines.append('cast(' ~ column ~ ' * 100 as bigint)') %}
-    {% do sold_cases.append('cast(' ~ column ~ ' * 100 as bigint)') %}
-{% endfor %}
 
 with basket_lines as (
     select * from {{ ref('fct_basket_lines') }}
@@ -29,49 +20,10 @@ planned_store_weeks as (
         select * from {{ this }}
     ),
 
-    placements as (
-        select * from {{ ref('stg_promotions__placements') }}
-    ),
-
-    -- Lines need not be added up by case to be compared with the cases that were made of them.
-    sold_weeks as (
-        select
-            basket_lines.week_number,
-            {{ fingerprint_of_sums('basket_lines.product_id, basket_lines.store_id', sold_lines) }} as fingerprint
-        from {{ ref('fct_basket_lines') }} as basket_lines
-        inner join planned_store_weeks
-            on
-                basket_lines.store_id = planned_store_weeks.store_id
-                and basket_lines.week_number = planned_store_weeks.week_number
-        group by basket_lines.week_number
-    ),
-
-    built_weeks as (
-        select
-            week_number,
-            {{ fingerprint_of_sums('product_id, store_id', sold_cases) }} as fingerprint
-        from built
-        where lines > 0
-        group by week_number
-    ),
-
-    -- union: a week counts once.
-    changed_weeks as (
-        select coalesce(sold_weeks.week_number, built_weeks.week_number) as week_number
-        from sold_weeks
-        full outer join built_weeks
-            on sold_weeks.week_number = built_weeks.week_number
-        where sold_weeks.fingerprint is distinct from built_weeks.fingerprint
-        union
-        select week_number
-        from placements
-        where load_id in {{ unbuilt_loads('promotions') }}
-    ),
-
-    -- What sold in a week, or when a product was first seen, speaks in every later one.
+    -- What has changed is forgotten by now, from its first week on.
     first_week_to_build as (
-        select min(week_number) as week_number
-        from changed_weeks
+        select coalesce(max(week_number), 0) + 1 as week_number
+        from built
     ),
 
     weeks_to_build as (

@@ -13,7 +13,7 @@ FINGERPRINTS = ["agg_sales_days", "agg_feature_dates", "agg_offer_dates"]
 BY_PARTS = sorted(
     file.stem
     for file in (PROJECT / "models/marts").glob("*/*.yml")
-    if "forget_changed_parts" in file.read_text()
+    if "{{ forget_changed" in file.read_text()
 )
 
 AN_EVE = """
@@ -31,9 +31,12 @@ where product_id = (
     group by product_id order by count(*) desc, product_id limit 1
 );
 delete from marts.bridge_offer_households where before_date = (select min(before_date) from marts.bridge_offer_households);
-delete from marts.fct_basket_lines where business_date = '2017-01-04';
+delete from marts.fct_basket_lines where business_date in ('2017-01-01', '2017-01-04');
 """
-"""A corrected line, a product put elsewhere, a campaign's eve that is no more, and a day without sales."""
+"""A corrected line, a product put elsewhere, a campaign's eve that is no more, a day and a week without sales.
+
+Week 1 has one day.
+"""
 
 
 def contents(warehouse: Path) -> dict[str, Any]:
