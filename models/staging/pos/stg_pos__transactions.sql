@@ -19,10 +19,43 @@ current_files as (
     where file_lines._dlt_load_id >= coalesce(current_deliveries._dlt_load_id, '')
 ),
 
+{% if is_incremental() %}
+    held_lines as (
+        select * from {{ this }}
+    ),
+
+    delivered_lines as (
+        select
+            basket_id,
+            product_id
+        from file_lines
+        union all
+        select
+            basket_id,
+            product_id
+        from stream_lines
+    ),
+
+    -- What has come, and what `forget_touched_lines` has just deleted. grouped: a line may have come several times.
+    lines_to_build as (
+        select
+            delivered_lines.basket_id,
+            delivered_lines.product_id
+        from delivered_lines
+        left join held_lines
+            on
+                delivered_lines.basket_id = held_lines.basket_id
+                and delivered_lines.product_id = held_lines.product_id
+        where held_lines.basket_id is null
+        group by delivered_lines.basket_id, delivered_lines.product_id
+    ),
+{% endif %}
+
 {% set columns = [
     'basket_id', 'product_id', 'household_id', 'store_id', 'quantity', 'sales_value', 'retail_disc', 'coupon_disc',
     'coupon_match_disc', 'week', 'transaction_timestamp', 'business_date', '_dlt_load_id',
 ] %}
+{% set lines_to_build = 'inner join lines_to_build using (basket_id, product_id)' if is_incremental() else '' %}
 both_origins as (
     select
         {{ columns | join(',\n        ') }},
@@ -32,6 +65,7 @@ both_origins as (
         cast(null as varchar) as _stream,
         cast(null as bigint) as _sequence
     from current_files
+    {{ lines_to_build }}
     union all
     select
         {{ columns | join(',\n        ') }},
@@ -41,6 +75,7 @@ both_origins as (
         _stream,
         _sequence
     from stream_lines
+    {{ lines_to_build }}
 ),
 
 -- The file settles what the till has said: it wins over events, and of these the last one that the broker took. A line
