@@ -1,6 +1,9 @@
 -- grain: one row per basket
 with basket_lines as (
     select * from {{ ref('fct_basket_lines') }}
+    {% if is_incremental() %}
+        where business_date in {{ unbuilt_parts(ref('agg_sales_days'), 'business_date') }}
+    {% endif %}
 ),
 
 final as (

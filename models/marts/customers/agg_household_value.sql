@@ -1,49 +1,39 @@
 -- grain: one row per household that has bought
-with basket_lines as (
-    select * from {{ ref('fct_basket_lines') }}
+with baskets as (
+    select * from {{ ref('fct_baskets') }}
 ),
 
-products as (
-    select * from {{ ref('dim_products') }}
+basket_anatomy as (
+    select * from {{ ref('fct_basket_anatomy') }}
 ),
 
 -- The last delivered day, never today: the same data give the same figures whenever they are built.
 last_delivery as (
     select max(business_date) as as_of_date
-    from basket_lines
+    from baskets
 ),
 
 purchases as (
     select
-        basket_lines.household_id,
-        min(basket_lines.business_date) as first_purchase_date,
-        max(basket_lines.business_date) as last_purchase_date,
-        -- distinct: a basket has many lines, a day and a week many baskets
-        count(distinct basket_lines.basket_id) as baskets,
-        count(distinct basket_lines.business_date) as shopping_days,
-        count(distinct basket_lines.week_number) as shopping_weeks,
-        count(distinct basket_lines.store_id) as stores,
-        cast(coalesce(sum(basket_lines.units), 0) as bigint) as units,
-        cast(sum(basket_lines.sales_usd) as decimal(18, 2)) as sales_usd,
-        cast(sum(basket_lines.loyalty_discount_usd) as decimal(18, 2)) as loyalty_discount_usd,
-        cast(sum(basket_lines.coupon_discount_usd) as decimal(18, 2)) as coupon_discount_usd,
-        cast(sum(basket_lines.coupon_match_discount_usd) as decimal(18, 2)) as coupon_match_discount_usd,
-        cast(
-            sum(case when basket_lines.is_volume then basket_lines.sales_usd else 0 end) as decimal(18, 2)
-        ) as fuel_sales_usd,
-        -- The master calls fuel a private brand: a tank of petrol is no taste for private label.
-        cast(
-            sum(
-                case
-                    when products.brand = 'Private' and not basket_lines.is_volume then basket_lines.sales_usd
-                    else 0
-                end
-            ) as decimal(18, 2)
-        ) as private_label_sales_usd
-    from basket_lines
-    inner join products
-        on basket_lines.product_id = products.product_id
-    group by basket_lines.household_id
+        baskets.household_id,
+        min(baskets.business_date) as first_purchase_date,
+        max(baskets.business_date) as last_purchase_date,
+        count(*) as baskets,
+        -- distinct: a day and a week have many baskets
+        count(distinct baskets.business_date) as shopping_days,
+        count(distinct baskets.week_number) as shopping_weeks,
+        count(distinct baskets.store_id) as stores,
+        cast(sum(baskets.units) as bigint) as units,
+        cast(sum(baskets.sales_usd) as decimal(18, 2)) as sales_usd,
+        cast(sum(baskets.loyalty_discount_usd) as decimal(18, 2)) as loyalty_discount_usd,
+        cast(sum(baskets.coupon_discount_usd) as decimal(18, 2)) as coupon_discount_usd,
+        cast(sum(baskets.coupon_match_discount_usd) as decimal(18, 2)) as coupon_match_discount_usd,
+        cast(sum(basket_anatomy.fuel_sales_usd) as decimal(18, 2)) as fuel_sales_usd,
+        cast(sum(basket_anatomy.private_label_sales_usd) as decimal(18, 2)) as private_label_sales_usd
+    from baskets
+    inner join basket_anatomy
+        on baskets.basket_id = basket_anatomy.basket_id
+    group by baskets.household_id
 ),
 
 final as (
