@@ -25,6 +25,7 @@ types as (
     from products
 ),
 
+-- A product is on one line of a basket: its lines are its baskets, and no basket counts twice for it.
 bought as (
     select
         basket_lines.household_id,
@@ -34,32 +35,22 @@ bought as (
         sum(basket_lines.units) as units,
         sum(basket_lines.sales_usd) as sales_usd,
         min(basket_lines.business_date) as first_date,
-        max(basket_lines.business_date) as last_date
+        max(basket_lines.business_date) as last_date,
+        sum(baskets.sales_usd) as basket_sales_usd
     from basket_lines
     inner join types
         on basket_lines.product_id = types.product_id
+    inner join baskets
+        on basket_lines.basket_id = baskets.basket_id
     where not basket_lines.is_volume
     group by basket_lines.household_id, basket_lines.product_id, types.type_id
 ),
 
-sole as (
-    select
-        household_id,
-        min(product_id) as product_id
-    from bought
-    group by household_id, type_id
-    having count(*) = 1
-),
-
 bought_alone as (
     select
-        bought.*,
-        sole.product_id is not null as is_sole
+        *,
+        count(*) over (partition by household_id, type_id) = 1 as is_sole
     from bought
-    left join sole
-        on
-            bought.household_id = sole.household_id
-            and bought.product_id = sole.product_id
 ),
 
 sold as (
@@ -72,25 +63,11 @@ sold as (
         cast(sum(units) as bigint) as units,
         cast(sum(sales_usd) as decimal(18, 2)) as sales_usd,
         cast(sum(case when is_sole then 1 else 0 end) as bigint) as sole_households,
-        cast(sum(case when is_sole then sales_usd else 0 end) as decimal(18, 2)) as sole_sales_usd
+        cast(sum(case when is_sole then sales_usd else 0 end) as decimal(18, 2)) as sole_sales_usd,
+        cast(sum(case when is_sole then lines else 0 end) as bigint) as sole_baskets,
+        cast(sum(case when is_sole then basket_sales_usd else 0 end) as decimal(18, 2)) as sole_basket_sales_usd
     from bought_alone
     group by product_id
-),
-
--- A product is on one line of a basket: no basket counts twice for it.
-sole_baskets as (
-    select
-        basket_lines.product_id,
-        count(*) as sole_baskets,
-        cast(sum(baskets.sales_usd) as decimal(18, 2)) as sole_basket_sales_usd
-    from basket_lines
-    inner join sole
-        on
-            basket_lines.household_id = sole.household_id
-            and basket_lines.product_id = sole.product_id
-    inner join baskets
-        on basket_lines.basket_id = baskets.basket_id
-    group by basket_lines.product_id
 ),
 
 ranked as (
@@ -98,8 +75,6 @@ ranked as (
         sold.*,
         products.product_category,
         products.product_type,
-        coalesce(sole_baskets.sole_baskets, 0) as sole_baskets,
-        coalesce(sole_baskets.sole_basket_sales_usd, 0) as sole_basket_sales_usd,
         row_number() over (
             partition by products.product_category
             order by sold.sales_usd desc, sold.product_id asc
@@ -113,8 +88,6 @@ ranked as (
     from sold
     inner join products
         on sold.product_id = products.product_id
-    left join sole_baskets
-        on sold.product_id = sole_baskets.product_id
 ),
 
 final as (

@@ -16,30 +16,36 @@ basket_lines as (
 ),
 
 -- A redemption names no basket: the lines are those that its household bought on its day, that its coupon covers and
--- that carry coupon money.
-matched as (
+-- that carry coupon money. What was bought is looked up first: a coupon covers up to thousands of products.
+paid_lines as (
     select
         redemptions.redemption_id,
         redemptions.campaign_id,
         redemptions.coupon_upc,
-        campaigns.start_date,
         basket_lines.basket_id,
         basket_lines.product_id,
         basket_lines.coupon_discount_usd,
         basket_lines.coupon_match_discount_usd
     from redemptions
-    inner join campaigns
-        on redemptions.campaign_id = campaigns.campaign_id
-    inner join coupon_products
-        on
-            redemptions.campaign_id = coupon_products.campaign_id
-            and redemptions.coupon_upc = coupon_products.coupon_upc
     inner join basket_lines
         on
             redemptions.household_id = basket_lines.household_id
             and redemptions.redemption_date = basket_lines.business_date
-            and coupon_products.product_id = basket_lines.product_id
     where basket_lines.coupon_discount_usd + basket_lines.coupon_match_discount_usd > 0
+),
+
+matched as (
+    select
+        paid_lines.*,
+        campaigns.start_date
+    from paid_lines
+    inner join campaigns
+        on paid_lines.campaign_id = campaigns.campaign_id
+    inner join coupon_products
+        on
+            paid_lines.campaign_id = coupon_products.campaign_id
+            and paid_lines.coupon_upc = coupon_products.coupon_upc
+            and paid_lines.product_id = coupon_products.product_id
 ),
 
 -- Two coupons may cover one line: its money must not count twice. The campaign that began last takes it.
