@@ -146,7 +146,7 @@ def _parts(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, An
         "name": [node["schema"], node["alias"]],
         "SQL": normalised(node["compiled_code"]),
         "configuration": {k: config.get(k) for k in CONFIG},
-        "contract": _columns(node),
+        "contract": [_columns(node), _checks(node)],
     }
     if config["materialized"] in {"incremental", "snapshot"}:
         # Compiled, such a model shows one of its two branches: the other one counts as it is written.
@@ -181,12 +181,22 @@ def _definitions(manifest: Mapping[str, Any]) -> list[Any]:
 
 
 def _columns(node: Mapping[str, Any]) -> dict[str, str]:
-    """Names, types and constraints that the contract promises."""
+    """Names, types and constraints that the contract promises to a reader; what it checks of the rows is in `_checks`."""
     return {
-        name: " ".join([column["data_type"] or "", *sorted(c["type"] for c in column["constraints"])]).strip()
+        name: " ".join([column["data_type"] or "", *sorted(_promises(column))]).strip()
         for name, column in node["columns"].items()
         if node["config"]["contract"]["enforced"]
     }
+
+
+def _promises(column: Mapping[str, Any]) -> list[str]:
+    return [constraint["type"] for constraint in column["constraints"] if constraint["type"] != "check"]
+
+
+def _checks(node: Mapping[str, Any]) -> list[str]:
+    """The conditions that the contract holds every row to: a table that stands does not get them by itself."""
+    constraints = [c for part in (node, *node["columns"].values()) for c in part.get("constraints", [])]
+    return sorted(_text(c["expression"]) for c in constraints if c["type"] == "check")
 
 
 def _macros(names: list[str], manifest: Mapping[str, Any]) -> list[str]:
