@@ -8,7 +8,7 @@ from importlib import metadata
 import duckdb
 
 from ingestion.sources import OPTIONAL
-from larder import console, content, dbt, fingerprint, ledger, plan
+from larder import broken, console, content, dbt, fingerprint, ledger, plan
 from larder.errors import LarderError
 from larder.fingerprint import Fingerprint
 from larder.leases import lease
@@ -157,13 +157,15 @@ def _summary(outcome: dbt.Outcome, todo: Plan) -> dict[str, int]:
 def _refuse(store: Store, manifest: Manifest, outcome: dbt.Outcome) -> None:
     kept = store.failed(manifest)
     for node in outcome.broken[:10]:
-        rows = f"{node.failures} rows. " if node.kind == "test" and node.failures else ""
-        what = node.message.splitlines()[0] if node.message else node.status
+        what = broken.reason(node)
         if node.name == ledger.TEST and (found := ledger.read(kept)):
-            what = found.sentence
+            what = f"{node.failures} rows. {found.sentence}"
+        rows = broken.rows(node, outcome.artifacts)
         console.failed(
-            f"{node.kind} {node.name}: {rows}{what}",
-            f"its SQL is in {outcome.artifacts}/compiled; try it alone: dbt build --select {node.name}",
+            f"{node.kind} {node.name}: {what}",
+            f"see the rows: duckdb -readonly {kept} -f {rows}"
+            if rows
+            else f"its SQL is in {outcome.artifacts}/compiled; try it alone: dbt build --select {node.name}",
         )
     published = store.published()
     raise LarderError(

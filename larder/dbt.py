@@ -24,13 +24,14 @@ PASSED = {"success", "pass", "warn", "no-op"}
 
 @dataclass(frozen=True)
 class Node:
-    """One node's outcome in dbt's run_results: `failures` counts the rows that a test found."""
+    """One node's outcome in dbt's run_results: `failures` counts the rows that a test found, `sql` is what dbt compiled."""
 
     unique_id: str
     status: str
     failures: int
     message: str
     seconds: float
+    sql: str = ""
 
     @property
     def kind(self) -> str:
@@ -143,6 +144,7 @@ def _nodes(results: Path) -> list[Node]:
             failures=node["failures"] or 0,
             message=(node["message"] or "").strip(),
             seconds=node["execution_time"],
+            sql=node.get("compiled_code") or "",
         )
         for node in json.loads(results.read_text())["results"]
     ]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import duckdb
 
-from larder import build, console, dbt, fingerprint, plan
+from larder import broken, build, console, dbt, fingerprint, plan
 from larder.errors import LarderError
 from larder.fingerprint import Fingerprint
 from larder.leases import lease
@@ -192,10 +192,12 @@ def _is_current(node: str, space: Workspace, base: Manifest, now: Mapping[str, F
 
 def _report(where: Paths, outcome: dbt.Outcome, base: Manifest) -> None:
     for node in outcome.broken[:10]:
-        rows = f"{node.failures} rows. " if node.kind == "test" and node.failures else ""
-        text = node.message.splitlines()[0] if node.message else node.status
+        rows = broken.rows(node, outcome.artifacts)
         console.failed(
-            f"{node.kind} {node.name}: {rows}{text}", f"its SQL is in {outcome.artifacts}/compiled"
+            f"{node.kind} {node.name}: {broken.reason(node)}",
+            f"see the rows: duckdb -init {_folder(where) / 'open.sql'} -f {rows}"
+            if rows
+            else f"its SQL is in {outcome.artifacts}/compiled",
         )
     models, tests = outcome.count("model", "seed", "snapshot"), outcome.count("test", "unit_test")
     console.done(f"{models} models built, {tests} tests passed; the rest is read from generation {base.id}")
