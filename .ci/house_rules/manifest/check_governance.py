@@ -3,9 +3,20 @@
 import re
 from typing import Any
 
+import sqlglot
 from dbt_bouncer.check_framework.decorator import check, fail
+from sqlglot import exp
 
 CLASSES = {"public", "internal", "quasi_identifier", "direct_identifier", "sensitive"}
+
+ROW_TESTS = {"expression_is_true", "accepted_values"}
+"""Tests that judge each row by itself, which a check does as well."""
+
+NULL_BY_OPERANDS = (
+    *(exp.And, exp.Or, exp.Not, exp.Paren, exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE),
+    *(exp.Between, exp.In, exp.Add, exp.Sub, exp.Mul, exp.Neg, exp.Abs, exp.Length, exp.Least, exp.Greatest),
+)
+"""Expressions that are null only if one of their operands is; a quotient is not among them, nor any unknown function."""
 
 
 @check
@@ -49,6 +60,32 @@ def check_model_grain_is_its_key(model: Any, ctx: Any) -> None:
     ]
     if not grain or grain not in tested:
         fail(f"`{model.name}` says its grain is {grain}, its primary_key tests are on {tested or 'nothing'}.")
+
+
+@check
+def check_model_rules_are_in_its_contract(model: Any, ctx: Any) -> None:
+    """What a table's rows must keep is a check of its contract, which judges what is written; a view has tests for it."""
+    found = sorted(
+        test.name
+        for test in ctx.tests_by_attached_node.get(model.unique_id, [])
+        if getattr(test, "test_metadata", None) and test.test_metadata.name in ROW_TESTS
+    )
+    if found and model.config.materialized != "view":
+        fail(f"`{model.name}` is a table: make a constraint of type check of {', '.join(found)}.")
+
+
+@check
+def check_model_checks_are_never_null(model: Any) -> None:
+    """A check lets null pass, so none can be null: by not_null on its columns, or by coalesce, which says what null means."""
+    columns = model.columns.values()
+    known = {c.name for c in columns if any(one.type.value == "not_null" for one in c.constraints or [])}
+    for constraint in [one for part in (model, *columns) for one in part.constraints or []]:
+        if constraint.type.value == "check" and _may_be_null(
+            sqlglot.parse_one(constraint.expression, dialect="duckdb"), known
+        ):
+            fail(
+                f"`{model.name}`: null would pass `{constraint.expression}`; wrap it: coalesce(…, false), or true if it may."
+            )
 
 
 @check
@@ -117,3 +154,22 @@ def _require_classes(node: Any) -> None:
 def _class(column: Any) -> str | None:
     meta = column.config.meta if column.config else None
     return (meta or {}).get("classification")
+
+
+def _may_be_null(node: exp.Expression, known: set[str]) -> bool:
+    """Whether an expression can be null, by its form, when the columns in `known` cannot."""
+    if isinstance(node, exp.Column):
+        return node.name not in known
+    if isinstance(node, exp.Case):
+        return node.args.get("default") is None or _any_null(
+            [node.args["default"], *(branch.args["true"] for branch in node.args["ifs"])], known
+        )
+    if isinstance(node, exp.Coalesce):
+        return all(_may_be_null(part, known) for part in (node.this, *node.expressions))
+    if isinstance(node, NULL_BY_OPERANDS):
+        return _any_null(list(node.iter_expressions()), known)
+    return not isinstance(node, exp.Is | exp.Literal | exp.Boolean)
+
+
+def _any_null(nodes: list[exp.Expression], known: set[str]) -> bool:
+    return any(_may_be_null(node, known) for node in nodes)

@@ -67,6 +67,18 @@ MISTAKES = [
         "ref('fct_baskets')",
     ),
     (
+        "check_model_rules_are_in_its_contract",
+        "models/marts/sales/agg_sales_weekly_store.yml",
+        "    data_tests:\n",
+        "    data_tests:\n      - expression_is_true:\n          arguments:\n            expression: units >= 0\n",
+    ),
+    (
+        "check_model_checks_are_never_null",
+        "models/marts/promotions/agg_promotion_lift.yml",
+        "coalesce(finding <> 'sells more' or lift_from >= 1, false)",
+        "finding <> 'sells more' or lift_from >= 1",
+    ),
+    (
         "check_model_column_description_populated",
         f"{CORE}/bridge_coupon_products.yml",
         "\"{{ doc('coupon_upc') }}\"",

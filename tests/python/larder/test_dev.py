@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -151,15 +152,31 @@ def test_changed_models_and_their_children_are_built_and_the_rest_is_read(checko
 
 @pytest.mark.nightly
 def test_a_mistake_fails_its_tests_and_is_gone_when_it_is_taken_back(checkout: Checkout) -> None:
-    with checkout.edited(SALES, "count(*) as baskets", "count(*) + 1 as baskets"):
+    with checkout.edited(SALES, "cast(sum(lines) as bigint)", "cast(sum(lines) + 1 as bigint)"):
         failed = checkout.larder("dev", code=1)
         assert "question_sales_daily_adds_up" in failed.stderr
         ((more,),) = checkout.look(
-            "select (select sum(baskets) from marts.agg_sales_daily) - (select sum(baskets) from larder.marts.agg_sales_daily)"
+            "select (select sum(lines) from marts.agg_sales_daily) - (select sum(lines) from larder.marts.agg_sales_daily)"
         )
         assert more > 0
     assert "nothing differs" in checkout.larder("dev").stderr
     assert checkout.own() == set()
+
+
+def test_a_broken_check_names_its_rule_and_a_query_of_the_rows(checkout: Checkout) -> None:
+    with checkout.edited(
+        REDEMPTIONS.replace(".sql", ".yml"), "match_discount_usd > 0", "match_discount_usd > 1"
+    ):
+        failed = checkout.larder("dev", code=1).stderr
+    assert (
+        "model bridge_redemption_lines: breaks a rule of its contract:"
+        " ((coupon_discount_usd + coupon_match_discount_usd) > 1)"
+    ) in failed
+    (file,) = re.findall(r"duckdb -init \S+ -f (\S+)", failed)
+    ((rows, most),) = checkout.look(
+        Path(file).read_text().replace("select *", "select count(*), max(coupon_discount_usd)", 1)
+    )
+    assert rows > 0 and most <= 1
 
 
 @pytest.mark.nightly

@@ -172,6 +172,18 @@ def test_a_macro_of_the_branch_that_dbt_does_not_take_counts(checkout: Checkout)
     assert reasons(checkout.plan())["fct_basket_anatomy"] == "its incremental logic changed"
 
 
+def test_a_changed_check_builds_its_table_from_all_loads_and_breaks_no_reader(checkout: Checkout) -> None:
+    """A table that stands would not get it. One check of a row, one of a column, each of a model that nothing else changes."""
+    checkout.edit("models/marts/sales/agg_sales_daily_department.yml", "lines > 0", "lines > 1")
+    checkout.edit("models/marts/sales/agg_sales_daily_department.yml", "units >= 0", "units  >=  0")
+    checkout.edit("models/marts/core/dim_dates.yml", "(1, 2, 3, 4, 5, 6, 7)", "(1, 2, 3, 4, 5, 6)")
+    plan = checkout.plan()
+    why = reasons(plan)
+    assert why["agg_sales_daily_department"] == why["dim_dates"] == "its contract changed"
+    assert "model.larder.agg_sales_daily_department" in plan["backfills"] and plan["full_refresh"]
+    assert plan["breaks"] == []
+
+
 def test_a_contract_that_loses_a_column_names_its_readers(checkout: Checkout) -> None:
     path = checkout.root / "models/marts/core/dim_stores.yml"
     text = path.read_text()
