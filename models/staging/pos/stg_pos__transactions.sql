@@ -55,7 +55,6 @@ current_files as (
     'basket_id', 'product_id', 'household_id', 'store_id', 'quantity', 'sales_value', 'retail_disc', 'coupon_disc',
     'coupon_match_disc', 'week', 'transaction_timestamp', 'business_date', '_dlt_load_id',
 ] %}
-{% set lines_to_build = 'inner join lines_to_build using (basket_id, product_id)' if is_incremental() else '' %}
 both_origins as (
     select
         {{ columns | join(',\n        ') }},
@@ -65,7 +64,6 @@ both_origins as (
         cast(null as varchar) as _stream,
         cast(null as bigint) as _sequence
     from current_files
-    {{ lines_to_build }}
     union all
     select
         {{ columns | join(',\n        ') }},
@@ -75,7 +73,17 @@ both_origins as (
         _stream,
         _sequence
     from stream_lines
-    {{ lines_to_build }}
+),
+
+deliveries as (
+    select both_origins.*
+    from both_origins
+    {% if is_incremental() %}
+        inner join lines_to_build
+            on
+                both_origins.basket_id = lines_to_build.basket_id
+                and both_origins.product_id = lines_to_build.product_id
+    {% endif %}
 ),
 
 -- The file settles what the till has said: it wins over events, and of these the last one that the broker took. A line
@@ -95,7 +103,7 @@ ranked as (
                 _dlt_load_id desc,
                 _source_file desc
         ) as delivery_rank
-    from both_origins
+    from deliveries
 ),
 
 dated as (
