@@ -18,14 +18,8 @@ offer_dates as (
     {% endif %}
 ),
 
--- Numbers are compared and grouped many times faster than names.
 categories as (
-    select
-        product_category,
-        cast(row_number() over (order by product_category) as smallint) as category_number
-    from products
-    where product_category <> 'Unknown'
-    group by product_category
+    {{ numbered_names('products', 'product_category', 'category_number', without='Unknown') }}
 ),
 
 numbered_products as (

@@ -83,13 +83,8 @@ coupons as (
             and coupon_categories.category_rank = 1
 ),
 
--- Numbers are compared and grouped many times faster than names.
 categories as (
-    select
-        product_category,
-        row_number() over (order by product_category) as category_number
-    from products
-    group by product_category
+    {{ numbered_names('products', 'product_category', 'category_number') }}
 ),
 
 -- grouped: many coupons are for one category
