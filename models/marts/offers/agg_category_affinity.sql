@@ -10,14 +10,15 @@ offer_dates as (
     {% endif %}
 ),
 
--- Numbers are compared and grouped many times faster than names; they keep the order of the alphabet.
-categories as (
-    select
-        product_category,
-        cast(row_number() over (order by product_category) as smallint) as category_number
+-- Each category is in a pair with itself.
+own_pairs as (
+    select product_category
     from category_pairs
     where product_category = with_category
-    group by product_category
+),
+
+categories as (
+    {{ numbered_names('own_pairs', 'product_category', 'category_number') }}
 ),
 
 new_pairs as (
@@ -33,17 +34,37 @@ new_pairs as (
         on category_pairs.with_category = with_categories.product_category
 ),
 
+new_baskets as (
+    select
+        before_date as seen_date,
+        new_baskets as baskets
+    from category_pairs
+    -- grouped: each pair of a date says how many baskets there were in all
+    group by before_date, new_baskets
+),
+
 -- Baskets between two as-of dates were counted once and are added up here: a date sees all dates before it.
-counted as (
+seen_dates as (
     select
         offer_dates.before_date,
+        offer_dates.is_latest,
+        new_baskets.seen_date,
+        new_baskets.baskets
+    from offer_dates
+    inner join new_baskets
+        on offer_dates.before_date >= new_baskets.seen_date
+),
+
+counted as (
+    select
+        seen_dates.before_date,
         new_pairs.category_number,
         new_pairs.with_number,
         cast(sum(new_pairs.new_pair_baskets) as bigint) as baskets
-    from offer_dates
+    from seen_dates
     inner join new_pairs
-        on offer_dates.before_date >= new_pairs.seen_date
-    group by offer_dates.before_date, new_pairs.category_number, new_pairs.with_number
+        on seen_dates.seen_date = new_pairs.seen_date
+    group by seen_dates.before_date, new_pairs.category_number, new_pairs.with_number
     having sum(new_pairs.new_pair_baskets) >= 30
 ),
 
@@ -59,24 +80,13 @@ singles as (
     where counted.category_number = counted.with_number
 ),
 
-new_baskets as (
-    select
-        before_date as seen_date,
-        new_baskets as baskets
-    from category_pairs
-    -- grouped: each pair of a date says how many baskets there were in all
-    group by before_date, new_baskets
-),
-
 everything as (
     select
-        offer_dates.before_date,
-        offer_dates.is_latest,
-        cast(sum(new_baskets.baskets) as bigint) as baskets
-    from offer_dates
-    inner join new_baskets
-        on offer_dates.before_date >= new_baskets.seen_date
-    group by offer_dates.before_date, offer_dates.is_latest
+        before_date,
+        is_latest,
+        cast(sum(baskets) as bigint) as baskets
+    from seen_dates
+    group by before_date, is_latest
 ),
 
 directed as (
