@@ -10,10 +10,6 @@ offer_households as (
     {% endif %}
 ),
 
-coupon_products as (
-    select * from {{ ref('bridge_coupon_products') }}
-),
-
 campaign_days as (
     select
         before_date,
@@ -24,25 +20,33 @@ campaign_days as (
     group by before_date, campaign_id, is_latest
 ),
 
--- grouped: a product is on many coupons. Half of what is bought is on none.
-offered_products as (
-    select coupon_products.product_id
-    from campaign_days
-    inner join coupon_products
-        on campaign_days.campaign_id = coupon_products.campaign_id
-    group by coupon_products.product_id
+-- Half of what is bought is on none of their coupons.
+coupon_products as (
+    select * from {{ ref('bridge_coupon_products') }}
+    where campaign_id in (select campaign_days.campaign_id from campaign_days)
 ),
 
+coupons as (
+    select
+        campaign_id,
+        coupon_upc
+    from coupon_products
+    -- grouped: a coupon is for many products
+    group by campaign_id, coupon_upc
+),
+
+-- A household counts once for a coupon, from the day on which it first bought one of its products.
 first_purchases as (
     select
+        coupon_products.campaign_id,
+        coupon_products.coupon_upc,
         basket_lines.household_id,
-        basket_lines.product_id,
         min(basket_lines.business_date) as first_purchase_date
     from basket_lines
-    inner join offered_products
-        on basket_lines.product_id = offered_products.product_id
+    inner join coupon_products
+        on basket_lines.product_id = coupon_products.product_id
     where not basket_lines.has_zero_quantity
-    group by basket_lines.household_id, basket_lines.product_id
+    group by coupon_products.campaign_id, coupon_products.coupon_upc, basket_lines.household_id
 ),
 
 first_visits as (
@@ -70,18 +74,17 @@ popularity as (
         campaign_days.before_date,
         campaign_days.campaign_id,
         campaign_days.is_latest,
-        coupon_products.coupon_upc,
-        -- distinct: a household may have bought several products of one coupon
-        count(distinct first_purchases.household_id) as buying_households
+        coupons.coupon_upc,
+        count(first_purchases.household_id) as buying_households
     from campaign_days
-    inner join coupon_products
-        on campaign_days.campaign_id = coupon_products.campaign_id
+    inner join coupons
+        on campaign_days.campaign_id = coupons.campaign_id
     left join first_purchases
         on
-            coupon_products.product_id = first_purchases.product_id
+            coupons.campaign_id = first_purchases.campaign_id
+            and coupons.coupon_upc = first_purchases.coupon_upc
             and campaign_days.before_date > first_purchases.first_purchase_date
-    group by
-        campaign_days.before_date, campaign_days.campaign_id, campaign_days.is_latest, coupon_products.coupon_upc
+    group by campaign_days.before_date, campaign_days.campaign_id, campaign_days.is_latest, coupons.coupon_upc
 ),
 
 final as (
