@@ -16,149 +16,187 @@ offer_households as (
 
 coupon_products as (
     select * from {{ ref('bridge_coupon_products') }}
+    where campaign_id in (select offer_households.campaign_id from offer_households)
 ),
 
--- Strictly before the as-of date: what is bought on a campaign's first day may already be the coupon's doing. A line
--- without quantity is a coupon or a correction, not a purchase.
+targets as (
+    select
+        *,
+        cast(row_number() over (order by before_date, campaign_id, household_id) as integer) as target_number
+    from offer_households
+),
+
+-- grouped: several campaigns may target a household on one day
+shoppers as (
+    select
+        before_date,
+        household_id
+    from offer_households
+    group by before_date, household_id
+),
+
+categories as (
+    {{ numbered_names('products', 'product_category', 'category_number') }}
+),
+
+kinds as (
+    {{ numbered_names('products', 'product_type', 'kind_number', without='Unknown') }}
+),
+
+-- Products of an unknown type are of no kind.
+numbered_products as (
+    select
+        products.product_id,
+        categories.category_number,
+        kinds.kind_number
+    from products
+    inner join categories
+        on products.product_category = categories.product_category
+    left join kinds
+        on products.product_type = kinds.product_type
+),
+
+offered_products as (
+    select
+        coupon_products.campaign_id,
+        coupon_products.coupon_upc,
+        coupon_products.product_id,
+        numbered_products.category_number,
+        numbered_products.kind_number
+    from coupon_products
+    inner join numbered_products
+        on coupon_products.product_id = numbered_products.product_id
+),
+
+-- grouped: a coupon has many products of a kind
+coupon_kinds as (
+    select
+        campaign_id,
+        coupon_upc,
+        kind_number
+    from offered_products
+    where kind_number is not null
+    group by campaign_id, coupon_upc, kind_number
+),
+
+-- Those on a coupon, and those like one that is.
+wanted_products as (
+    select
+        product_id,
+        kind_number
+    from numbered_products
+    where
+        product_id in (select offered_products.product_id from offered_products)
+        or kind_number in (select coupon_kinds.kind_number from coupon_kinds)
+),
+
+-- About half of all lines. One without quantity is a coupon or a correction, not a purchase.
+purchases as (
+    select
+        basket_lines.household_id,
+        basket_lines.business_date,
+        basket_lines.basket_id,
+        basket_lines.product_id,
+        wanted_products.kind_number
+    from basket_lines
+    inner join wanted_products
+        on basket_lines.product_id = wanted_products.product_id
+    where
+        not basket_lines.has_zero_quantity
+        and basket_lines.household_id in (select shoppers.household_id from shoppers)
+),
+
+-- Strictly before the as-of date: what is bought on a campaign's first day may already be the coupon's doing.
 own_purchases as (
     select
-        offer_households.before_date,
-        offer_households.campaign_id,
-        offer_households.household_id,
-        coupon_products.coupon_upc,
-        basket_lines.basket_id,
-        basket_lines.business_date,
-        basket_lines.product_id,
-        products.product_category
-    from offer_households
-    inner join basket_lines
+        targets.target_number,
+        offered_products.coupon_upc,
+        offered_products.category_number,
+        purchases.basket_id,
+        purchases.business_date,
+        purchases.product_id
+    from purchases
+    inner join offered_products
+        on purchases.product_id = offered_products.product_id
+    inner join targets
         on
-            offer_households.household_id = basket_lines.household_id
-            and offer_households.before_date > basket_lines.business_date
-    inner join coupon_products
-        on
-            offer_households.campaign_id = coupon_products.campaign_id
-            and basket_lines.product_id = coupon_products.product_id
-    inner join products
-        on basket_lines.product_id = products.product_id
-    where not basket_lines.has_zero_quantity
+            offered_products.campaign_id = targets.campaign_id
+            and purchases.household_id = targets.household_id
+            and purchases.business_date < targets.before_date
 ),
 
 own as (
     select
-        before_date,
-        campaign_id,
-        household_id,
+        target_number,
         coupon_upc,
         -- distinct: a basket may hold several products of one coupon, a product comes in many baskets
         count(distinct basket_id) as supporting_baskets,
         count(distinct product_id) as supporting_products,
         max(business_date) as last_supporting_date
     from own_purchases
-    group by before_date, campaign_id, household_id, coupon_upc
+    group by target_number, coupon_upc
 ),
 
-categories as (
+own_categories as (
     select
-        before_date,
-        campaign_id,
-        household_id,
+        target_number,
         coupon_upc,
-        product_category,
+        category_number,
         row_number() over (
-            partition by before_date, campaign_id, household_id, coupon_upc
-            order by count(distinct basket_id) desc, product_category asc
+            partition by target_number, coupon_upc
+            -- category numbers are in the order of the alphabet
+            order by count(distinct basket_id) desc, category_number asc
         ) as category_rank
     from own_purchases
-    group by before_date, campaign_id, household_id, coupon_upc, product_category
-),
-
--- Numbers are compared and grouped many times faster than names.
-kinds as (
-    select
-        product_type,
-        row_number() over (order by product_type) as kind_number
-    from products
-    where product_type <> 'Unknown'
-    group by product_type
-),
-
-numbered_products as (
-    select
-        products.product_id,
-        kinds.kind_number
-    from products
-    inner join kinds
-        on products.product_type = kinds.product_type
-),
-
--- grouped: a coupon has many products of a kind
-coupon_kinds as (
-    select
-        coupon_products.campaign_id,
-        coupon_products.coupon_upc,
-        numbered_products.kind_number
-    from coupon_products
-    inner join numbered_products
-        on coupon_products.product_id = numbered_products.product_id
-    group by coupon_products.campaign_id, coupon_products.coupon_upc, numbered_products.kind_number
+    group by target_number, coupon_upc, category_number
 ),
 
 -- grouped: a basket may hold several products of a kind
 basket_kinds as (
     select
-        basket_lines.household_id,
-        basket_lines.business_date,
-        basket_lines.basket_id,
-        numbered_products.kind_number
-    from basket_lines
-    inner join numbered_products
-        on basket_lines.product_id = numbered_products.product_id
-    where not basket_lines.has_zero_quantity
-    group by
-        basket_lines.household_id, basket_lines.business_date, basket_lines.basket_id, numbered_products.kind_number
+        household_id,
+        business_date,
+        basket_id,
+        kind_number
+    from purchases
+    where kind_number is not null
+    group by household_id, business_date, basket_id, kind_number
 ),
 
 bought_kinds as (
     select
-        offer_households.before_date,
-        offer_households.campaign_id,
-        offer_households.household_id,
+        shoppers.before_date,
+        shoppers.household_id,
         basket_kinds.kind_number,
         count(*) as baskets
-    from offer_households
+    from shoppers
     inner join basket_kinds
         on
-            offer_households.household_id = basket_kinds.household_id
-            and offer_households.before_date > basket_kinds.business_date
-    group by
-        offer_households.before_date,
-        offer_households.campaign_id,
-        offer_households.household_id,
-        basket_kinds.kind_number
+            shoppers.household_id = basket_kinds.household_id
+            and shoppers.before_date > basket_kinds.business_date
+    group by shoppers.before_date, shoppers.household_id, basket_kinds.kind_number
 ),
 
 kind as (
     select
-        bought_kinds.before_date,
-        bought_kinds.campaign_id,
-        bought_kinds.household_id,
+        targets.target_number,
         coupon_kinds.coupon_upc,
         cast(sum(bought_kinds.baskets) as bigint) as kind_purchases
     from bought_kinds
+    inner join targets
+        on
+            bought_kinds.before_date = targets.before_date
+            and bought_kinds.household_id = targets.household_id
     inner join coupon_kinds
         on
-            bought_kinds.campaign_id = coupon_kinds.campaign_id
+            targets.campaign_id = coupon_kinds.campaign_id
             and bought_kinds.kind_number = coupon_kinds.kind_number
-    group by
-        bought_kinds.before_date, bought_kinds.campaign_id, bought_kinds.household_id, coupon_kinds.coupon_upc
+    group by targets.target_number, coupon_kinds.coupon_upc
 ),
 
 supported as (
     select
-        coalesce(own.before_date, kind.before_date) as before_date,
-        coalesce(own.campaign_id, kind.campaign_id) as campaign_id,
-        coalesce(own.household_id, kind.household_id) as household_id,
+        coalesce(own.target_number, kind.target_number) as target_number,
         coalesce(own.coupon_upc, kind.coupon_upc) as coupon_upc,
         coalesce(own.supporting_baskets, 0) as supporting_baskets,
         coalesce(own.supporting_products, 0) as supporting_products,
@@ -167,37 +205,32 @@ supported as (
     from own
     full outer join kind
         on
-            own.before_date = kind.before_date
-            and own.campaign_id = kind.campaign_id
-            and own.household_id = kind.household_id
+            own.target_number = kind.target_number
             and own.coupon_upc = kind.coupon_upc
 ),
 
 final as (
     select
-        supported.before_date,
-        supported.campaign_id,
-        supported.household_id,
+        targets.before_date,
+        targets.campaign_id,
+        targets.household_id,
         supported.coupon_upc,
         supported.supporting_baskets,
         supported.supporting_products,
         supported.last_supporting_date,
         categories.product_category as supporting_category,
         supported.kind_purchases,
-        offer_households.is_latest
+        targets.is_latest
     from supported
-    inner join offer_households
+    inner join targets
+        on supported.target_number = targets.target_number
+    left join own_categories
         on
-            supported.before_date = offer_households.before_date
-            and supported.campaign_id = offer_households.campaign_id
-            and supported.household_id = offer_households.household_id
+            supported.target_number = own_categories.target_number
+            and supported.coupon_upc = own_categories.coupon_upc
+            and own_categories.category_rank = 1
     left join categories
-        on
-            supported.before_date = categories.before_date
-            and supported.campaign_id = categories.campaign_id
-            and supported.household_id = categories.household_id
-            and supported.coupon_upc = categories.coupon_upc
-            and categories.category_rank = 1
+        on own_categories.category_number = categories.category_number
 )
 
 select * from final
