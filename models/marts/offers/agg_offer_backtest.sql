@@ -162,43 +162,54 @@ measured as (
     group by campaigns.campaign_id, ranking_names.ranking
 ),
 
+-- Households that redeem as many offers of a campaign have the same expectation.
+redeemed_numbers as (
+    select
+        campaign_id,
+        redeemed_offers,
+        count(*) as households
+    from redeeming_households
+    group by campaign_id, redeemed_offers
+),
+
 -- A random order, by what it gives in expectation. Its first hit is at a place if the places before have none.
 random_first_hits as (
     select
-        redeeming_households.campaign_id,
-        redeeming_households.household_id,
+        redeemed_numbers.campaign_id,
+        redeemed_numbers.redeemed_offers,
+        redeemed_numbers.households,
         cast(
             sum(
                 (
                     {{ chance_of_none(
                         'campaigns.coupons',
-                        'redeeming_households.redeemed_offers',
+                        'redeemed_numbers.redeemed_offers',
                         '(campaign_coupons.popularity_rank - 1)'
                     ) }}
                     - {{ chance_of_none(
                         'campaigns.coupons',
-                        'redeeming_households.redeemed_offers',
+                        'redeemed_numbers.redeemed_offers',
                         'campaign_coupons.popularity_rank'
                     ) }}
                 )
                 * {{ quotient(1, 'campaign_coupons.popularity_rank') }}
             ) as decimal(18, 6)
         ) as reciprocal_rank
-    from redeeming_households
+    from redeemed_numbers
     inner join campaigns
-        on redeeming_households.campaign_id = campaigns.campaign_id
+        on redeemed_numbers.campaign_id = campaigns.campaign_id
     -- as many rows as the campaign has coupons, numbered
     inner join campaign_coupons
         on
             campaigns.campaign_id = campaign_coupons.campaign_id
             and campaigns.start_date = campaign_coupons.before_date
-    group by redeeming_households.campaign_id, redeeming_households.household_id
+    group by redeemed_numbers.campaign_id, redeemed_numbers.redeemed_offers, redeemed_numbers.households
 ),
 
 random_reciprocals as (
     select
         campaign_id,
-        sum(reciprocal_rank) as reciprocal_ranks
+        sum(households * reciprocal_rank) as reciprocal_ranks
     from random_first_hits
     group by campaign_id
 ),
