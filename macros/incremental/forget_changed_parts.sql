@@ -16,12 +16,18 @@
                 group by {{ part }}
             );
 
+        -- Named by part first: one text for each part, and not for each row.
         delete from {{ this }}
         where
-            cast({{ part }} as varchar) not in (
-                select built.part
-                from observe.built_parts as built
-                where built.model = '{{ this.identifier }}'
+            {{ part }} in (
+                select held.{{ part }}
+                from (select {{ part }} from {{ this }} group by {{ part }}) as held
+                where
+                    cast(held.{{ part }} as varchar) not in (
+                        select built.part
+                        from observe.built_parts as built
+                        where built.model = '{{ this.identifier }}'
+                    )
             )
     {% endif %}
 {% endmacro %}
