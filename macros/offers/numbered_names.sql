@@ -8,7 +8,7 @@
 {% macro numbered_names(relation, column, number, without=none) -%}
     select
         {{ column }},
-        cast(row_number() over (order by {{ column }}) as smallint) as {{ number }}
+        cast(row_number() over (order by {{ column }}) as integer) as {{ number }}
     from {{ relation }}
     {% if without -%}
         where {{ column }} <> '{{ without }}'
