@@ -85,8 +85,7 @@ def run(
 
 def _command(artifacts: Path, where: Paths, target: str, arguments: list[str]) -> list[str]:
     options = ["--target", target, "--target-path", str(artifacts), "--project-dir", str(PROJECT)]
-    # What dbt would say at debug level is a tenth of a short node's time; the SQL of each is among the artifacts.
-    logs = ["--log-format", "json", "--log-level-file", "info", "--log-path", str(where.dbt / "logs")]
+    logs = ["--log-format", "json", "--log-path", str(where.dbt / "logs")]
     return [str(DBT), *logs, *arguments, *options, "--profiles-dir", str(PROJECT)]
 
 
