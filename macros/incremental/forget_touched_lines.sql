@@ -1,25 +1,37 @@
 {#
-  Pre-hook of the staged till lines: delete, in the model's own transaction, those of which a load not yet built says
-  something. A file that comes again replaces its earlier delivery whole, so all of its lines go: it may leave some out.
+  Pre-hook of the staged till lines: delete, in the model's own transaction, those that it will stage again, if they are still
+  there.
 #}
 {% macro forget_touched_lines() %}
     {% if is_incremental() %}
         delete from {{ this }}
-        where
-            source_file in (
-                select place
-                from {{ source('lake', 'deliveries') }}
-                where source = 'pos' and _dlt_load_id in {{ unbuilt_loads('pos') }}
-            )
-            or (basket_id, product_id) in (
-                select (basket_id, product_id)
-                from {{ source('pos', 'transactions') }}
-                where _dlt_load_id in {{ unbuilt_loads('pos') }}
-            )
-            or (basket_id, product_id) in (
-                select (basket_id, product_id)
-                from {{ source('pos_stream', 'transactions') }}
-                where _dlt_load_id in {{ unbuilt_loads('pos_stream') }}
-            )
+        where (basket_id, product_id) in (
+            select (touched.basket_id, touched.product_id)
+            from ({{ touched_lines() }}) as touched
+        )
     {% endif %}
+{% endmacro %}
+
+
+{#
+  The keys of the till lines of which a load not yet built says something: a file that comes again replaces its earlier delivery
+  whole, so they are all lines that it ever brought, and it may leave some out.
+#}
+{% macro touched_lines() %}
+    select
+        basket_id,
+        product_id
+    from {{ source('pos', 'transactions') }}
+    where _source_file in (
+        select place
+        from {{ source('lake', 'deliveries') }}
+        where source = 'pos' and _dlt_load_id in {{ unbuilt_loads('pos') }}
+    )
+    -- union: a line may come by file and as an event, and several times
+    union
+    select
+        basket_id,
+        product_id
+    from {{ source('pos_stream', 'transactions') }}
+    where _dlt_load_id in {{ unbuilt_loads('pos_stream') }}
 {% endmacro %}

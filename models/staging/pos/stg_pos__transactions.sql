@@ -20,34 +20,8 @@ current_files as (
 ),
 
 {% if is_incremental() %}
-    held_lines as (
-        select * from {{ this }}
-    ),
-
-    delivered_lines as (
-        select
-            basket_id,
-            product_id
-        from file_lines
-        union all
-        select
-            basket_id,
-            product_id
-        from stream_lines
-    ),
-
-    -- What has come, and what `forget_touched_lines` has just deleted. grouped: a line may have come several times.
-    lines_to_build as (
-        select
-            delivered_lines.basket_id,
-            delivered_lines.product_id
-        from delivered_lines
-        left join held_lines
-            on
-                delivered_lines.basket_id = held_lines.basket_id
-                and delivered_lines.product_id = held_lines.product_id
-        where held_lines.basket_id is null
-        group by delivered_lines.basket_id, delivered_lines.product_id
+    touched_lines as (
+        {{ touched_lines() }}
     ),
 {% endif %}
 
@@ -79,10 +53,10 @@ deliveries as (
     select both_origins.*
     from both_origins
     {% if is_incremental() %}
-        inner join lines_to_build
+        inner join touched_lines
             on
-                both_origins.basket_id = lines_to_build.basket_id
-                and both_origins.product_id = lines_to_build.product_id
+                both_origins.basket_id = touched_lines.basket_id
+                and both_origins.product_id = touched_lines.product_id
     {% endif %}
 ),
 
