@@ -1,5 +1,6 @@
 """What this machine, or the container that Larder runs in, allows: memory, processors, disk."""
 
+import math
 import os
 import shutil
 from pathlib import Path
@@ -31,12 +32,16 @@ def processors() -> int:
 
 
 def duckdb_limits(folder: Path) -> dict[str, str]:
-    """The environment that profiles.yml reads; what the user has set stays as it is."""
-    free = shutil.disk_usage(folder).free
+    """The environment that profiles.yml reads; what the user has set stays as it is.
+
+    What may be spilled goes in powers of two: the free disk is another one each time, and dbt parses the whole project again
+    when its profile reads otherwise.
+    """
+    spilled = max(shutil.disk_usage(folder).free * SHARE_OF_DISK / GIB, 0.5)
     limits = {
         "LARDER_MEMORY_LIMIT": f"{min(memory() * SHARE_OF_MEMORY, ENOUGH_MEMORY) / GIB:.1f}GiB",
         "LARDER_THREADS": str(processors()),
-        "LARDER_TEMP_LIMIT": f"{max(free * SHARE_OF_DISK / GIB, 0.5):.1f}GiB",
+        "LARDER_TEMP_LIMIT": f"{2.0 ** math.floor(math.log2(spilled)):g}GiB",
     }
     return {name: os.environ.get(name, value) for name, value in limits.items()}
 
