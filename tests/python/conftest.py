@@ -119,6 +119,25 @@ def copy_of(published: Instance, data: Path) -> None:
         shutil.copytree(published.data / part, data / part, symlinks=True)
 
 
+def own_warehouse(published: Instance, instance: Instance) -> Path:
+    """A developer's warehouse for plain dbt, which begins as a copy of what another instance has published."""
+    warehouse = instance.data / "warehouse/dev/larder.duckdb"
+    warehouse.parent.mkdir(parents=True, exist_ok=True)
+    warehouse.write_bytes(published.warehouse.read_bytes())
+    return warehouse
+
+
+def dbt_run(instance: Instance, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """`dbt run` in an instance's own warehouse."""
+    return subprocess.run(
+        [Path(sys.executable).with_name("dbt"), "--quiet", "run", *arguments],
+        cwd=PROJECT,
+        env={**instance.env, **env},
+        capture_output=True,
+        text=True,
+    )
+
+
 def connections(instance: Instance) -> dict[str, str]:
     """The environment that leads dlt to an instance's demo systems."""
     import tomllib

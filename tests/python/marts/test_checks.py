@@ -1,12 +1,10 @@
 """The checks of contracts bite: no table lacks one, and a row that breaks one is written neither at first nor later."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import duckdb
-from conftest import PROJECT, Instance
+from conftest import Instance, dbt_run, own_warehouse
 
 DEPARTMENTS = "agg_sales_daily_department"
 
@@ -34,20 +32,15 @@ def test_every_check_stands_in_its_table(published: Instance) -> None:
 
 def test_a_row_that_breaks_a_check_is_refused_at_first_and_later(published: Instance, tmp_path: Path) -> None:
     made = Instance(tmp_path / "data")
-    warehouse = made.data / "warehouse/dev/larder.duckdb"
-    warehouse.parent.mkdir(parents=True)
-    warehouse.write_bytes(published.warehouse.read_bytes())
+    warehouse = own_warehouse(published, made)
 
     def change(sql: str) -> None:
         with duckdb.connect(str(warehouse)) as connection:
             connection.execute(sql)
 
     def refused() -> str:
-        command = [Path(sys.executable).with_name("dbt"), "--quiet", "run", "--select"]
-        env = {**made.env, "LARDER_LAKE": str(published.data / "lake")}
-        done = subprocess.run(
-            [*command, "agg_sales_days", DEPARTMENTS], cwd=PROJECT, env=env, capture_output=True, text=True
-        )
+        lake = str(published.data / "lake")
+        done = dbt_run(made, "--select", "agg_sales_days", DEPARTMENTS, LARDER_LAKE=lake)
         return done.stdout if done.returncode else "nothing"
 
     def days() -> int:

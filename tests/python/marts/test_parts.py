@@ -1,12 +1,10 @@
 """Marts that are kept by parts: what has changed of the past is built again, and nothing can be told from a build of all."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import duckdb
-from conftest import PROJECT, Instance
+from conftest import PROJECT, Instance, dbt_run, own_warehouse
 
 FINGERPRINTS = ["agg_sales_days", "agg_feature_dates", "agg_offer_dates"]
 
@@ -51,9 +49,7 @@ def contents(warehouse: Path) -> dict[str, Any]:
 
 def test_what_has_changed_of_the_past_is_built_again(published: Instance, tmp_path: Path) -> None:
     made = Instance(tmp_path / "data")
-    warehouse = made.data / "warehouse/dev/larder.duckdb"
-    warehouse.parent.mkdir(parents=True)
-    warehouse.write_bytes(published.warehouse.read_bytes())
+    warehouse = own_warehouse(published, made)
 
     def change(sql: str) -> None:
         with duckdb.connect(str(warehouse)) as connection:
@@ -61,11 +57,8 @@ def test_what_has_changed_of_the_past_is_built_again(published: Instance, tmp_pa
             connection.execute(sql)
 
     def build(*flags: str) -> dict[str, Any]:
-        command = [Path(sys.executable).with_name("dbt"), "--quiet", "run", *flags, "--select"]
-        env = {**made.env, "LARDER_LAKE": str(published.data / "lake")}
-        done = subprocess.run(
-            [*command, *FINGERPRINTS, *BY_PARTS], cwd=PROJECT, env=env, capture_output=True, text=True
-        )
+        lake = str(published.data / "lake")
+        done = dbt_run(made, *flags, "--select", *FINGERPRINTS, *BY_PARTS, LARDER_LAKE=lake)
         assert done.returncode == 0, done.stdout
         return contents(warehouse)
 

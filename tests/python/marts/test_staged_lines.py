@@ -1,13 +1,11 @@
 """The staged till lines are kept: what a file says anew replaces them, and nothing can be told from staging all at once."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import duckdb
-from conftest import PROJECT, Instance, copy_of
+from conftest import Instance, copy_of, dbt_run, own_warehouse
 
 
 def correct(file: Path, sql: str) -> None:
@@ -24,9 +22,7 @@ def test_what_files_say_anew_is_staged_as_if_all_had_come_at_once(
     made = Instance(tmp_path / "data")
     copy_of(published, made.data)
     shutil.copytree(published.data / "landing", made.data / "landing")
-    warehouse = made.data / "warehouse/dev/larder.duckdb"
-    warehouse.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(made.warehouse, warehouse)
+    warehouse = own_warehouse(published, made)
     file = made.data / "landing/pos/business_date=2017-01-03/sales_a.parquet"
     [left_out, changed] = duckdb.execute(
         f"select (basket_id, product_id) from read_parquet('{file}') where quantity > 0 order by all limit 2"
@@ -39,10 +35,7 @@ def test_what_files_say_anew_is_staged_as_if_all_had_come_at_once(
     made.larder("ingest", "pos", SOURCES__POS__LANDING=str(made.data / "landing/pos"))
 
     def stage(*flags: str) -> list[Any]:
-        command = [Path(sys.executable).with_name("dbt"), "--quiet", "run", *flags, "--select"]
-        done = subprocess.run(
-            [*command, "stg_pos__transactions"], cwd=PROJECT, env=made.env, capture_output=True, text=True
-        )
+        done = dbt_run(made, *flags, "--select", "stg_pos__transactions")
         assert done.returncode == 0, done.stdout
         with duckdb.connect(str(warehouse), read_only=True) as connection:
             return connection.execute(
