@@ -1,5 +1,5 @@
 """`python -m larder` is `larder`."""
 
-from larder.cli import main
+from larder.cli.main import main
 
 main()

@@ -19,9 +19,9 @@ from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_s
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from larder import console
-from larder.errors import LarderError
-from larder.settings import paths
+from larder.core import console
+from larder.core.errors import LarderError
+from larder.core.settings import paths
 from science.warehouse import connect
 
 WINDOW = timedelta(days=56)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 
-from larder.settings import PROJECT
+from larder.core.settings import PROJECT
 from science.warehouse import connect
 
 SEED = PROJECT / "seeds" / "offer_weights.csv"

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import duckdb
 
-from larder.errors import LarderError
-from larder.settings import paths
-from larder.store import Store
+from larder.core.errors import LarderError
+from larder.core.settings import paths
+from larder.warehouse.store import Store
 
 
 def connect(warehouse: Path | None) -> duckdb.DuckDBPyConnection:

@@ -25,7 +25,7 @@ from typing import Any
 
 import duckdb
 
-from larder import console, machine
+from larder.core import console, machine
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[1]

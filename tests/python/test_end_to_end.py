@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import PROJECT, Instance, copy_of
 
-from larder import ledger
+from larder.warehouse import ledger
 
 TOTALS = PROJECT / "seeds" / "control_totals_daily.csv"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 
 from ingestion import pipelines
-from larder.store import Manifest, Store
+from larder.warehouse.store import Manifest, Store
 
 PR_SET_PTRACER, ANYBODY = 0x59616D61, -1
 OLD, NEW = 1, 2

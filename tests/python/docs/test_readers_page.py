@@ -11,7 +11,7 @@ import pytest
 import yaml
 from conftest import PROJECT
 
-from larder.store import Store
+from larder.warehouse.store import Store
 
 PAGE = (PROJECT / "docs/readers.md").read_text()
 MARTS = {"agg_sales_daily": "sales", "dim_stores": "core"}

@@ -29,7 +29,7 @@ from kill import (
 )
 from victim import NEW, OLD, ROWS, candidate, fill
 
-from larder.store import Manifest, Store
+from larder.warehouse.store import Manifest, Store
 
 LAST_VALUES = {"publish": NEW, "failed": OLD, "rollback": OLD - 1, "clean": OLD}
 """What readers see when nobody killed the scenario."""
@@ -197,8 +197,8 @@ def test_a_kill_at_every_rename_of_larder_publish(before: Path, tmp_path: Path) 
 COMPILE = """
 import sys
 from pathlib import Path
-from larder import dbt
-from larder.settings import Paths
+from larder.project import dbt
+from larder.core.settings import Paths
 dbt.run(Paths(Path(sys.argv[1])), "candidate", ["compile"], lambda _: None)
 """
 

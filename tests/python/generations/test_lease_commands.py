@@ -17,8 +17,8 @@ from kill import needs_strace
 
 from ingestion.pipelines import SOURCES
 from ingestion.sources import NAMES
-from larder.leases import Holder, abandoned, holders, lease
-from larder.store import Store
+from larder.warehouse.locks import Holder, abandoned, holders, lease
+from larder.warehouse.store import Store
 
 LONG = 60
 """Seconds that a publish is held up before its one step: longer than anything that happens beside it."""
@@ -28,7 +28,7 @@ import sys
 from pathlib import Path
 from ingestion.pipelines import SOURCES
 from ingestion.sources import NAMES
-from larder.leases import abandoned
+from larder.warehouse.locks import abandoned
 print("polls", flush=True)
 while True:
     abandoned(Path(sys.argv[1]))
@@ -115,7 +115,7 @@ def test_to_look_at_a_lease_does_not_take_it(tmp_path: Path) -> None:
 
 def test_commands_that_move_the_pointer_start_without_dlt() -> None:
     """It takes two seconds to import: no rollback in a second, and whoever comes second waits to be told."""
-    code = "import sys, larder.cli, larder.build, larder.publish, larder.generations; sys.exit('dlt' in sys.modules)"
+    code = "import sys, larder.cli.main, larder.build.candidate, larder.build.publish, larder.warehouse.generations; sys.exit('dlt' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT).returncode == 0
 
 

@@ -15,7 +15,7 @@ import duckdb
 import pytest
 from conftest import PROJECT, Instance
 
-from larder.store import Manifest, Store
+from larder.warehouse.store import Manifest, Store
 
 READERS, IN_A_SHELL = 20, 2
 BUILDS, ROLLBACK_AFTER = 10, 5

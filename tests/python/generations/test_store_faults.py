@@ -5,7 +5,7 @@ from pathlib import Path
 
 import duckdb
 
-from larder.store import Manifest, Store
+from larder.warehouse.store import Manifest, Store
 
 
 def publish(store: Store, value: int) -> Manifest:

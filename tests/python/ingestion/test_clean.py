@@ -12,9 +12,9 @@ from conftest import Instance
 from faults import COMMIT_EXTRACT, KILLED, LAND, Fault, ingest
 
 from ingestion.quarantine import Quarantine
-from larder import clean
-from larder.leases import lease
-from larder.settings import Paths
+from larder.core.settings import Paths
+from larder.ops import clean
+from larder.warehouse.locks import lease
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,10 @@ from ingestion.deliveries import Account, accounts, deliveries
 from ingestion.lake import completed_loads, recorded_loads, row_counts
 from ingestion.pipelines import Loaded, ingest
 from ingestion.quarantine import Quarantine
-from larder import contract, quarantine, status
-from larder.errors import LarderError
-from larder.settings import Paths
+from larder.core.errors import LarderError
+from larder.core.settings import Paths
+from larder.lake import contract, quarantine
+from larder.ops import status
 
 DAY = "business_date=2017-01-02"
 FILE = f"{DAY}/sales_a.parquet"

@@ -11,7 +11,7 @@ import pytest
 from conftest import Instance, connections
 from dlt.pipeline.state_sync import decompress_state
 
-from larder import cli
+from larder.cli import main
 
 Run = Callable[..., tuple[int, str]]
 
@@ -29,7 +29,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(sys, "argv", ["larder", *arguments])
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            main.main()
         printed = capfd.readouterr()
         return int(ended.value.code or 0), printed.out + printed.err
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from larder import broken
-from larder.dbt import Node
+from larder.build import failures
+from larder.project.dbt import Node
 
 MODEL = "select * from (values ('Fuel', 0), ('Fuel', 3), (null, 1)) as line (brand, units)"
 
@@ -39,8 +39,8 @@ def test_a_broken_contract_names_its_rule_and_finds_the_rows(
     contract: str, rule: str, row: tuple[str | None, int], tmp_path: Path
 ) -> None:
     node = failed(said_by_duckdb(contract))
-    assert broken.reason(node) == f"breaks a rule of its contract: {rule}"
-    file = broken.rows(node, tmp_path)
+    assert failures.reason(node) == f"breaks a rule of its contract: {rule}"
+    file = failures.rows(node, tmp_path)
     assert file and duckdb.connect().execute(file.read_text()).fetchall() == [row]
 
 
@@ -49,7 +49,7 @@ def test_any_other_failure_is_told_in_dbts_words(tmp_path: Path) -> None:
         "Runtime Error in model agg_x (models/agg_x.sql)\n  Binder Error: no such column\n  LINE 1"
     )
     test = failed("Got 3 results, configured to fail if != 0", "test.larder.adds_up", 3)
-    assert broken.reason(error) == "Binder Error: no such column"
-    assert broken.reason(test) == "3 rows. Got 3 results, configured to fail if != 0"
-    assert broken.reason(failed("")) == "error"
-    assert broken.rows(error, tmp_path) is None and broken.rows(test, tmp_path) is None
+    assert failures.reason(error) == "Binder Error: no such column"
+    assert failures.reason(test) == "3 rows. Got 3 results, configured to fail if != 0"
+    assert failures.reason(failed("")) == "error"
+    assert failures.rows(error, tmp_path) is None and failures.rows(test, tmp_path) is None

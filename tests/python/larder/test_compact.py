@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from ingestion import lake
-from larder import compact
-from larder.errors import LarderError
-from larder.settings import Paths
-from larder.store import Store
+from larder.core.errors import LarderError
+from larder.core.settings import Paths
+from larder.lake import compact
+from larder.warehouse.store import Store
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import duckdb
 import pytest
 from conftest import PROJECT, Instance, copy_of
 
-from larder.store import Store
+from larder.warehouse.store import Store
 
 NOT_THE_PROJECT = shutil.ignore_patterns("data", "target", "logs", "site", ".*", "*.egg-info", "__pycache__")
 SALES = "models/marts/sales/agg_sales_daily.sql"

@@ -6,10 +6,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from larder import console, diff
-from larder.errors import LarderError
-from larder.settings import Paths
-from larder.store import Store
+from larder.core import console
+from larder.core.errors import LarderError
+from larder.core.settings import Paths
+from larder.warehouse import diff
+from larder.warehouse.store import Store
 
 GRAINS = {"marts.things": ["day", "thing"], "marts.repeats": ["thing"]}
 

@@ -14,10 +14,10 @@ import pyarrow.dataset
 import pytest
 from conftest import PROJECT, Instance, copy_of
 
-from larder import export
-from larder.errors import LarderError
-from larder.settings import Paths
-from larder.store import Store
+from larder.core.errors import LarderError
+from larder.core.settings import Paths
+from larder.warehouse import export
+from larder.warehouse.store import Store
 
 DAYS = ("2017-01-04", "2017-01-05")
 
@@ -31,7 +31,7 @@ def kill(event, arguments):
         os.kill(os.getpid(), signal.SIGKILL)
 
 sys.argv = ["larder", "export"]
-from larder.cli import main
+from larder.cli.main import main
 sys.addaudithook(kill)
 main()
 """

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from larder.errors import LarderError
-from larder.leases import abandoned, holders, lease
+from larder.core.errors import LarderError
+from larder.warehouse.locks import abandoned, holders, lease
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from larder.leases import lease
+from larder.warehouse.locks import lease
 with lease(Path(sys.argv[1]), "build"):
     print("held", flush=True)
     time.sleep(60)

@@ -18,13 +18,14 @@ import pytest
 from conftest import Instance
 
 from demo.year import open_year
-from larder import build, metric
-from larder.errors import LarderError
-from larder.leases import lease
-from larder.metric import Published
-from larder.semantics import Question
-from larder.settings import Paths
-from larder.store import Store
+from larder.build import candidate
+from larder.core.errors import LarderError
+from larder.core.settings import Paths
+from larder.queries import metric
+from larder.queries.metric import Published
+from larder.queries.semantics import Question
+from larder.warehouse.locks import lease
+from larder.warehouse.store import Store
 
 MARTS = """
 create schema larder.marts; create schema larder.semantic;
@@ -168,7 +169,7 @@ class Year:
 @pytest.fixture(scope="module")
 def year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Year]:
     where = Paths(tmp_path_factory.mktemp("year"))
-    manifest = build.compiled(where)
+    manifest = candidate.compiled(where)
     store = Store(where.warehouse)
     generation = store.begin(fresh=True)
     with open_year(where.data / "scratch") as source:

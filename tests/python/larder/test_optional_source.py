@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from ingestion.sources import NAMES
-from larder import build, ingest
-from larder.errors import LarderError
-from larder.leases import lease
-from larder.settings import Paths
+from larder.build import candidate
+from larder.core.errors import LarderError
+from larder.core.settings import Paths
+from larder.lake import ingest
+from larder.warehouse.locks import lease
 
 
 @pytest.fixture(autouse=True)
@@ -38,9 +39,9 @@ def test_a_stream_that_is_followed_is_left_to_whoever_follows_it(
 
 def test_a_build_needs_loads_of_every_source_but_the_stream() -> None:
     loads = {name: ["1.0"] for name in NAMES}
-    build._require_loads({**loads, "pos_stream": []})
+    candidate._require_loads({**loads, "pos_stream": []})
     with pytest.raises(LarderError, match="no completed load of: pos"):
-        build._require_loads({**loads, "pos": []})
+        candidate._require_loads({**loads, "pos": []})
 
 
 @pytest.mark.parametrize("sources", [[], ["pos"], ["pos_stream", "pos"]])

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from conftest import PROJECT, Instance, copy_of
 
-from larder import plan
-from larder.errors import LarderError
-from larder.fingerprint import Fingerprint
+from larder.build import plan
+from larder.core.errors import LarderError
+from larder.project.fingerprint import Fingerprint
 
 PARTS = (
     "dbt_project.yml",

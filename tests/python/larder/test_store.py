@@ -3,8 +3,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from larder.errors import LarderError
-from larder.store import KEEP, Manifest, Store
+from larder.core.errors import LarderError
+from larder.warehouse.store import KEEP, Manifest, Store
 
 
 def publish(store: Store, value: int, fresh: bool = False) -> Manifest:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from larder import dbt
-from larder.settings import Paths
+from larder.core.settings import Paths
+from larder.project import dbt
 
 START = date(2017, 1, 1)
 DAYS = 12

@@ -5,7 +5,7 @@ from datetime import date
 import numpy as np
 import pytest
 
-from larder.errors import LarderError
+from larder.core.errors import LarderError
 from science import lapse, offer_weights
 
 

@@ -1,0 +1,1 @@
+"""Plan, build and test, publish: what becomes a generation, and a workspace for changes under way."""

@@ -1,0 +1,224 @@
+"""`larder build`: build and test a candidate generation aside from what readers see."""
+
+import json
+import time
+from collections.abc import Mapping
+from importlib import metadata
+
+import duckdb
+
+from ingestion.sources import OPTIONAL
+from larder.build import failures, plan
+from larder.build.plan import Loads, Plan
+from larder.core import console
+from larder.core.errors import LarderError
+from larder.core.settings import Paths
+from larder.project import dbt, fingerprint
+from larder.project.fingerprint import Fingerprint
+from larder.warehouse import ledger, table_hash
+from larder.warehouse.locks import lease
+from larder.warehouse.store import FILE, Manifest, Store
+
+
+def run(where: Paths, everything: bool) -> Manifest | None:
+    """Make an audited candidate as the plan says, or return None when everything published can stay as it is.
+
+    The candidate starts as a copy of the published generation. When all of it is to be built it starts empty.
+    Raises LarderError when a model or a test fails.
+    """
+    with lease(where.leases, "build"):
+        store = Store(where.warehouse)
+        published = store.published()
+        project, loads = fingerprint.project(), fingerprint.loads(where.lake)
+        _require_loads(loads)
+        if published and not everything:
+            todo, wanted = _compare(where, published, project, loads, "compile", reason="")
+        else:  # there is nothing to compare: dbt's own manifest tells afterwards what was built
+            todo, wanted = Plan(steps=[], full_refresh=False), {}
+        if published and not everything and todo.is_empty:
+            store.withdraw()  # built from what is no longer so: an edit that was taken back
+            console.done(f"nothing has changed since generation {published.id}: nothing to build")
+            return None
+        manifest = store.begin(fresh=not todo.nodes("reuse", "model", "seed"))
+        # Those that the plan was made for: a load that came since is new to the next build.
+        manifest.project, manifest.loads, manifest.nodes = project, loads, wanted
+        manifest.git, manifest.versions = fingerprint.git_revision(), _versions()
+        return _build(where, store, manifest, todo)
+
+
+def plan_now(where: Paths, everything: bool) -> Plan:
+    """What a build would do now. May run beside a build."""
+    published, loads = Store(where.warehouse).published(), fingerprint.loads(where.lake)
+    _require_loads(loads)
+    reason = "asked for" if everything else "" if published else "nothing is published yet"
+    return _compare(where, published, fingerprint.project(), loads, "plan", reason)[0]
+
+
+def _compare(
+    where: Paths, published: Manifest | None, project: str, loads: Loads, folder: str, reason: str
+) -> tuple[Plan, dict[str, Fingerprint]]:
+    """Compare the project and the lake with what is published. Compiles the project only when a file has changed.
+
+    `folder` takes dbt's artifacts, see `compiled`; `reason` says why all is built, and is empty where the comparison
+    decides.
+    """
+    if published and published.project == project:
+        now: dict[str, Fingerprint] = published.nodes
+    else:
+        now = fingerprint.nodes(compiled(where, folder))
+    before = published.nodes if published else {}
+    return plan.make(now, loads, before, published.loads if published else {}, reason), now
+
+
+def compiled(where: Paths, folder: str = "compile") -> Mapping[str, object]:
+    """dbt's manifest of the whole project, compiled against an empty warehouse of the same name as every other.
+
+    `folder` keeps dbt's artifacts apart from those of a build that may be running.
+    """
+    empty = where.dbt / folder / "empty" / FILE
+    empty.parent.mkdir(parents=True, exist_ok=True)
+    empty.unlink(missing_ok=True)
+    with console.progress("compile the project") as report:
+        outcome = dbt.run(where, "candidate", ["compile"], report, folder, LARDER_CANDIDATE=str(empty))
+    if outcome.broken:
+        node = outcome.broken[0]
+        raise LarderError(
+            f"{node.name} does not compile: {node.message}", f"Look at it: dbt compile --select {node.name}"
+        )
+    return _manifest_of(outcome)
+
+
+def _manifest_of(outcome: dbt.Outcome) -> Mapping[str, object]:
+    manifest: Mapping[str, object] = json.loads((outcome.artifacts / "manifest.json").read_text())
+    return manifest
+
+
+def _build(where: Paths, store: Store, manifest: Manifest, todo: Plan) -> Manifest:
+    started = time.monotonic()
+    try:
+        _make_room(store, manifest, todo)
+        with console.progress("build") as report:
+            address = str(store.building_address())
+            outcome = dbt.run(
+                where, "candidate", ["build", *_selection(todo)], report, LARDER_CANDIDATE=address
+            )
+    except BaseException:
+        store.discard(manifest)
+        raise
+    manifest.seconds = round(time.monotonic() - started, 1)
+    manifest.results = _summary(outcome, todo)
+    if outcome.broken:
+        _refuse(store, manifest, outcome)
+    manifest.nodes = manifest.nodes or fingerprint.nodes(_manifest_of(outcome))
+    _finish(store, manifest, todo)
+    store.keep_artifacts(manifest, outcome.artifacts)
+    store.audited(manifest)
+    results = manifest.results
+    console.done(
+        f"generation {manifest.id}: {results['models_built']} of {results['models']} models built,"
+        f" {results['tests_run']} of {results['tests']} tests run, all pass ({manifest.seconds:.1f} s)"
+    )
+    return manifest
+
+
+def _make_room(store: Store, manifest: Manifest, todo: Plan) -> None:
+    """Take out of the copy what is built whole: the new tables then lie where the old ones were, and nothing grows."""
+    with duckdb.connect(str(store.address(manifest))) as connection:
+        for node in todo.nodes("build", "model", "seed"):
+            if todo.full_refresh or not manifest.nodes[node].incremental:
+                _drop(connection, manifest.nodes[node].relation)
+        connection.execute("checkpoint")
+
+
+def _selection(todo: Plan) -> list[str]:
+    """dbt's arguments for exactly the nodes that the plan builds."""
+    if not todo.nodes("reuse"):
+        return []
+    chosen = ["--select", *map(selector, todo.nodes("build")), "--indirect-selection", "empty"]
+    return [*chosen, "--full-refresh"] if todo.full_refresh else chosen
+
+
+def selector(node: str) -> str:
+    """The name by which `dbt --select` finds exactly this node."""
+    return node.split(".")[3] if node.startswith("unit_test.") else plan.short_name(node)
+
+
+def _summary(outcome: dbt.Outcome, todo: Plan) -> dict[str, int]:
+    """Counts of what the generation holds, and of what this build had to do for it."""
+    models, tests = ("model", "snapshot"), ("test", "unit_test")
+    return {
+        "models": outcome.count(*models) + len(todo.nodes("reuse", *models)),
+        "models_built": outcome.count(*models),
+        "seeds": outcome.count("seed") + len(todo.nodes("reuse", "seed")),
+        "tests": outcome.count(*tests) + len(todo.nodes("reuse", *tests)),
+        "tests_run": outcome.count(*tests),
+        "warnings": sum(node.status == "warn" for node in outcome.nodes),
+        "broken": len(outcome.broken),
+    }
+
+
+def _refuse(store: Store, manifest: Manifest, outcome: dbt.Outcome) -> None:
+    kept = store.failed(manifest)
+    for node in outcome.broken[:10]:
+        what = failures.reason(node)
+        if node.name == ledger.TEST and (found := ledger.read(kept)):
+            what = f"{node.failures} rows. {found.sentence}"
+        rows = failures.rows(node, outcome.artifacts)
+        console.failed(
+            f"{node.kind} {node.name}: {what}",
+            f"see the rows: duckdb -readonly {kept} -f {rows}"
+            if rows
+            else f"its SQL is in {outcome.artifacts}/compiled; try it alone: dbt build --select {node.name}",
+        )
+    published = store.published()
+    raise LarderError(
+        f"{len(outcome.broken)} of {len(outcome.nodes)} nodes failed;"
+        f" still published: {published.id if published else 'nothing'}",
+        f"Look into the candidate, which is kept: duckdb -readonly {kept}",
+    )
+
+
+def _finish(store: Store, manifest: Manifest, todo: Plan) -> None:
+    """Take out what is gone from the project, and write down what the marts hold."""
+    parent = store.parent(manifest)
+    relations = {node.relation for node in manifest.nodes.values()}
+    with duckdb.connect(str(store.address(manifest))) as connection:
+        for name in {node.relation for node in parent.nodes.values()} - relations if parent else ():
+            _drop(connection, name)
+        marts = connection.execute(
+            "select table_name from information_schema.tables where table_schema = 'marts' order by 1"
+        ).fetchall()
+        reused = {manifest.nodes[node].relation for node in todo.nodes("reuse", "model")}
+        known = {name: held for name, held in parent.marts.items() if name in reused} if parent else {}
+        manifest.marts = {name: known.get(name) or _content(connection, name) for (name,) in marts}
+
+
+def _content(connection: duckdb.DuckDBPyConnection, mart: str) -> dict[str, int | str]:
+    """Rows, and a hash of all their columns that does not depend on their order."""
+    found = connection.execute(f'select {table_hash.COLUMNS} from marts."{mart}" as t').fetchone() or (
+        0,
+        0,
+        0,
+    )
+    return {"rows": found[0], "hash": table_hash.digest(*found[1:])}
+
+
+def _drop(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    found = connection.execute(
+        "select table_schema, table_type from information_schema.tables where table_name = ? and table_schema <> 'raw'",
+        [name],
+    ).fetchall()
+    for schema, kind in found:
+        connection.execute(f'drop {"view" if kind == "VIEW" else "table"} "{schema}"."{name}"')
+
+
+def _versions() -> dict[str, str]:
+    return {name: metadata.version(name) for name in ("dbt-core", "dbt-duckdb", "dlt", "duckdb")}
+
+
+def _require_loads(loads: Loads) -> None:
+    missing = [source for source, ids in loads.items() if not ids and source not in OPTIONAL]
+    if missing:
+        raise LarderError(
+            f"the lake has no completed load of: {', '.join(missing)}", "Load them first: larder ingest"
+        )

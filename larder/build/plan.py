@@ -1,0 +1,190 @@
+"""What a build will do, and why: the nodes that it runs, those that it reuses, those that it drops."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from larder.core import console
+from larder.core.errors import LarderError
+from larder.project.fingerprint import Fingerprint
+
+Loads = Mapping[str, list[str]]
+"""Completed load ids by source."""
+
+RELATIONS = {"model", "seed", "snapshot"}
+"""Kinds of nodes that leave a relation in the warehouse."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One node: `action` is build, reuse or drop; `reason` says why in words."""
+
+    node: str
+    action: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps in the project's order, and what a person should know before they are taken."""
+
+    steps: list[Step]
+    full_refresh: bool
+    breaks: list[str] = field(default_factory=list)
+    backfills: list[str] = field(default_factory=list)
+
+    def nodes(self, action: str, *kinds: str) -> list[str]:
+        return [
+            s.node for s in self.steps if s.action == action and (not kinds or s.node.split(".")[0] in kinds)
+        ]
+
+    @property
+    def is_empty(self) -> bool:
+        """True when everything that is published can stay as it is."""
+        return not self.nodes("build") and not self.nodes("drop")
+
+
+def make(
+    now: Mapping[str, Fingerprint],
+    loads: Loads,
+    before: Mapping[str, Fingerprint],
+    loads_before: Loads,
+    everything: str = "",
+) -> Plan:
+    """Compare the project's nodes and loads with those of the published generation.
+
+    `everything` gives the reason to build all nodes regardless; it is empty where the comparison decides.
+    """
+    fresh = {source for source, ids in loads.items() if ids != loads_before.get(source)}
+    steps = [Step(node, *_decide(node, now, before, fresh, everything)) for node in now if _runs(node)]
+    tables = {node.relation for node in now.values()}
+    gone = [name for name, node in before.items() if name not in now and node.relation not in tables]
+    steps += [Step(node, "drop", "no longer in the project") for node in gone]
+    built = {step.node for step in steps if step.action == "build"}
+    backfills = (
+        []
+        if everything
+        else [n for n in built if now[n].incremental and n in before and _logic_changed(n, now, before)]
+    )
+    return Plan(steps, bool(everything or backfills), _breaks(now, before), sorted(backfills))
+
+
+def _runs(node: str) -> bool:
+    return not node.startswith("exposure.")
+
+
+def _decide(
+    node: str,
+    now: Mapping[str, Fingerprint],
+    before: Mapping[str, Fingerprint],
+    fresh: set[str],
+    everything: str,
+) -> tuple[str, str]:
+    if everything:
+        return "build", everything
+    if node not in before:
+        return "build", "new"
+    changed = _own_changes(now[node], before[node])
+    if changed:
+        return "build", f"its {', '.join(changed)} changed"
+    if _logic_changed(node, now, before):
+        roots = sorted(map(short_name, _roots(node, now, before)))
+        return "build", f"upstream of it changed: {', '.join(roots) or 'a parent is gone'}"
+    if now[node].reads_data:
+        arrived = sorted(fresh.intersection(now[node].sources))
+        if arrived:
+            return "build", f"new loads of {', '.join(arrived)}"
+    return "reuse", "unchanged" if now[node].reads_data else "unchanged; reads the new loads as it stands"
+
+
+def _own_changes(now: Fingerprint, before: Fingerprint) -> list[str]:
+    return [part for part in now.parts if now.parts[part] != before.parts.get(part)]
+
+
+def _logic_changed(node: str, now: Mapping[str, Fingerprint], before: Mapping[str, Fingerprint]) -> bool:
+    return node not in before or now[node].logic != before[node].logic
+
+
+def _roots(node: str, now: Mapping[str, Fingerprint], before: Mapping[str, Fingerprint]) -> set[str]:
+    """The nearest ancestors that themselves changed or are new."""
+    found: set[str] = set()
+    for parent in now[node].parents:
+        if parent not in before or _own_changes(now[parent], before[parent]):
+            found.add(parent)
+        elif _logic_changed(parent, now, before):
+            found |= _roots(parent, now, before)
+    return found
+
+
+def _breaks(now: Mapping[str, Fingerprint], before: Mapping[str, Fingerprint]) -> list[str]:
+    """Columns of marts that go away or change their type, with who reads the mart.
+
+    Whoever reads it knows its table by name: that may have become the table of another version.
+    """
+    found = []
+    tables = {node.relation: node for node in now.values()}
+    for old in before.values():
+        table = tables.get(old.relation)
+        new = table.columns if table else {}
+        for column, kind in old.columns.items():
+            if new.get(column) != kind:
+                what = f"becomes {new[column]}" if column in new else "goes away"
+                made_by = {old.node, table.node} if table else {old.node}
+                readers = ", ".join(_readers(made_by, now.values())) or "nobody in the project"
+                found.append(f"{old.relation}.{column} ({kind}) {what}; read by {readers}")
+    return found
+
+
+def _readers(models: set[str], nodes: Iterable[Fingerprint]) -> list[str]:
+    return sorted(
+        {
+            short_name(n.node)
+            for n in nodes
+            if models.intersection(n.parents) and not n.node.startswith(("test.", "unit_test."))
+        }
+    )
+
+
+def short_name(node: str) -> str:
+    """The name that people and `dbt --select` use: `model.larder.dim_stores` is dim_stores, with its version if it has one."""
+    kind, _, *names = node.split(".")
+    return ".".join(names) if kind in {"model", "unit_test"} else names[0]
+
+
+def as_dict(plan: Plan) -> dict[str, Any]:
+    """What `larder plan --json` says."""
+    return asdict(plan)
+
+
+def render(plan: Plan) -> None:
+    """Print what would be built and why; what is reused is only counted."""
+    built = [step for step in plan.steps if step.action != "reuse"]
+    shown = [[step.action, step.node.split(".")[0], short_name(step.node), step.reason] for step in built]
+    if plan.is_empty:
+        console.out.print("Nothing to build: project and loads are those of the published generation.")
+    else:
+        console.table("Plan", ["action", "kind", "node", "why"], shown)
+    kinds = [("models", ("model", "snapshot")), ("seeds", ("seed",)), ("tests", ("test", "unit_test"))]
+    counts = [f"{len(plan.nodes('build', *names))} of {_total(plan, names)} {kind}" for kind, names in kinds]
+    console.out.print(f"\nbuild {', '.join(counts)}")
+    for node in plan.backfills:
+        console.out.print(f"backfill: {short_name(node)} is built again from all its loads", markup=False)
+    for breach in plan.breaks:
+        console.out.print(f"breaks a consumer: {breach}", markup=False)
+
+
+def explain(plan: Plan, model: str) -> Step:
+    """The step of one model, seed or test by its short name."""
+    steps = {short_name(step.node): step for step in plan.steps}
+    if model not in steps:
+        near = ", ".join(difflib.get_close_matches(model, steps))
+        raise LarderError(
+            f"there is no node named {model}{near and f'; near it: {near}'}",
+            "See the names: larder plan --json, or dbt ls",
+        )
+    return steps[model]
+
+
+def _total(plan: Plan, kinds: tuple[str, ...]) -> int:
+    return len(plan.nodes("build", *kinds)) + len(plan.nodes("reuse", *kinds))

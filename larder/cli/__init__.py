@@ -1,0 +1,1 @@
+"""The command line: options, one call, and what is shown of its result."""

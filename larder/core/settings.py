@@ -1,0 +1,64 @@
+"""Where everything lies. `LARDER_DATA` moves all that a run writes; nothing else decides a path."""
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[2]
+"""The repository: dbt project, profiles, dlt configuration."""
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The folders below one data root."""
+
+    data: Path
+
+    @property
+    def lake(self) -> Path:
+        return self.data / "lake"
+
+    @property
+    def warehouse(self) -> Path:
+        return self.data / "warehouse"
+
+    @property
+    def history(self) -> Path:
+        return self.data / "history"
+
+    @property
+    def leases(self) -> Path:
+        return self.history / "leases"
+
+    @property
+    def dlt(self) -> Path:
+        """dlt's working directory: only a load that is under way needs it."""
+        return self.data / "dlt"
+
+    @property
+    def dbt(self) -> Path:
+        """dbt's artifacts and logs of the runs that `larder` starts."""
+        return self.history / "dbt"
+
+    @property
+    def docs(self) -> Path:
+        return self.data / "site" / "docs" / "index.html"
+
+    @property
+    def connections(self) -> Path:
+        """Addresses and passwords of the demo retailer's systems, written by the demo."""
+        return self.data / "demo" / "connections.toml"
+
+
+def paths() -> Paths:
+    """The data root: `LARDER_DATA`, or `data/` in the repository."""
+    root = os.environ.get("LARDER_DATA")
+    return Paths(Path(root).resolve() if root else PROJECT / "data")
+
+
+def use_demo_connections(where: Paths) -> None:
+    """Offer the demo retailer's addresses to dlt, unless the environment names others."""
+    if where.connections.is_file():
+        for name, value in tomllib.loads(where.connections.read_text()).items():
+            os.environ.setdefault(name, str(value))

@@ -1,0 +1,125 @@
+"""`larder ingest`: load what is new in the source systems into the lake."""
+
+from ingestion import quarantine
+from ingestion.checks import Drift
+from ingestion.errors import IngestionError, NotConfigured
+from ingestion.pipelines import BROKERS, NEWS, SOURCES, Loaded, follow, ingest
+from ingestion.reading import Request
+from ingestion.sources import OPTIONAL
+from larder.core import console
+from larder.core.errors import Busy, LarderError
+from larder.core.settings import Paths, use_demo_connections
+from larder.warehouse.locks import lease
+
+SHOWN = 3
+"""Entries of the quarantine that are told at once; `larder quarantine list` has all."""
+
+CLEAR = (
+    "See why: larder quarantine list. Then have it delivered again, or: larder quarantine replay, or discard."
+)
+
+
+def run(where: Paths, sources: list[str], request: Request) -> None:
+    """Load the named sources, or all. LarderError at the end names those that failed and those that are held."""
+    if request.first > request.last:
+        raise LarderError(
+            f"--from {request.first} is after --to {request.last}", "Give the earlier day first."
+        )
+    if request.full and request.is_range:
+        raise LarderError("--full reads all days, --from and --to some", "Leave one of them out.")
+    if (request.full or request.force) and not sources:
+        raise LarderError("--full and --force are for named sources", f"Name some of: {', '.join(SOURCES)}")
+    complain(*load(where, sources, request))
+
+
+def complain(loaded: list[Loaded], failures: list[str]) -> None:
+    """Raise LarderError when a source was not loaded, was not believed, or is held."""
+    held = [one.source for one in loaded if one.held]
+    failures = failures + [one.source for one in loaded if one.refused]
+    complete = len({one.source for one in loaded} - {*held, *failures})
+    if failures:
+        raise LarderError(
+            f"not loaded, or not all of it: {', '.join(failures)}; held: {', '.join(held) or 'none'}"
+            f" ({complete} other sources are complete)",
+            "Mend what is named above, then run again: nothing is lost, nothing will be loaded twice.",
+        )
+    if held:
+        raise LarderError(f"held: {', '.join(held)} ({complete} other sources are complete)", CLEAR)
+
+
+def load(where: Paths, sources: list[str], request: Request = NEWS) -> tuple[list[Loaded], list[str]]:
+    """Load the named sources, or all; one that fails does not stop the others. Returns the results, and what failed."""
+    unknown = [name for name in sources if name not in SOURCES]
+    if unknown:
+        raise LarderError(f"unknown source: {', '.join(unknown)}", f"Choose from: {', '.join(SOURCES)}")
+    use_demo_connections(where)
+    (where.warehouse / "dev").mkdir(
+        parents=True, exist_ok=True
+    )  # plain dbt opens its own file there, and makes no folder
+    loaded: list[Loaded] = []
+    failures: list[str] = []
+    for source in sources or list(SOURCES):
+        try:
+            loaded.append(_one(where, source, request))
+        except (IngestionError, LarderError) as error:
+            if source in OPTIONAL and not sources and isinstance(error, NotConfigured | Busy):
+                console.note(f"left out: {error}")
+                continue
+            console.failed(str(error), error.next_step)
+            failures.append(source)
+    return loaded, failures
+
+
+def run_for_ever(where: Paths, sources: list[str], request: Request) -> None:
+    """Load the events of one stream as they come, until somebody interrupts it."""
+    if len(sources) != 1 or sources[0] not in BROKERS:
+        raise LarderError(
+            "only one source can be followed, and only a stream", f"Choose from: {', '.join(BROKERS)}"
+        )
+    if request != NEWS:
+        raise LarderError(
+            "what is followed is what comes, and no day that was", "Leave out --follow, or the other options."
+        )
+    (source,) = sources
+    use_demo_connections(where)
+    loads = rows = 0
+    try:
+        with lease(where.leases, f"ingest-{source}"), console.progress(f"follow {source}") as report:
+            for result in follow(source, where.lake, where.dlt, report):
+                loads, rows = loads + 1, rows + sum(result.rows.values())
+                _say(result)
+    except KeyboardInterrupt:
+        console.done(f"{source}: stopped after {rows:,} rows in {loads:,} loads")
+
+
+def _one(where: Paths, source: str, request: Request) -> Loaded:
+    with lease(where.leases, f"ingest-{source}"), console.progress(f"ingest {source}") as report:
+        result = ingest(source, where.lake, where.dlt, report, request)
+    _say(result)
+    return result
+
+
+def _say(result: Loaded) -> None:
+    rows = ", ".join(f"{count:,} {table}" for table, count in result.rows.items())
+    console.done(f"{result.source}: {rows or 'nothing new'} ({result.seconds:.1f} s)")
+    for (table, *change), places in result.drift.items():
+        console.note(f"{result.source}.{table}: {Drift(*change)}; in {_first(places)}")
+    if result.quarantined:
+        for entry in result.quarantined[:SHOWN]:
+            console.note(quarantine.sentence(entry))
+        console.note(
+            f"{result.source}: {len(result.quarantined):,} in quarantine. Look: larder quarantine list"
+        )
+    for refusal in result.refused:
+        console.failed(
+            f"{result.source}: {refusal}: it stays as it was",
+            f"Ask the owner of the source. If it is right: larder ingest {result.source} --force",
+        )
+    for found in result.held.values():
+        console.failed(
+            f"{result.source} is held since {found['since']}: {'; '.join(found['reasons'])}", CLEAR
+        )
+
+
+def _first(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1:,} more"

@@ -1,0 +1,1 @@
+"""Running it: the whole run, status, doctor, clean."""

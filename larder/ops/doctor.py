@@ -1,0 +1,167 @@
+"""`larder doctor`: what is wrong with this machine or this data root, and how to mend it."""
+
+import os
+import re
+import shutil
+import socket
+import sys
+import tomllib
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from larder.core import console, machine
+from larder.core.machine import GIB
+from larder.core.settings import PROJECT, Paths
+from larder.warehouse import locks
+from larder.warehouse.store import Store
+
+MEMORY_GIB = 6
+"""With less than this, DuckDB gets less than it needs to keep the real year in memory."""
+DISK_GIB = 5
+"""A year of the demo needs about 1.5 GiB: lake, three generations, landing files, a copy while building."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: `level` is ok, warning or error; `mend` says what to do where it is not ok."""
+
+    check: str
+    level: str
+    found: str
+    mend: str = ""
+
+
+def examine(where: Paths) -> list[Finding]:
+    """Run all checks; none changes anything."""
+    return [
+        _python(),
+        _versions(),
+        _memory(),
+        _disk(where),
+        _writable(where),
+        *_ports(where),
+        _leases(where),
+        _pointer(where),
+    ]
+
+
+def render(findings: list[Finding], as_json: bool) -> None:
+    """Print the findings, each with its remedy where it needs one."""
+    if as_json:
+        console.as_json([asdict(finding) for finding in findings])
+        return
+    marks = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "error": "[red]✗[/]"}
+    for finding in findings:
+        console.out.print(f"{marks[finding.level]} {finding.check:14} {finding.found}")
+        if finding.mend:
+            console.out.print(f"  {'':14} mend: {finding.mend}")
+
+
+def _python() -> Finding:
+    found = ".".join(map(str, sys.version_info[:3]))
+    if sys.flags.dont_write_bytecode:
+        return Finding(
+            "python",
+            "warning",
+            f"{found}, writes no bytecode",
+            "unset PYTHONDONTWRITEBYTECODE: dbt starts faster",
+        )
+    return Finding("python", "ok", found)
+
+
+def _versions() -> Finding:
+    """Compare what is installed with the lock file, for the packages that decide results."""
+    lock = (PROJECT / "requirements" / "run.txt").read_text()
+    wrong = []
+    for name in ("dbt-core", "dbt-duckdb", "dlt", "duckdb", "pyarrow"):
+        pinned = re.search(rf"^{name}==(\S+)", lock, re.MULTILINE)
+        installed = metadata.version(name)
+        if pinned is None or pinned[1] != installed:
+            wrong.append(f"{name} {installed} instead of {pinned[1] if pinned else 'a pinned version'}")
+    if wrong:
+        return Finding("versions", "error", ", ".join(wrong), "Install what is locked: make setup")
+    return Finding(
+        "versions", "ok", f"dbt-core {metadata.version('dbt-core')}, duckdb {metadata.version('duckdb')}"
+    )
+
+
+def _memory() -> Finding:
+    total = machine.memory() / GIB
+    if total < MEMORY_GIB:
+        return Finding(
+            "memory",
+            "warning",
+            f"{total:.0f} GiB",
+            "Nothing must be done: DuckDB takes less and builds spill to disk, more slowly",
+        )
+    return Finding("memory", "ok", f"{total:.0f} GiB")
+
+
+def _disk(where: Paths) -> Finding:
+    free = shutil.disk_usage(_existing(where.data)).free / GIB
+    if free < DISK_GIB:
+        mend = f"Free {DISK_GIB} GiB at {where.data}, or set LARDER_DATA to a place that has them"
+        return Finding("disk", "error", f"{free:.1f} GiB free", mend)
+    return Finding("disk", "ok", f"{free:.0f} GiB free at {where.data}")
+
+
+def _writable(where: Paths) -> Finding:
+    if os.access(_existing(where.data), os.W_OK):
+        return Finding("data root", "ok", str(where.data))
+    return Finding(
+        "data root", "error", f"{where.data} is not writable", "Change its owner, or set LARDER_DATA"
+    )
+
+
+def _ports(where: Paths) -> list[Finding]:
+    """Whether the systems that the demo announces answer at their addresses."""
+    if not where.connections.is_file():
+        return [Finding("demo retailer", "ok", "not started here")]
+    addresses = {
+        urlsplit(str(value)).netloc.rpartition("@")[2]
+        for value in tomllib.loads(where.connections.read_text()).values()
+    }
+    return [_answers(address) for address in sorted(addresses - {""})]
+
+
+def _answers(address: str) -> Finding:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=2).close()
+    except OSError as error:
+        return Finding(
+            f"port {port}", "warning", f"{host} does not answer ({error.strerror})", "larder demo start"
+        )
+    return Finding(f"port {port}", "ok", f"{host} answers")
+
+
+def _leases(where: Paths) -> Finding:
+    dead = locks.abandoned(where.leases)
+    if dead:
+        names = ", ".join(f"{name} (process {holder.pid})" for name, holder in dead.items())
+        return Finding(
+            "leases", "warning", f"left by dead processes: {names}", "Nothing: the next run takes them over"
+        )
+    held = ", ".join(locks.holders(where.leases)) or "none held"
+    return Finding("leases", "ok", held)
+
+
+def _pointer(where: Paths) -> Finding:
+    store = Store(where.warehouse)
+    published = store.published()
+    if published and store.reader_address().is_file():
+        return Finding("published", "ok", f"generation {published.id}")
+    if (where.warehouse / "current").is_symlink():
+        return Finding(
+            "published",
+            "error",
+            "`current` points to nothing that can be read",
+            "Build anew: larder build --all",
+        )
+    return Finding("published", "warning", "nothing yet", "larder run")
+
+
+def _existing(path: Path) -> Path:
+    return path if path.exists() else _existing(path.parent)

@@ -1,0 +1,33 @@
+"""`larder run`: ingest, build, publish, docs, export; then say what there is now."""
+
+from larder.build import candidate, publish
+from larder.catalog import docs
+from larder.core import console
+from larder.core.settings import Paths
+from larder.lake import compact, ingest
+from larder.ops import status
+from larder.warehouse import export
+from larder.warehouse.store import Store
+
+
+def run(where: Paths) -> None:
+    """Bring the warehouse up to its sources.
+
+    A source that fails or is held stays as it was and the others go on; LarderError at the end names it. Any other step
+    that fails ends the run, and what is published stays.
+    """
+    loaded, failures = ingest.load(where, [])
+    candidate.run(where, everything=False)
+    publish.run(where)
+    compact.tidy(where)
+    if not _docs_are_current(where):
+        docs.run(where)
+    export.run(where)
+    console.out.print()
+    status.render(status.collect(where))
+    ingest.complain(loaded, failures)
+
+
+def _docs_are_current(where: Paths) -> bool:
+    pointer = Store(where.warehouse).reader_address().parent
+    return where.docs.exists() and where.docs.stat().st_mtime >= pointer.lstat().st_mtime

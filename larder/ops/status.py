@@ -1,0 +1,106 @@
+"""`larder status`: what is loaded, what is published, who is at work."""
+
+import shutil
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ingestion.deliveries import Account, accounts
+from ingestion.lake import completed_loads, row_counts
+from ingestion.quarantine import all_sources
+from larder.core import console
+from larder.core.settings import Paths
+from larder.project import manifest
+from larder.warehouse import ledger, locks
+from larder.warehouse.ledger import Ledger
+from larder.warehouse.store import Manifest, Store
+
+
+def collect(where: Paths) -> dict[str, Any]:
+    """Everything that `larder status --json` says, as plain values. Reads files' footers only; takes no lock."""
+    store = Store(where.warehouse)
+    published = store.published()
+    return {
+        "data": str(where.data),
+        "sources": _sources(where.lake),
+        "held": _held(where.lake),
+        "published": _brief(published) if published else None,
+        "deprecated": manifest.deprecated(store.artifacts(published)) if published else [],
+        "warehouse": str(store.reader_address()) if published else None,
+        "ledger": asdict(found) if published and (found := ledger.read(store.reader_address())) else None,
+        "docs": str(where.docs) if where.docs.exists() else None,
+        "generations": [{"id": m.id, "state": m.state, "created_at": m.created_at} for m in store.all()],
+        "at_work": {name: asdict(holder) for name, holder in locks.holders(where.leases).items()},
+    }
+
+
+def render(status: dict[str, Any]) -> None:
+    """Print a status for people."""
+    if status["sources"]:
+        columns = ["source", "table", "rows", "loads", "delivered", "loaded", "quarantined", "discarded"]
+        console.table("Lake", columns, [[s[column] for column in columns] for s in status["sources"]])
+    for held in status["held"]:
+        console.note(f"{held['source']} is held since {held['since']}: {'; '.join(held['reasons'])}")
+    published = status["published"]
+    if published is None:
+        console.out.print("\nNothing is published yet. Next: larder run")
+    else:
+        _render_published(status, published)
+    for name, holder in status["at_work"].items():
+        console.out.print(
+            f"At work: {name}, process {holder['pid']} since {holder['since']} ({holder['command']})"
+        )
+
+
+def _render_published(status: dict[str, Any], published: dict[str, Any]) -> None:
+    results = published["results"]
+    console.out.print(f"\n[bold]Published[/] generation {published['id']}, {published['published_at']}")
+    console.out.print(
+        f"  {results['models']} models ({results['models_built']} built), {results['seeds']} seeds,"
+        f" {results['tests']} tests passed ({results['tests_run']} run)"
+        f", {results['warnings']} warnings, {published['seconds']:.0f} s"
+    )
+    if status["ledger"]:
+        console.out.print(f"  ledger     {Ledger(**status['ledger']).sentence}", markup=False)
+    for old in status["deprecated"]:
+        console.out.print(f"  deprecated {old['table']} goes on {old['until']}: read {old['use']}")
+    console.out.print(f"  warehouse  {status['warehouse']}")
+    console.out.print(f"  docs       {status['docs'] or 'none yet: larder docs'}")
+    console.out.print(f'  next       {_shell()} -readonly {status["warehouse"]} "from marts.agg_data_faults"')
+
+
+def _shell() -> str:
+    """The DuckDB shell as it can be called from here, whether the environment is activated or not."""
+    return "duckdb" if shutil.which("duckdb") else str(Path(sys.executable).with_name("duckdb"))
+
+
+def _brief(manifest: Manifest) -> dict[str, Any]:
+    return {name: value for name, value in asdict(manifest).items() if name != "nodes"}
+
+
+def _sources(lake: Path) -> list[dict[str, Any]]:
+    """For each raw table the rows that readers see, and the account of all that was delivered for it."""
+    found: list[dict[str, Any]] = []
+    for dataset in sorted((lake / "raw").glob("*")):
+        loads = completed_loads(dataset)
+        rows, account = row_counts(dataset, loads), accounts(lake, dataset.name)
+        found += [
+            {
+                "source": dataset.name,
+                "table": table,
+                "rows": rows.get(table, 0),
+                "loads": len(loads),
+                **asdict(account.get(table, Account())),
+            }
+            for table in sorted({*rows, *account})
+        ]
+    return found
+
+
+def _held(lake: Path) -> list[dict[str, Any]]:
+    return [
+        {"source": one.source, "load_id": load, **why}
+        for one in all_sources(lake)
+        for load, why in one.held().items()
+    ]

@@ -1,0 +1,1 @@
+"""What the dbt project says: running dbt, its manifest, fingerprints of its nodes."""

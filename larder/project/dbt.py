@@ -1,0 +1,149 @@
+"""The one place where dbt is called: a process of its own, so that it never holds a warehouse longer than its run."""
+
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from larder.core import machine
+from larder.core.errors import LarderError
+from larder.core.settings import PROJECT, Paths
+
+DBT = Path(sys.executable).with_name("dbt")
+
+PR_SET_PDEATHSIG = 1
+
+PASSED = {"success", "pass", "warn", "no-op"}
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node's outcome in dbt's run_results: `failures` counts the rows that a test found, `sql` is what dbt compiled."""
+
+    unique_id: str
+    status: str
+    failures: int
+    message: str
+    seconds: float
+    sql: str = ""
+
+    @property
+    def kind(self) -> str:
+        return self.unique_id.partition(".")[0]
+
+    @property
+    def name(self) -> str:
+        return self.unique_id.split(".")[2]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a dbt command did: its nodes, and the folder of its artifacts."""
+
+    nodes: list[Node]
+    artifacts: Path
+
+    def count(self, *kinds: str) -> int:
+        return sum(node.kind in kinds and node.status in PASSED for node in self.nodes)
+
+    @property
+    def broken(self) -> list[Node]:
+        return [node for node in self.nodes if node.status not in PASSED and node.status != "skipped"]
+
+
+def run(
+    where: Paths,
+    target: str,
+    arguments: list[str],
+    report: Callable[[str], None],
+    folder: str = "",
+    **env: str,
+) -> Outcome:
+    """Run `dbt <arguments>` on `target` and report each node as it starts.
+
+    dbt's artifacts go to the folder of the target's name, or to `folder`: two runs at a time must not share one.
+    Raises LarderError when dbt stops before it has run a node. Failed nodes are in the outcome, not raised.
+    """
+    artifacts = where.dbt / (folder or target)
+    artifacts.mkdir(parents=True, exist_ok=True)
+    results = artifacts / "run_results.json"
+    results.unlink(missing_ok=True)
+    errors, code = _stream(_command(artifacts, where, target, arguments), _environment(where, env), report)
+    if not results.exists() and (code or arguments[0] == "build"):
+        raise LarderError(
+            f"dbt {arguments[0]} stopped: {' '.join(errors[:3]) or f'exit code {code}'}",
+            f"See {where.dbt}/logs/dbt.log",
+        )
+    return Outcome(_nodes(results), artifacts)
+
+
+def _command(artifacts: Path, where: Paths, target: str, arguments: list[str]) -> list[str]:
+    options = ["--target", target, "--target-path", str(artifacts), "--project-dir", str(PROJECT)]
+    logs = ["--log-format", "json", "--log-path", str(where.dbt / "logs")]
+    return [str(DBT), *logs, *arguments, *options, "--profiles-dir", str(PROJECT)]
+
+
+def _environment(where: Paths, extra: dict[str, str]) -> dict[str, str]:
+    own = {"LARDER_DATA": str(where.data), "DO_NOT_TRACK": "1"}
+    return {**os.environ, **machine.duckdb_limits(where.data), **own, **extra}
+
+
+def _stream(command: list[str], env: dict[str, str], report: Callable[[str], None]) -> tuple[list[str], int]:
+    """Run dbt, pass its progress on, and return what it complained of and its exit code."""
+    errors: list[str] = []
+    with subprocess.Popen(
+        command,
+        cwd=PROJECT,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=_end_with_parent,
+    ) as process:
+        for line in process.stdout or ():
+            if "No space left on device" in line:
+                errors = ["the disk is full"]
+            event = _event(line)
+            data, info = event.get("data", {}), event.get("info", {})
+            if info.get("name") == "LogStartLine":
+                report(f"{data['index']} of {data['total']} {data['description']}")
+            elif info.get("level") == "error" and errors != ["the disk is full"]:
+                errors.append(str(info.get("msg", "")).strip())
+    return errors, process.returncode
+
+
+def _end_with_parent() -> None:
+    """Have the system end dbt when `larder` is killed: it would go on, and write its results over the next build's."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def _event(line: str) -> dict[str, Any]:
+    """One line of dbt's JSON log; anything else that is printed (a driver's noise) counts as no event."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return {}
+    return event if isinstance(event, dict) else {}
+
+
+def _nodes(results: Path) -> list[Node]:
+    if not results.exists():
+        return []
+    return [
+        Node(
+            unique_id=node["unique_id"],
+            status=node["status"],
+            failures=node["failures"] or 0,
+            message=(node["message"] or "").strip(),
+            seconds=node["execution_time"],
+            sql=node.get("compiled_code") or "",
+        )
+        for node in json.loads(results.read_text())["results"]
+    ]

@@ -1,0 +1,1 @@
+"""Read-only answers from what is published: metrics, offers."""

@@ -1,0 +1,191 @@
+"""The definitions of metrics that a generation was built with, and the SQL that they give. dbt is not loaded for it.
+
+Only this module knows MetricFlow. People name a dimension by its column (`department`) or a grain of time (`week`);
+MetricFlow by its path (`product__department`, `metric_time__week`).
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, cast
+
+from metricflow.engine.metricflow_engine import (
+    MetricFlowEngine,
+    MetricFlowQueryRequest,
+    OutputColumnOrderMode,
+)
+from metricflow.protocols.sql_client import SqlClient, SqlEngine
+from metricflow.sql.render.duckdb_renderer import DuckDbSqlPlanRenderer
+from metricflow_semantics.errors.error_classes import InformativeUserError
+from metricflow_semantics.model.dbt_manifest_parser import parse_manifest_from_dbt_generated_manifest
+from metricflow_semantics.model.semantic_manifest_lookup import SemanticManifestLookup
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from larder.core.errors import LarderError
+
+GRAINS = ("day", "week", "month", "quarter", "year")
+LIST = "See metrics and their dimensions: larder metric"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One definition: `dimensions` are the names that `--by` and `--where` take."""
+
+    name: str
+    label: str
+    description: str
+    unit: str
+    owner: str
+    dimensions: list[str]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked: metrics by dimensions, under conditions; `since` and `until` are days, both included."""
+
+    metrics: Sequence[str]
+    by: Sequence[str] = ()
+    where: Sequence[str] = ()
+    since: date | None = None
+    until: date | None = None
+
+
+class _Renderer:
+    """All that MetricFlow asks of a database to write SQL for it. It never gets a connection."""
+
+    sql_engine_type = SqlEngine.DUCKDB
+    sql_plan_renderer = DuckDbSqlPlanRenderer()
+
+
+class Semantics:
+    """The semantic manifest in a generation's folder of artifacts. Raises LarderError where there is none."""
+
+    def __init__(self, artifacts: Path) -> None:
+        file = artifacts / "semantic_manifest.json"
+        if not file.exists():
+            raise LarderError("what is published was built without metrics", "Build it again: larder run")
+        self._manifest = parse_manifest_from_dbt_generated_manifest(file.read_text())
+        self._engine = MetricFlowEngine(SemanticManifestLookup(self._manifest), cast(SqlClient, _Renderer()))
+
+    def metrics(self) -> list[Metric]:
+        """All metrics, by name."""
+        return [
+            Metric(
+                name=metric.name,
+                label=metric.label or metric.name,
+                description=metric.description or "",
+                unit=_meta(metric).get("unit", ""),
+                owner=_meta(metric).get("owner", ""),
+                dimensions=list(self._paths([metric.name])),
+            )
+            for metric in sorted(self._manifest.metrics, key=lambda metric: metric.name)
+        ]
+
+    def saved(self) -> dict[str, str]:
+        """The saved questions: descriptions by name."""
+        return {query.name: query.description or "" for query in self._manifest.saved_queries}
+
+    def saved_question(self, name: str) -> Question:
+        """A saved question by its name. Raises LarderError where there is none."""
+        known = {query.name: query.query_params for query in self._manifest.saved_queries}
+        _require("saved question", [name], known, "See the saved questions: larder metric")
+        short = {path: short for short, path in self._paths(known[name].metrics).items()}
+        by = [short[_path(item)] for item in known[name].group_by]
+        return Question(metrics=known[name].metrics, by=by)
+
+    def sql(self, question: Question) -> str:
+        """The SQL that answers a question, its columns in the order asked, its rows in the order of the dimensions.
+
+        Raises LarderError for names that are not defined, and for conditions that are not over dimensions.
+        """
+        _require("metric", question.metrics, [metric.name for metric in self._manifest.metrics], LIST)
+        paths = self._paths(question.metrics)
+        what = f"dimension of {' and '.join(question.metrics)}"
+        _require(what, question.by, paths, LIST)
+        conditions = [_condition(text, paths, what) for text in question.where]
+        grain = next(grain for grain in GRAINS if grain in paths)
+        bounds = [(">=", question.since), ("<=", question.until)]
+        conditions += [f"{_template(grain, paths)} {sign} '{day}'" for sign, day in bounds if day]
+        by = [paths[name] for name in question.by]
+        try:
+            explained = self._engine.explain(
+                MetricFlowQueryRequest.create(
+                    metric_names=list(question.metrics),
+                    group_by_names=by,
+                    where_constraints=conditions,
+                    order_by_names=by,
+                    output_column_order_mode=OutputColumnOrderMode.INPUT_ORDER,
+                )
+            )
+        except InformativeUserError as error:
+            raise LarderError(f"MetricFlow cannot answer this: {_first_message(str(error))}", LIST) from error
+        return explained.sql_statement.sql
+
+    def _paths(self, metrics: Sequence[str]) -> dict[str, str]:
+        """MetricFlow's paths by the names that people use, for what all of the metrics can be told apart by."""
+        first, *others = [self._paths_of(metric) for metric in metrics]
+        return {
+            name: path for name, path in first.items() if all(other.get(name) == path for other in others)
+        }
+
+    def _paths_of(self, metric: str) -> dict[str, str]:
+        found = self._engine.simple_dimensions_for_metrics([metric])
+        finest = next(d.dunder_name for d in found if d.name == "metric_time").rpartition("__")[2]
+        times = {grain: f"metric_time__{grain}" for grain in GRAINS[GRAINS.index(finest) :]}
+        entities = {entity.name: entity.name for entity in self._engine.entities_for_metrics([metric])}
+        columns = {d.name: d.dunder_name for d in found if d.type.value == "categorical"}
+        return {**times, **entities, **dict(sorted(columns.items()))}
+
+
+def _condition(text: str, paths: Mapping[str, str], what: str) -> str:
+    """A condition in the words of people, as MetricFlow's template."""
+    try:
+        condition = exp.maybe_parse(text, into=exp.Condition, dialect="duckdb")
+    except SqlglotError as error:
+        raise LarderError(
+            f"--where {text!r} is no condition", "Write it as SQL: department = 'GROCERY'"
+        ) from error
+    if "{" in text or condition.find(exp.Query):
+        raise LarderError(
+            f"--where {text!r} is more than a condition over dimensions",
+            "Write it as SQL: department = 'GROCERY'",
+        )
+    _require(what, [column.sql() for column in condition.find_all(exp.Column)], paths, LIST)
+    templates = condition.transform(
+        lambda part: exp.Var(this=_template(part.name, paths)) if isinstance(part, exp.Column) else part
+    )
+    return str(templates.sql(dialect="duckdb"))
+
+
+def _template(name: str, paths: Mapping[str, str]) -> str:
+    kind = "TimeDimension" if name in GRAINS else "Dimension" if "__" in paths[name] else "Entity"
+    argument = f"'metric_time', '{name}'" if name in GRAINS else f"'{paths[name]}'"
+    return f"{{{{ {kind}({argument}) }}}}"
+
+
+def _path(template: str) -> str:
+    """MetricFlow's path of an item of a saved query: `TimeDimension('metric_time', 'week')` is metric_time__week."""
+    return "__".join(re.findall(r"'([a-z_]+)'", template))
+
+
+def _require(what: str, names: Iterable[str], known: Iterable[str], next_step: str) -> None:
+    known = list(known)
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+            hint = f"; near it: {', '.join(near)}" if near else f"; there are: {', '.join(known)}"
+            raise LarderError(f"there is no {what} named {name}{hint}", next_step)
+
+
+def _first_message(text: str) -> str:
+    """MetricFlow's own words, without the frame around them."""
+    found = re.search(r"Message:\s*(.+?)\n\s*\n", text, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", found.group(1) if found else text).strip()
+
+
+def _meta(metric: Any) -> Mapping[str, str]:
+    return metric.config.meta if metric.config else {}

@@ -1,0 +1,1 @@
+"""Generations: the store, and everything that opens a warehouse file."""

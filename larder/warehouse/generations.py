@@ -1,0 +1,73 @@
+"""`larder generations`, `larder rollback`: what was published, and going back to it."""
+
+import time
+from typing import Any
+
+from larder.core import console
+from larder.core.settings import Paths
+from larder.warehouse.locks import lease
+from larder.warehouse.store import Manifest, Store
+
+
+def collect(where: Paths) -> list[dict[str, Any]]:
+    """One entry per generation, the newest first; `current` marks what readers see."""
+    store = Store(where.warehouse)
+    published = store.published()
+    return [_entry(manifest, published) for manifest in store.all()]
+
+
+def render(found: list[dict[str, Any]]) -> None:
+    """Print the generations for people."""
+    if not found:
+        console.out.print("No generation yet. Next: larder run")
+        return
+    columns = [
+        "",
+        "generation",
+        "state",
+        "published",
+        "revision",
+        "models built",
+        "tests run",
+        "seconds",
+    ]
+    rows = [
+        [
+            "→" if entry["current"] else "",
+            entry["id"],
+            entry["state"],
+            entry["published_at"] or "",
+            entry["git"],
+            entry["results"].get("models_built", 0),
+            entry["results"].get("tests_run", 0),
+            round(entry["seconds"]),
+        ]
+        for entry in found
+    ]
+    console.table("Generations", columns, rows)
+
+
+def rollback(where: Paths, to: str | None) -> None:
+    """Show readers an earlier generation again. Builds wait for nothing: only the pointer moves."""
+    with lease(where.leases, "build"):
+        started = time.monotonic()
+        found = Store(where.warehouse).rollback(to)
+        seconds = time.monotonic() - started
+    console.done(f"readers see generation {found.id} again ({seconds:.2f} s)")
+
+
+def _entry(manifest: Manifest, published: Manifest | None) -> dict[str, Any]:
+    names = (
+        "id",
+        "parent",
+        "state",
+        "created_at",
+        "published_at",
+        "published_by",
+        "git",
+        "versions",
+        "loads",
+        "marts",
+    )
+    entry = {name: getattr(manifest, name) for name in (*names, "results", "seconds")}
+    return {"current": bool(published and published.id == manifest.id), **entry}

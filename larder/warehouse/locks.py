@@ -1,0 +1,105 @@
+"""One writer at a time: a lease is a file lock, so the system takes it back when its holder dies."""
+
+import fcntl
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from larder.core.errors import Busy
+
+GLANCE = 0.3
+"""Seconds that a lease is asked for again: long for a look, short for a person."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a lease, and since when (UTC, ISO 8601)."""
+
+    pid: int
+    host: str
+    since: str
+    command: str
+
+
+@contextmanager
+def lease(folder: Path, name: str) -> Iterator[None]:
+    """Hold the lease `name` while the block runs; raise Busy at once when another process holds it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{name}.lock").open("a+") as file:
+        if not _lock(file):
+            holder = _read(file.name)
+            who = (
+                f"process {holder.pid} on {holder.host} since {holder.since} ({holder.command})"
+                if holder
+                else "another process"
+            )
+            raise Busy(f"{name} is held by {who}", "Wait until it has finished, or stop it.")
+        file.truncate(0)
+        file.write(json.dumps(asdict(_me())))
+        file.flush()
+        try:
+            yield
+        finally:
+            file.truncate(0)
+
+
+def _lock(file: IO[str]) -> bool:
+    """Take the lock, or give up after `GLANCE`: one who only looks whether it is held has it for a moment, too."""
+    deadline = time.monotonic() + GLANCE
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.005)
+        else:
+            return True
+
+
+def holders(folder: Path) -> dict[str, Holder]:
+    """The leases that are held now."""
+    return {name: holder for name, (holder, held) in _all(folder).items() if held}
+
+
+def abandoned(folder: Path) -> dict[str, Holder]:
+    """Leases whose holder died without a word. They block nobody; the next holder takes them over."""
+    return {name: holder for name, (holder, held) in _all(folder).items() if not held}
+
+
+def _all(folder: Path) -> dict[str, tuple[Holder, bool]]:
+    found = {}
+    for path in sorted(folder.glob("*.lock")):
+        holder = _read(str(path))
+        if holder:
+            found[path.stem] = (holder, _is_locked(path))
+    return found
+
+
+def _is_locked(path: Path) -> bool:
+    with path.open("r") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        return False
+
+
+def _read(path: str) -> Holder | None:
+    try:
+        return Holder(**json.loads(Path(path).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _me() -> Holder:
+    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    return Holder(os.getpid(), socket.gethostname(), datetime.now(UTC).isoformat(timespec="seconds"), command)

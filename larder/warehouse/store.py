@@ -1,0 +1,351 @@
+"""Generations of the warehouse: write one aside, audit it, publish it by moving one pointer.
+
+Only this module knows that a generation is a folder with a DuckDB file, and that the pointer is a symbolic link.
+A generation is `building`, then `audited` or `failed`; an audited one may be published. The published one never changes.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import socket
+import struct
+import sys
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from larder.core.errors import LarderError
+from larder.project.fingerprint import Fingerprint
+
+FILE = "larder.duckdb"
+"""Always the same name, because DuckDB names the catalog after it."""
+
+ROOM = 2**30
+"""Bytes that a build may need beyond the size of its parent: new rows, temporary files."""
+
+KEEP = 3
+"""Published generations that are kept to go back to, the current one among them; beside them one a month."""
+
+MOST_FREE = 0.1
+"""Share of a closed file that may be empty room."""
+
+MANIFEST = "manifest.json"
+NEXT_POINTER = "current.new"
+FICLONE = 0x40049409
+"""Linux's request to let a file share the blocks of another."""
+LOCK_FORMAT = "hhqqi4x"
+"""C's struct flock on 64-bit Linux: type, whence, start, length, process."""
+
+
+@dataclass
+class Manifest:
+    """What a generation is and how it came about. Times are UTC, ISO 8601.
+
+    `loads` are dlt's load ids by source, `marts` the rows and the content hash of each mart, `nodes` the fingerprints
+    of everything that was built into it or tested on it.
+    """
+
+    id: str
+    parent: str | None
+    state: str
+    created_at: str
+    project: str = ""
+    git: str = ""
+    loads: dict[str, list[str]] = field(default_factory=dict)
+    nodes: dict[str, Fingerprint] = field(default_factory=dict)
+    marts: dict[str, dict[str, int | str]] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    results: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    published_at: str | None = None
+    published_by: str | None = None
+
+
+class Store:
+    """The generations below one warehouse folder."""
+
+    def __init__(self, warehouse: Path) -> None:
+        self._root = warehouse / "generations"
+        self._pointer = warehouse / "current"
+        self._building = warehouse / "building"
+
+    def begin(self, fresh: bool) -> Manifest:
+        """Make a candidate: a copy of the published generation, or an empty one when `fresh` or none is published."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        self._drop(state="building")
+        parent = self.published()
+        self._require_room(parent)
+        manifest = Manifest(self._new_id(), parent.id if parent else None, "building", _now())
+        folder = self._folder(manifest)
+        folder.mkdir(parents=True)
+        self._write(manifest)
+        if parent and not fresh:
+            _copy(self.address(parent), self.address(manifest))
+        self._end_building()
+        self._building.symlink_to(folder.relative_to(self._building.parent))
+        return manifest
+
+    def building_address(self) -> Path:
+        """Where the candidate that was begun is written, by the same name each time.
+
+        dbt parses the whole project anew when the address of its warehouse is another one than the last time.
+        """
+        return self._building / FILE
+
+    def audited(self, manifest: Manifest) -> None:
+        """Close a candidate that is fit to publish, compact. An older one that was never published makes way."""
+        self._drop(state="audited", but=manifest.id)
+        address = self.address(manifest)
+        with duckdb.connect(str(address)) as connection:
+            connection.execute("checkpoint")
+            wasteful = _free_share(connection) > MOST_FREE
+        if wasteful:
+            _compact(address)
+        address.chmod(0o444)
+        manifest.state = "audited"
+        self._write(manifest)
+        self._end_building()
+
+    def keep_artifacts(self, manifest: Manifest, artifacts: Path) -> None:
+        """Keep dbt's manifests beside a candidate.
+
+        `manifest.json` is what later changes are compared with, and deferred to; `semantic_manifest.json` holds the
+        definitions of metrics that this generation answers by.
+        """
+        kept = self.artifacts(manifest)
+        kept.mkdir(exist_ok=True)
+        for name in ("manifest.json", "semantic_manifest.json"):
+            shutil.copyfile(artifacts / name, kept / name)
+
+    def artifacts(self, manifest: Manifest) -> Path:
+        """The folder of dbt's artifacts of a generation, as `dbt --state` takes it."""
+        return self._folder(manifest) / "dbt"
+
+    def failed(self, manifest: Manifest) -> Path:
+        """Keep a candidate that did not pass, under a name that says so, in place of the last such one."""
+        self._drop(state="failed")
+        folder = self._folder(manifest)
+        manifest.state = "failed"
+        folder.rename(self._folder(manifest))
+        self._write(manifest)
+        self._end_building()
+        return self.address(manifest)
+
+    def discard(self, manifest: Manifest) -> None:
+        """Remove a candidate that was given up, or a generation that nobody needs."""
+        _remove(self._folder(manifest))
+        if not self._building.exists():  # a publish collects while another candidate may be building
+            self._end_building()
+
+    def candidate(self) -> Manifest | None:
+        """The audited candidate that waits to be published."""
+        return next((m for m in self.all() if m.state == "audited"), None)
+
+    def publish(self, manifest: Manifest) -> None:
+        """Move the pointer to an audited candidate, atomically, and collect generations that nobody needs."""
+        published = self.published()
+        if manifest.parent != (published.id if published else None):
+            raise LarderError(
+                f"generation {manifest.id} was built from {manifest.parent}, but {published.id if published else 'none'}"
+                " is published now",
+                "Build again: larder build",
+            )
+        self._point_at(manifest)
+        manifest.state, manifest.published_at = "published", _now()
+        manifest.published_by = f"{os.environ.get('USER') or os.getuid()}@{socket.gethostname()}"
+        self._write(manifest)
+        self._collect()
+
+    def rollback(self, to: str | None) -> Manifest:
+        """Move the pointer back to a published generation: the one named, or the one before the current one.
+
+        That is its parent, which readers saw before it: never a mistake that was taken back once already.
+        """
+        published = self.published()
+        earlier = [m for m in self.all() if m.published_at and m.id != (published.id if published else None)]
+        if to is None and published:
+            parent = [m for m in earlier if m.id == published.parent]
+            earlier = parent or [m for m in earlier if m.id < published.id]
+        found = next((m for m in earlier if to in (None, m.id)), None)
+        if found is None:
+            raise LarderError(
+                f"there is no published generation {to or 'before the current one'} to go back to",
+                "Choose one from: larder generations",
+            )
+        self.withdraw()  # first: a kill in between must not leave a candidate of a parent that readers do not see
+        self._point_at(found)
+        return found
+
+    def withdraw(self) -> None:
+        """Give up the candidate that waits, if one does: nobody may publish it any more."""
+        self._drop(state="audited")
+
+    def published(self) -> Manifest | None:
+        """The generation that readers open, or None before the first publish."""
+        return self._read(self._pointer.resolve()) if self._pointer.is_symlink() else None
+
+    def parent(self, manifest: Manifest) -> Manifest | None:
+        """The generation that another was built from; None for the first one, or where it is gone."""
+        return self._read(self._root / manifest.parent) if manifest.parent else None
+
+    def address(self, manifest: Manifest) -> Path:
+        """Where a generation is opened."""
+        return self._folder(manifest) / FILE
+
+    def reader_address(self) -> Path:
+        """Where readers open what is published, whichever generation that is."""
+        return self._pointer / FILE
+
+    def all(self) -> list[Manifest]:
+        """All generations, the newest first."""
+        found = [self._read(folder) for folder in sorted(self._root.glob("*"), reverse=True)]
+        return [manifest for manifest in found if manifest]
+
+    def clean(self) -> list[str]:
+        """Remove what builds left that did not come to their end, or did not pass. Returns the folders' names."""
+        before = {folder.name for folder in self._root.glob("*")}
+        self._drop(state="building")
+        self._drop(state="failed")
+        self._pointer.with_name(NEXT_POINTER).unlink(missing_ok=True)
+        self._end_building()
+        for unfinished in self._root.glob("*/manifest.new"):
+            unfinished.unlink()
+        return sorted(before - {folder.name for folder in self._root.glob("*")})
+
+    def _end_building(self) -> None:
+        """Nothing is written by `building_address` any more."""
+        self._building.unlink(missing_ok=True)
+
+    def _point_at(self, manifest: Manifest) -> None:
+        """The one step that readers see. Where there are no symbolic links, only this function changes.
+
+        What it leaves is noted as published first: a publish that was killed after this step could not do that itself.
+        """
+        leaving = self.published()
+        if leaving:
+            self._write(leaving)
+        link = self._pointer.with_name(NEXT_POINTER)
+        link.unlink(missing_ok=True)
+        link.symlink_to(Path("generations") / manifest.id)
+        link.replace(self._pointer)
+
+    def _collect(self) -> None:
+        """Let go of old generations: not the last KEEP, not the newest of a month, not one that is open or current."""
+        published = [m for m in self.all() if m.published_at]
+        current = self.published()
+        kept = {m.id for m in published[:KEEP]} | ({current.id} if current else set())
+        months: set[str] = set()
+        for manifest in published:
+            month = (manifest.published_at or "")[:7]
+            if month not in months or manifest.id in kept or _is_open(self.address(manifest)):
+                months.add(month)
+            else:
+                self.discard(manifest)
+
+    def _drop(self, state: str, but: str = "") -> None:
+        for folder in self._root.glob("*"):
+            manifest = self._read(folder)
+            if not (folder / MANIFEST).exists() or (
+                manifest and manifest.state == state and manifest.id != but
+            ):
+                _remove(folder)
+
+    def _folder(self, manifest: Manifest) -> Path:
+        return self._root / (f"{manifest.id}-failed" if manifest.state == "failed" else manifest.id)
+
+    def _new_id(self) -> str:
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")[:-3]
+        return f"{stamp}Z"
+
+    def _require_room(self, parent: Manifest | None) -> None:
+        """A candidate may grow to twice its parent before it is closed, and the first one to ROOM."""
+        needed = ROOM + (2 * self.address(parent).stat().st_size if parent else 0)
+        free = shutil.disk_usage(self._root).free
+        if free < needed:
+            raise LarderError(
+                f"a build needs about {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free at {self._root}",
+                "Free space there, or move everything with LARDER_DATA.",
+            )
+
+    def _write(self, manifest: Manifest) -> None:
+        target = self._folder(manifest) / MANIFEST
+        fresh = target.with_suffix(".new")
+        with fresh.open("w") as file:
+            file.write(json.dumps(asdict(manifest), indent=2) + "\n")
+            file.flush()
+            os.fsync(file.fileno())  # a power cut must not leave an empty manifest under its final name
+        fresh.replace(target)
+
+    def _read(self, folder: Path) -> Manifest | None:
+        """The manifest of a folder, also one that another version of Larder wrote; None where there is none."""
+        try:
+            content: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+            known = {name: value for name, value in content.items() if name in Manifest.__dataclass_fields__}
+            manifest = Manifest(**{**known, "nodes": _fingerprints(content.get("nodes", {}))})
+        except (OSError, ValueError, TypeError, AttributeError):
+            return None
+        if manifest.published_at is None and folder.resolve() == self._pointer.resolve():
+            moved = datetime.fromtimestamp(self._pointer.lstat().st_mtime, UTC)
+            manifest.state, manifest.published_at = "published", moved.isoformat(timespec="seconds")
+        return manifest
+
+
+def _fingerprints(nodes: dict[str, Any]) -> dict[str, Fingerprint]:
+    """Those of a manifest; none where another version of Larder wrote them, so that everything counts as new."""
+    try:
+        return {name: Fingerprint(**node) for name, node in nodes.items()}
+    except TypeError:
+        return {}
+
+
+def _remove(folder: Path) -> None:
+    """The manifest goes first: a kill in between leaves rubbish, and never a generation without its data."""
+    (folder / MANIFEST).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Share the blocks where the file system can, else copy them. Never a hard link: the copy will be written to."""
+    with source.open("rb") as old, target.open("wb") as new:
+        try:
+            fcntl.ioctl(new, FICLONE, old.fileno())
+        except OSError:
+            shutil.copyfile(source, target)
+
+
+def _is_open(file: Path) -> bool:
+    """Whether another process has the file open: DuckDB holds a read lock on it for as long.
+
+    Elsewhere than on Linux nobody is asked; a file that is removed stays readable to whoever has it open.
+    """
+    if sys.platform != "linux":
+        return False
+    request = struct.pack(LOCK_FORMAT, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    with file.open("rb") as opened:
+        answer = fcntl.fcntl(opened, fcntl.F_GETLK, request)
+    return bool(struct.unpack(LOCK_FORMAT, answer)[0] != fcntl.F_UNLCK)
+
+
+def _free_share(connection: duckdb.DuckDBPyConnection) -> float:
+    total, free = connection.execute(
+        "select total_blocks, free_blocks from pragma_database_size()"
+    ).fetchone() or (0, 0)
+    return free / total if total else 0.0
+
+
+def _compact(address: Path) -> None:
+    """Rewrite a file without the room that replaced tables left: DuckDB never gives it back by itself."""
+    fresh = address.with_suffix(".compact")
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{address}' as old (read_only)")
+        connection.execute(f"attach '{fresh}' as new")
+        connection.execute("copy from database old to new")
+    fresh.replace(address)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
