@@ -21,8 +21,8 @@ from sklearn.preprocessing import StandardScaler
 
 from larder.core import console
 from larder.core.errors import LarderError
-from larder.core.settings import paths
-from science.warehouse import connect
+from larder.core.settings import current_paths
+from science.warehouse import open_warehouse
 
 WINDOW = timedelta(days=56)
 """How long a household has to stay away to be lapsed: no date may be learned from whose window reaches a tested one."""
@@ -287,7 +287,7 @@ def write_scores(rows: Rows, target: Path) -> int:
 
 def run(warehouse: Path | None, first_tested: date, folder: Path) -> None:
     """Learn, judge, and write the card and the scores into a folder."""
-    with connect(warehouse) as connection:
+    with open_warehouse(warehouse) as connection:
         rows = read(connection)
     learned, tested = split(rows, first_tested)
     text = card(learned, tested)
@@ -304,7 +304,7 @@ def main() -> None:
         "--test-from", type=date.fromisoformat, default=FIRST_TESTED, help="default %(default)s"
     )
     options.add_argument(
-        "--folder", type=Path, default=paths().data / "site" / "models", help="default %(default)s"
+        "--folder", type=Path, default=current_paths().data / "site" / "models", help="default %(default)s"
     )
     given = options.parse_args()
     try:

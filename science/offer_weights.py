@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 
 from larder.core.settings import PROJECT
-from science.warehouse import connect
+from science.warehouse import open_warehouse
 
 SEED = PROJECT / "seeds" / "offer_weights.csv"
 FITTED_BEFORE = date(2017, 8, 1)
@@ -109,7 +109,7 @@ def main() -> None:
     options.add_argument("--warehouse", type=Path, help="a DuckDB file; what is published when none is named")
     options.add_argument("--seed", type=Path, default=SEED, help="where the weights go")
     given = options.parse_args()
-    with connect(given.warehouse) as connection:
+    with open_warehouse(given.warehouse) as connection:
         weights = fit(connection, given.before)
     write(weights, given.before, given.seed)
 

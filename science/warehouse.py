@@ -4,19 +4,18 @@ from pathlib import Path
 
 import duckdb
 
-from larder.core.errors import LarderError
-from larder.core.settings import paths
+from larder.core.settings import current_paths
+from larder.warehouse.connection import SCIENCE, connect
 from larder.warehouse.store import Store
 
 
-def connect(warehouse: Path | None) -> duckdb.DuckDBPyConnection:
+def open_warehouse(warehouse: Path | None) -> duckdb.DuckDBPyConnection:
     """Open a warehouse read-only; what is published when none is named.
 
     Raises LarderError when nothing is published.
     """
+    paths = current_paths()
     if warehouse is None:
-        store = Store(paths().warehouse)
-        if store.published() is None:
-            raise LarderError("nothing is published yet", "Build and publish first: larder run")
-        warehouse = store.reader_address()
-    return duckdb.connect(str(warehouse), read_only=True, config={"threads": 2, "memory_limit": "2GB"})
+        store = Store(paths.warehouse)
+        return store.open(store.require_published(), SCIENCE)
+    return connect(warehouse, SCIENCE, paths.warehouse / "spill")

@@ -1,4 +1,4 @@
-"""`larder build`: build and test a candidate generation aside from what readers see."""
+"""`larder build`: build and test a candidate generation, apart from what readers see."""
 
 import json
 import time
@@ -7,55 +7,58 @@ from importlib import metadata
 
 import duckdb
 
-from ingestion.sources import OPTIONAL
+from ingestion.lake import filled_loads
+from ingestion.sources import NAMES, OPTIONAL
 from larder.build import failures, plan
-from larder.build.plan import Loads, Plan
-from larder.core import console
+from larder.build.plan import RELATIONS, Loads, Plan
+from larder.core import console, sql
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
 from larder.project import dbt, fingerprint
 from larder.project.fingerprint import Fingerprint
 from larder.warehouse import ledger, table_hash
-from larder.warehouse.locks import lease
+from larder.warehouse.connection import BUILD
+from larder.warehouse.locks import lock
+from larder.warehouse.relations import drop
 from larder.warehouse.store import FILE, Manifest, Store
 
 
-def run(where: Paths, everything: bool) -> Manifest | None:
+def run(paths: Paths, everything: bool) -> Manifest | None:
     """Make an audited candidate as the plan says, or return None when everything published can stay as it is.
 
     The candidate starts as a copy of the published generation. When all of it is to be built it starts empty.
     Raises LarderError when a model or a test fails.
     """
-    with lease(where.leases, "build"):
-        store = Store(where.warehouse)
+    with lock(paths.locks, "build"):
+        store = Store(paths.warehouse)
         published = store.published()
-        project, loads = fingerprint.project(), fingerprint.loads(where.lake)
+        project, loads = fingerprint.project(), _loads(paths)
         _require_loads(loads)
         if published and not everything:
-            todo, wanted = _compare(where, published, project, loads, "compile", reason="")
+            todo, wanted = _compare(paths, published, project, loads, "compile", reason="")
         else:  # there is nothing to compare: dbt's own manifest tells afterwards what was built
-            todo, wanted = Plan(steps=[], full_refresh=False), {}
+            todo, wanted = Plan(steps=[]), {}
         if published and not everything and todo.is_empty:
             store.withdraw()  # built from what is no longer so: an edit that was taken back
             console.done(f"nothing has changed since generation {published.id}: nothing to build")
             return None
-        manifest = store.begin(fresh=not todo.nodes("reuse", "model", "seed"))
+        manifest = store.begin(fresh=not todo.nodes("reuse", *RELATIONS))
         # Those that the plan was made for: a load that came since is new to the next build.
         manifest.project, manifest.loads, manifest.nodes = project, loads, wanted
         manifest.git, manifest.versions = fingerprint.git_revision(), _versions()
-        return _build(where, store, manifest, todo)
+        return _build(paths, store, manifest, todo)
 
 
-def plan_now(where: Paths, everything: bool) -> Plan:
+def plan_now(paths: Paths, everything: bool) -> Plan:
     """What a build would do now. May run beside a build."""
-    published, loads = Store(where.warehouse).published(), fingerprint.loads(where.lake)
+    published, loads = Store(paths.warehouse).published(), _loads(paths)
     _require_loads(loads)
     reason = "asked for" if everything else "" if published else "nothing is published yet"
-    return _compare(where, published, fingerprint.project(), loads, "plan", reason)[0]
+    return _compare(paths, published, fingerprint.project(), loads, "plan", reason)[0]
 
 
 def _compare(
-    where: Paths, published: Manifest | None, project: str, loads: Loads, folder: str, reason: str
+    paths: Paths, published: Manifest | None, project: str, loads: Loads, folder: str, reason: str
 ) -> tuple[Plan, dict[str, Fingerprint]]:
     """Compare the project and the lake with what is published. Compiles the project only when a file has changed.
 
@@ -65,21 +68,21 @@ def _compare(
     if published and published.project == project:
         now: dict[str, Fingerprint] = published.nodes
     else:
-        now = fingerprint.nodes(compiled(where, folder))
+        now = fingerprint.nodes(compiled(paths, folder))
     before = published.nodes if published else {}
     return plan.make(now, loads, before, published.loads if published else {}, reason), now
 
 
-def compiled(where: Paths, folder: str = "compile") -> Mapping[str, object]:
+def compiled(paths: Paths, folder: str = "compile") -> Mapping[str, object]:
     """dbt's manifest of the whole project, compiled against an empty warehouse of the same name as every other.
 
     `folder` keeps dbt's artifacts apart from those of a build that may be running.
     """
-    empty = where.dbt / folder / "empty" / FILE
+    empty = paths.dbt / folder / "empty" / FILE
     empty.parent.mkdir(parents=True, exist_ok=True)
     empty.unlink(missing_ok=True)
     with console.progress("compile the project") as report:
-        outcome = dbt.run(where, "candidate", ["compile"], report, folder, LARDER_CANDIDATE=str(empty))
+        outcome = dbt.run(paths, "candidate", ["compile"], report, folder, LARDER_CANDIDATE=str(empty))
     if outcome.broken:
         node = outcome.broken[0]
         raise LarderError(
@@ -93,14 +96,14 @@ def _manifest_of(outcome: dbt.Outcome) -> Mapping[str, object]:
     return manifest
 
 
-def _build(where: Paths, store: Store, manifest: Manifest, todo: Plan) -> Manifest:
+def _build(paths: Paths, store: Store, manifest: Manifest, todo: Plan) -> Manifest:
     started = time.monotonic()
     try:
         _make_room(store, manifest, todo)
         with console.progress("build") as report:
             address = str(store.building_address())
             outcome = dbt.run(
-                where, "candidate", ["build", *_selection(todo)], report, LARDER_CANDIDATE=address
+                paths, "candidate", ["build", *_selection(todo)], report, LARDER_CANDIDATE=address
             )
     except BaseException:
         store.discard(manifest)
@@ -122,11 +125,16 @@ def _build(where: Paths, store: Store, manifest: Manifest, todo: Plan) -> Manife
 
 
 def _make_room(store: Store, manifest: Manifest, todo: Plan) -> None:
-    """Take out of the copy what is built whole: the new tables then lie where the old ones were, and nothing grows."""
-    with duckdb.connect(str(store.address(manifest))) as connection:
-        for node in todo.nodes("build", "model", "seed"):
-            if todo.full_refresh or not manifest.nodes[node].incremental:
-                _drop(connection, manifest.nodes[node].relation)
+    """Take out of the copy what is built whole: the new tables then lie where the old ones were, and nothing grows.
+
+    An incremental model that finds no table of its own is built from all its loads, which is what a backfill is.
+    """
+    parent = store.parent(manifest)
+    kept = parent.nodes if parent else {}
+    with store.open(manifest, BUILD) as connection:
+        for node in todo.nodes("build", *RELATIONS):
+            if not manifest.nodes[node].incremental or node in todo.backfills or node not in kept:
+                drop(connection, manifest.nodes[node].relation)
         connection.execute("checkpoint")
 
 
@@ -134,8 +142,7 @@ def _selection(todo: Plan) -> list[str]:
     """dbt's arguments for exactly the nodes that the plan builds."""
     if not todo.nodes("reuse"):
         return []
-    chosen = ["--select", *map(selector, todo.nodes("build")), "--indirect-selection", "empty"]
-    return [*chosen, "--full-refresh"] if todo.full_refresh else chosen
+    return ["--select", *map(selector, todo.nodes("build")), "--indirect-selection", "empty"]
 
 
 def selector(node: str) -> str:
@@ -145,7 +152,7 @@ def selector(node: str) -> str:
 
 def _summary(outcome: dbt.Outcome, todo: Plan) -> dict[str, int]:
     """Counts of what the generation holds, and of what this build had to do for it."""
-    models, tests = ("model", "snapshot"), ("test", "unit_test")
+    models, tests = ("model",), ("test", "unit_test")
     return {
         "models": outcome.count(*models) + len(todo.nodes("reuse", *models)),
         "models_built": outcome.count(*models),
@@ -161,7 +168,7 @@ def _refuse(store: Store, manifest: Manifest, outcome: dbt.Outcome) -> None:
     kept = store.failed(manifest)
     for node in outcome.broken[:10]:
         what = failures.reason(node)
-        if node.name == ledger.TEST and (found := ledger.read(kept)):
+        if node.name == ledger.TEST and (found := ledger.read(store, manifest)):
             what = f"{node.failures} rows. {found.sentence}"
         rows = failures.rows(node, outcome.artifacts)
         console.failed(
@@ -182,20 +189,21 @@ def _finish(store: Store, manifest: Manifest, todo: Plan) -> None:
     """Take out what is gone from the project, and write down what the marts hold."""
     parent = store.parent(manifest)
     relations = {node.relation for node in manifest.nodes.values()}
-    with duckdb.connect(str(store.address(manifest))) as connection:
-        for name in {node.relation for node in parent.nodes.values()} - relations if parent else ():
-            _drop(connection, name)
+    with store.open(manifest, BUILD) as connection:
+        for relation in {node.relation for node in parent.nodes.values()} - relations if parent else ():
+            if relation:
+                drop(connection, relation)
         marts = connection.execute(
-            "select table_name from information_schema.tables where table_schema = 'marts' order by 1"
+            "select table_schema || '.' || table_name from information_schema.tables where table_schema = 'marts' order by 1"
         ).fetchall()
         reused = {manifest.nodes[node].relation for node in todo.nodes("reuse", "model")}
-        known = {name: held for name, held in parent.marts.items() if name in reused} if parent else {}
-        manifest.marts = {name: known.get(name) or _content(connection, name) for (name,) in marts}
+        known = {mart: known for mart, known in parent.marts.items() if mart in reused} if parent else {}
+        manifest.marts = {mart: known.get(mart) or _content(connection, mart) for (mart,) in marts}
 
 
 def _content(connection: duckdb.DuckDBPyConnection, mart: str) -> dict[str, int | str]:
     """Rows, and a hash of all their columns that does not depend on their order."""
-    found = connection.execute(f'select {table_hash.COLUMNS} from marts."{mart}" as t').fetchone() or (
+    found = connection.execute(f"select {table_hash.COLUMNS} from {sql.relation(mart)} as t").fetchone() or (
         0,
         0,
         0,
@@ -203,17 +211,13 @@ def _content(connection: duckdb.DuckDBPyConnection, mart: str) -> dict[str, int 
     return {"rows": found[0], "hash": table_hash.digest(*found[1:])}
 
 
-def _drop(connection: duckdb.DuckDBPyConnection, name: str) -> None:
-    found = connection.execute(
-        "select table_schema, table_type from information_schema.tables where table_name = ? and table_schema <> 'raw'",
-        [name],
-    ).fetchall()
-    for schema, kind in found:
-        connection.execute(f'drop {"view" if kind == "VIEW" else "table"} "{schema}"."{name}"')
-
-
 def _versions() -> dict[str, str]:
     return {name: metadata.version(name) for name in ("dbt-core", "dbt-duckdb", "dlt", "duckdb")}
+
+
+def _loads(paths: Paths) -> dict[str, list[str]]:
+    """The completed loads of every source that brought anything, oldest first."""
+    return {source: sorted(filled_loads(paths.lake / "raw" / source)) for source in NAMES}
 
 
 def _require_loads(loads: Loads) -> None:

@@ -1,4 +1,4 @@
-"""What a build will do, and why: the nodes that it runs, those that it reuses, those that it drops."""
+"""What a build does, and why: the nodes that it runs, those that it reuses, those that it drops."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ from larder.project.fingerprint import Fingerprint
 Loads = Mapping[str, list[str]]
 """Completed load ids by source."""
 
-RELATIONS = {"model", "seed", "snapshot"}
+RELATIONS = {"model", "seed"}
 """Kinds of nodes that leave a relation in the warehouse."""
 
 
@@ -27,10 +27,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """The steps in the project's order, and what a person should know before they are taken."""
+    """The steps in the project's order, and what a person should know before they are taken.
+
+    `breaks` are changes that a consumer of a mart notices; `backfills` are the incremental models that are built again
+    from all their loads, because their logic changed.
+    """
 
     steps: list[Step]
-    full_refresh: bool
     breaks: list[str] = field(default_factory=list)
     backfills: list[str] = field(default_factory=list)
 
@@ -67,7 +70,7 @@ def make(
         if everything
         else [n for n in built if now[n].incremental and n in before and _logic_changed(n, now, before)]
     )
-    return Plan(steps, bool(everything or backfills), _breaks(now, before), sorted(backfills))
+    return Plan(steps, _breaks(now, before), sorted(backfills))
 
 
 def _runs(node: str) -> bool:
@@ -165,13 +168,13 @@ def render(plan: Plan) -> None:
         console.out.print("Nothing to build: project and loads are those of the published generation.")
     else:
         console.table("Plan", ["action", "kind", "node", "why"], shown)
-    kinds = [("models", ("model", "snapshot")), ("seeds", ("seed",)), ("tests", ("test", "unit_test"))]
+    kinds = [("models", ("model",)), ("seeds", ("seed",)), ("tests", ("test", "unit_test"))]
     counts = [f"{len(plan.nodes('build', *names))} of {_total(plan, names)} {kind}" for kind, names in kinds]
     console.out.print(f"\nbuild {', '.join(counts)}")
     for node in plan.backfills:
         console.out.print(f"backfill: {short_name(node)} is built again from all its loads", markup=False)
-    for breach in plan.breaks:
-        console.out.print(f"breaks a consumer: {breach}", markup=False)
+    for change in plan.breaks:
+        console.out.print(f"breaks a consumer: {change}", markup=False)
 
 
 def explain(plan: Plan, model: str) -> Step:

@@ -2,14 +2,14 @@
 
 from larder.core import console
 from larder.core.settings import Paths
-from larder.warehouse.locks import lease
+from larder.warehouse.locks import lock
 from larder.warehouse.store import Manifest, Store
 
 
-def run(where: Paths) -> Manifest | None:
+def run(paths: Paths) -> Manifest | None:
     """Publish the audited candidate and return it, or None when there is none."""
-    with lease(where.leases, "build"):
-        store = Store(where.warehouse)
+    with lock(paths.locks, "build"):
+        store = Store(paths.warehouse)
         candidate = store.candidate()
         if candidate is None:
             console.done("nothing to publish")

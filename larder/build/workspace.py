@@ -1,4 +1,4 @@
-"""`larder dev`: a private workspace with only what was changed; everything else is read from what is published.
+"""`larder dev`: a private workspace that holds what was changed; everything else is read from what is published.
 
 A workspace stands on one generation from its first build to its reset: a later publish does not move it. It holds
 nothing that the project no longer says, so a model that is taken back is read from the generation again.
@@ -14,15 +14,18 @@ import duckdb
 
 from larder.build import candidate, failures, plan
 from larder.build.plan import Plan
-from larder.core import console
+from larder.core import console, sql
 from larder.core.errors import LarderError
+from larder.core.files import write_atomically
 from larder.core.settings import Paths
 from larder.project import dbt, fingerprint
 from larder.project.fingerprint import Fingerprint
-from larder.warehouse.locks import lease
+from larder.warehouse.connection import BUILD, LOOK, connect
+from larder.warehouse.locks import lock
+from larder.warehouse.relations import drop, relations
 from larder.warehouse.store import Manifest, Store
 
-SCHEMAS = ("marts", "intermediate", "staging", "seeds", "snapshots")
+SCHEMAS = ("marts", "intermediate", "staging", "seeds")
 """Where a name without a schema is looked for, first in the workspace, then in the generation."""
 
 MOST_NAMES = 12
@@ -38,62 +41,57 @@ class Workspace:
     holds: dict[str, str] = field(default_factory=dict)
 
 
-def run(where: Paths, select: list[str], days: int | None) -> None:
+def run(paths: Paths, select: list[str], days: int | None) -> None:
     """Build what was changed, or what `select` says in dbt's words, on the last `days` delivered days or on all.
 
     Raises LarderError when nothing is published, the workspace is in use, or a node fails; what was built stays.
     """
-    with lease(where.leases, "dev"):
-        store, space = Store(where.warehouse), _read(where)
-        starts = space.days != days or not _file(where).exists()
+    with lock(paths.locks, "dev"):
+        store, space = Store(paths.warehouse), _read(paths)
+        starts = space.days != days or not _file(paths).exists()
         if starts:
             space = Workspace(days=days)
         base = _base(store, space)
         space.generation = base.id
         if starts:
-            _empty(where)
-        now = _nodes(where, base)
-        _forget_what_changed(where, space, now)
+            _empty(paths)
+        now = _nodes(paths, base)
+        _drop_what_changed(paths, space, now)
         held = {node: now[node] for node in space.holds}
         todo = plan.make(now, base.loads, {**base.nodes, **held}, base.loads)
         # eager: whatever a test compares a chosen model with is there, in the workspace or in the generation.
         chosen = ["--select", *select, "--indirect-selection", "eager"] if select else _changed(todo)
-        _write(where, space)
+        _write(paths, space)
         if chosen:
-            _build(where, store, base, space, now, chosen)
-        _say_what_there_is(where, store, base, space)
+            _build(paths, store, base, space, now, chosen)
+        _show_what_there_is(paths, store, base, space)
 
 
-def reset(where: Paths) -> None:
+def reset(paths: Paths) -> None:
     """Empty the workspace; the next one stands on what is published then."""
-    with lease(where.leases, "dev"):
-        _empty(where)
+    with lock(paths.locks, "dev"):
+        _empty(paths)
     console.done("the workspace is empty")
 
 
-def _empty(where: Paths) -> None:
+def _empty(paths: Paths) -> None:
     """Remove the workspace's files, unless another program has them open."""
-    if _file(where).exists():
-        _open(where).close()
+    if _file(paths).exists():
+        _open(paths).close()
     for name in ("workspace.duckdb", "workspace.duckdb.wal", "workspace.json", "open.sql"):
-        (_folder(where) / name).unlink(missing_ok=True)
+        (_folder(paths) / name).unlink(missing_ok=True)
 
 
 def _base(store: Store, space: Workspace) -> Manifest:
     """The generation that the workspace stands on: its own while it holds anything, else what is published."""
-    published = store.published()
-    if published is None:
-        raise LarderError(
-            "nothing is published yet, so there is nothing to read from",
-            "Build and publish first: larder run. Or build all you need yourself: dbt build --select +your_model",
-        )
+    published = store.require_published()
     base = published
     if space.holds and space.generation != published.id:
         found = next((m for m in store.all() if m.id == space.generation), None)
         if found is None:
             raise LarderError(
                 f"the workspace stands on generation {space.generation}, which is gone",
-                "Start anew on what is published: larder dev --reset, then larder dev",
+                "Start again on what is published: larder dev --reset, then larder dev",
             )
         base = found
     if not (store.artifacts(base) / "manifest.json").exists():
@@ -104,27 +102,22 @@ def _base(store: Store, space: Workspace) -> Manifest:
     return base
 
 
-def _nodes(where: Paths, base: Manifest) -> dict[str, Fingerprint]:
+def _nodes(paths: Paths, base: Manifest) -> dict[str, Fingerprint]:
     """The project's nodes as they stand. Compiles the project only when a file differs from the generation's."""
     if base.project == fingerprint.project():
         return base.nodes
-    return fingerprint.nodes(candidate.compiled(where, "dev-compile"))
+    return fingerprint.nodes(candidate.compiled(paths, "dev-compile"))
 
 
-def _forget_what_changed(where: Paths, space: Workspace, now: Mapping[str, Fingerprint]) -> None:
+def _drop_what_changed(paths: Paths, space: Workspace, now: Mapping[str, Fingerprint]) -> None:
     """Drop every relation that is not as the project says now: nothing may stand before what is published but that."""
     space.holds = {n: logic for n, logic in space.holds.items() if n in now and now[n].logic == logic}
-    if not _file(where).exists():
+    if not _file(paths).exists():
         return
     kept = {now[node].relation for node in space.holds}
-    with _open(where) as connection:
-        found = connection.execute(
-            "select table_schema, table_name, table_type from information_schema.tables"
-            " where table_schema not in ('raw', 'observe')"
-        ).fetchall()
-        for schema, name, kind in found:
-            if name not in kept:
-                connection.execute(f'drop {"view" if kind == "VIEW" else "table"} "{schema}"."{name}"')
+    with _open(paths) as connection:
+        for relation in relations(connection) - kept:
+            drop(connection, relation)
 
 
 def _changed(todo: Plan) -> list[str]:
@@ -134,34 +127,34 @@ def _changed(todo: Plan) -> list[str]:
 
 
 def _build(
-    where: Paths,
+    paths: Paths,
     store: Store,
     base: Manifest,
     space: Workspace,
     now: Mapping[str, Fingerprint],
     chosen: list[str],
 ) -> None:
-    _folder(where).mkdir(parents=True, exist_ok=True)
+    _folder(paths).mkdir(parents=True, exist_ok=True)
     # Whole models only: what an incremental one would keep from an earlier edit is what a developer must not see.
     arguments = ["build", *chosen, "--full-refresh", "--defer", "--state", str(store.artifacts(base))]
     if space.days:
         # A reconciliation holds the slice against the whole, which must fail.
         arguments += ["--sample", _slice(store, base, space.days), "--exclude", "test_type:singular"]
     with console.progress("build what changed") as report:
-        outcome = dbt.run(where, "dev", arguments, report, LARDER_BASE=str(store.address(base)))
+        outcome = dbt.run(paths, "dev", arguments, report, LARDER_BASE=str(store.address(base)))
     if not outcome.nodes:
         raise LarderError(
             "the selection matches nothing", "Look at what there is: dbt ls --resource-type model"
         )
     _remember(space, base, now, outcome)
-    _write(where, space)
-    _write_opener(where, store, base)
-    _report(where, outcome, base)
+    _write(paths, space)
+    _write_opener(paths, store, base)
+    _report(paths, outcome, base)
 
 
 def _slice(store: Store, base: Manifest, days: int) -> str:
     """The last `days` delivered days, widened to whole weeks because promotions are weekly, in dbt's notation."""
-    with duckdb.connect(str(store.address(base)), read_only=True) as connection:
+    with store.open(base, LOOK) as connection:
         found = connection.execute("select max(business_date) from marts.fct_basket_lines").fetchone()
     last = found[0] if found else None
     if not isinstance(last, date):
@@ -192,92 +185,81 @@ def _is_current(node: str, space: Workspace, base: Manifest, now: Mapping[str, F
     return node in space.holds or (node in base.nodes and base.nodes[node].logic == now[node].logic)
 
 
-def _report(where: Paths, outcome: dbt.Outcome, base: Manifest) -> None:
+def _report(paths: Paths, outcome: dbt.Outcome, base: Manifest) -> None:
     for node in outcome.broken[:10]:
         rows = failures.rows(node, outcome.artifacts)
         console.failed(
             f"{node.kind} {node.name}: {failures.reason(node)}",
-            f"see the rows: duckdb -init {_folder(where) / 'open.sql'} -f {rows}"
+            f"see the rows: duckdb -init {_folder(paths) / 'open.sql'} -f {rows}"
             if rows
             else f"its SQL is in {outcome.artifacts}/compiled",
         )
-    models, tests = outcome.count("model", "seed", "snapshot"), outcome.count("test", "unit_test")
+    models, tests = outcome.count("model", "seed"), outcome.count("test", "unit_test")
     console.done(f"{models} models built, {tests} tests passed; the rest is read from generation {base.id}")
     if outcome.broken:
         raise LarderError(
             f"{len(outcome.broken)} of {len(outcome.nodes)} nodes failed",
-            f"Look at the rows: duckdb -init {_folder(where) / 'open.sql'}. Then mend it: larder dev",
+            f"Look at the rows: duckdb -init {_folder(paths) / 'open.sql'}. Then fix it: larder dev",
         )
 
 
-def _say_what_there_is(where: Paths, store: Store, base: Manifest, space: Workspace) -> None:
-    relations = [node for node in space.holds if node.split(".")[0] in plan.RELATIONS]
-    if not relations:
+def _show_what_there_is(paths: Paths, store: Store, base: Manifest, space: Workspace) -> None:
+    built = [node for node in space.holds if node.split(".")[0] in plan.RELATIONS]
+    if not built:
         console.done(f"nothing differs from generation {base.id}: the workspace is empty")
         return
     published = store.published()
-    names = sorted(map(plan.short_name, relations))
+    names = sorted(map(plan.short_name, built))
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    console.out.print(f"workspace  {_file(where)}")
+    console.out.print(f"workspace  {_file(paths)}")
     console.out.print(f"  holds    {', '.join(names[:MOST_NAMES])}{more}")
     if space.days:
         console.out.print(f"  slice    the last {space.days} delivered days, in whole weeks")
     console.out.print(f"  on       generation {base.id}")
     if published and published.id != base.id:
         console.out.print(f"           {published.id} is published now: larder dev --reset moves to it")
-    console.out.print(f"  next     duckdb -init {_folder(where) / 'open.sql'}")
+    console.out.print(f"  next     duckdb -init {_folder(paths) / 'open.sql'}")
 
 
-def _write_opener(where: Paths, store: Store, base: Manifest) -> None:
+def _write_opener(paths: Paths, store: Store, base: Manifest) -> None:
     """SQL that opens the workspace before its generation, both read-only, so that `marts.x` finds the changed one."""
-    with _open(where) as connection:
-        own = {name for (name,) in connection.execute("select schema_name from duckdb_schemas()").fetchall()}
-    with duckdb.connect(str(store.address(base)), read_only=True) as connection:
-        rest = {name for (name,) in connection.execute("select schema_name from duckdb_schemas()").fetchall()}
+    with _open(paths) as connection:
+        own = _schemas(connection)
+    with store.open(base, LOOK) as connection:
+        rest = _schemas(connection)
     path = [f"workspace.{s}" for s in SCHEMAS if s in own] + [f"larder.{s}" for s in SCHEMAS if s in rest]
     lines = [
-        f"attach {_quoted(_file(where))} as workspace (read_only);",
-        f"attach {_quoted(store.address(base))} as larder (read_only);",
+        f"attach {sql.text(str(_file(paths)))} as workspace (read_only);",
+        f"attach {sql.text(str(store.address(base)))} as larder (read_only);",
         f"set search_path = '{','.join(path)}';",
         "set timezone = 'UTC';",
     ]
-    (_folder(where) / "open.sql").write_text("\n".join(lines) + "\n")
+    write_atomically(_folder(paths) / "open.sql", "\n".join(lines) + "\n")
 
 
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
+def _schemas(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    return {name for (name,) in connection.execute("select schema_name from duckdb_schemas()").fetchall()}
 
 
-def _open(where: Paths) -> duckdb.DuckDBPyConnection:
+def _open(paths: Paths) -> duckdb.DuckDBPyConnection:
+    return connect(_file(paths), BUILD, paths.warehouse / "spill")
+
+
+def _folder(paths: Paths) -> Path:
+    return paths.warehouse / "dev"
+
+
+def _file(paths: Paths) -> Path:
+    return _folder(paths) / "workspace.duckdb"
+
+
+def _read(paths: Paths) -> Workspace:
     try:
-        return duckdb.connect(str(_file(where)))
-    except duckdb.IOException as error:
-        if "lock" not in str(error):
-            raise
-        raise LarderError(
-            f"another program has the workspace open: {str(error).splitlines()[0]}",
-            "Close it there, then try again.",
-        ) from error
-
-
-def _folder(where: Paths) -> Path:
-    return where.warehouse / "dev"
-
-
-def _file(where: Paths) -> Path:
-    return _folder(where) / "workspace.duckdb"
-
-
-def _read(where: Paths) -> Workspace:
-    try:
-        return Workspace(**json.loads((_folder(where) / "workspace.json").read_text()))
+        return Workspace(**json.loads((_folder(paths) / "workspace.json").read_text()))
     except (OSError, ValueError, TypeError):
         return Workspace()
 
 
-def _write(where: Paths, space: Workspace) -> None:
-    _folder(where).mkdir(parents=True, exist_ok=True)
-    target = _folder(where) / "workspace.json"
-    fresh = target.with_suffix(".new")
-    fresh.write_text(json.dumps(asdict(space), indent=2) + "\n")
-    fresh.replace(target)
+def _write(paths: Paths, space: Workspace) -> None:
+    _folder(paths).mkdir(parents=True, exist_ok=True)
+    write_atomically(_folder(paths) / "workspace.json", json.dumps(asdict(space), indent=2) + "\n")

@@ -7,9 +7,9 @@ import sys
 from larder.core.settings import PROJECT, Paths
 
 
-def run(where: Paths, arguments: list[str]) -> int:
+def run(paths: Paths, arguments: list[str]) -> int:
     """Run `python -m demo <arguments>` on the same data root and return its exit code."""
-    env = {**os.environ, "LARDER_DATA": str(where.data)}
+    env = {**os.environ, "LARDER_DATA": str(paths.data)}
     return subprocess.run(
         [sys.executable, "-m", "demo", *arguments], cwd=PROJECT, env=env, check=False
     ).returncode

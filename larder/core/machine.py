@@ -3,6 +3,7 @@
 import math
 import os
 import shutil
+import sys
 from pathlib import Path
 
 GIB = 2**30
@@ -24,7 +25,8 @@ def memory() -> int:
 
 def processors() -> int:
     """Processors that may be used here, at least one."""
-    usable = len(os.sched_getaffinity(0))
+    # macOS cannot bind a process to some of its processors
+    usable = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     quota = _words(CGROUP / "cpu.max")
     if len(quota) == 2 and quota[0].isdigit():
         usable = min(usable, int(quota[0]) // int(quota[1]))

@@ -28,8 +28,8 @@ class Paths:
         return self.data / "history"
 
     @property
-    def leases(self) -> Path:
-        return self.history / "leases"
+    def locks(self) -> Path:
+        return self.history / "locks"
 
     @property
     def dlt(self) -> Path:
@@ -51,14 +51,14 @@ class Paths:
         return self.data / "demo" / "connections.toml"
 
 
-def paths() -> Paths:
+def current_paths() -> Paths:
     """The data root: `LARDER_DATA`, or `data/` in the repository."""
     root = os.environ.get("LARDER_DATA")
     return Paths(Path(root).resolve() if root else PROJECT / "data")
 
 
-def use_demo_connections(where: Paths) -> None:
+def use_demo_connections(paths: Paths) -> None:
     """Offer the demo retailer's addresses to dlt, unless the environment names others."""
-    if where.connections.is_file():
-        for name, value in tomllib.loads(where.connections.read_text()).items():
+    if paths.connections.is_file():
+        for name, value in tomllib.loads(paths.connections.read_text()).items():
             os.environ.setdefault(name, str(value))

@@ -5,31 +5,30 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import duckdb
-
 from ingestion import compaction
 from ingestion.sources import NAMES
 from larder.core import console
 from larder.core.errors import Busy, LarderError
 from larder.core.settings import Paths
-from larder.warehouse.locks import lease
+from larder.warehouse.connection import LOOK, connect
+from larder.warehouse.locks import lock
 from larder.warehouse.store import Store
 
 
-def run(where: Paths) -> None:
+def run(paths: Paths) -> None:
     """Compact every table, then remove what earlier compactions have replaced and nobody reads any more."""
     found = 0
     for source in NAMES:
         try:
-            with lease(where.leases, f"ingest-{source}"):
-                done = compaction.compact(where.lake / "raw" / source)
+            with lock(paths.locks, f"ingest-{source}"):
+                done = compaction.compact(paths.lake / "raw" / source)
         except Busy as error:
             console.note(f"{source} is left out: {error}")
             continue
         for each in done:
             console.done(f"{source}.{each.table}: {each.files:,} files into one, {each.rows:,} rows")
         found += len(done)
-    removed, kept = collect(where)
+    removed, kept = collect(paths)
     if kept or removed:
         still = f"; {kept:,} stay while a generation names them, or for an hour" if kept else ""
         console.done(f"{removed:,} replaced files removed{still}")
@@ -37,45 +36,45 @@ def run(where: Paths) -> None:
         console.done("nothing to compact")
 
 
-def collect(where: Paths, grace: float = compaction.GRACE) -> tuple[int, int]:
+def collect(paths: Paths, grace: float = compaction.GRACE) -> tuple[int, int]:
     """Remove replaced files that no generation and no workspace names; returns how many went and how many stay.
 
     No build may be running: one that has listed its files has not named them yet.
     """
-    datasets = [where.lake / "raw" / source for source in NAMES]
+    datasets = [paths.lake / "raw" / source for source in NAMES]
     if not any(map(compaction.replaced_files, datasets)):
         return 0, 0
     removed = kept = 0
-    with lease(where.leases, "build"):
-        in_use = {name for file in _warehouses(where) for name in _named_by(file)}
+    with lock(paths.locks, "build"):
+        in_use = {name for file in _warehouses(paths) for name in _named_by(file, paths.warehouse / "spill")}
         for dataset in datasets:
-            with suppress(Busy), lease(where.leases, f"ingest-{dataset.name}"):
+            with suppress(Busy), lock(paths.locks, f"ingest-{dataset.name}"):
                 removed += len(compaction.remove_replaced(dataset, in_use, grace))
                 kept += len(compaction.replaced_files(dataset))
     return removed, kept
 
 
-def tidy(where: Paths) -> None:
+def tidy(paths: Paths) -> None:
     """The same in passing: what somebody has open is left for another time."""
     with suppress(LarderError):
-        collect(where)
+        collect(paths)
 
 
-def _warehouses(where: Paths) -> Iterator[Path]:
+def _warehouses(paths: Paths) -> Iterator[Path]:
     """Every DuckDB file that may have views over the lake: generations, failed candidates, developers' own."""
-    store = Store(where.warehouse)
+    store = Store(paths.warehouse)
     yield from (store.address(manifest) for manifest in store.all() if manifest.state != "building")
-    yield from (where.warehouse / "dev").glob("*.duckdb")
+    yield from (paths.warehouse / "dev").glob("*.duckdb")
 
 
-def _named_by(file: Path) -> Iterator[str]:
+def _named_by(file: Path, spill: Path) -> Iterator[str]:
     """Names of the Parquet files that the raw views of a warehouse read."""
     try:
-        with duckdb.connect(str(file), read_only=True) as connection:
+        with connect(file, LOOK, spill) as connection:
             views = connection.execute(
                 "select sql from duckdb_views() where schema_name = 'raw' and not internal"
             ).fetchall()
-    except duckdb.IOException as error:
+    except Busy as error:
         raise LarderError(
             f"{file} is being written to, so that nobody knows which files it reads",
             "Everything is compacted. Close it, then run again to remove what was replaced: larder compact",

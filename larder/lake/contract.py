@@ -10,11 +10,11 @@ from larder.core.errors import LarderError
 from larder.core.settings import PROJECT, Paths
 
 
-def accept(where: Paths, source: str, write: bool) -> None:
+def accept(paths: Paths, source: str, write: bool) -> None:
     """Print the change of the contract's file as a diff, and make it when `write` says so."""
     if source not in NAMES:
         raise LarderError(f"unknown source: {source}", f"Choose from: {', '.join(NAMES)}")
-    proposal = propose(where.lake, source)
+    proposal = propose(paths.lake, source)
     name = proposal.file.relative_to(PROJECT).as_posix()
     before, after = (text.splitlines(keepends=True) for text in (proposal.before, proposal.after))
     for note in proposal.notes:

@@ -9,7 +9,7 @@ from ingestion.sources import OPTIONAL
 from larder.core import console
 from larder.core.errors import Busy, LarderError
 from larder.core.settings import Paths, use_demo_connections
-from larder.warehouse.locks import lease
+from larder.warehouse.locks import lock
 
 SHOWN = 3
 """Entries of the quarantine that are told at once; `larder quarantine list` has all."""
@@ -19,7 +19,7 @@ CLEAR = (
 )
 
 
-def run(where: Paths, sources: list[str], request: Request) -> None:
+def run(paths: Paths, sources: list[str], request: Request) -> None:
     """Load the named sources, or all. LarderError at the end names those that failed and those that are held."""
     if request.first > request.last:
         raise LarderError(
@@ -29,7 +29,7 @@ def run(where: Paths, sources: list[str], request: Request) -> None:
         raise LarderError("--full reads all days, --from and --to some", "Leave one of them out.")
     if (request.full or request.force) and not sources:
         raise LarderError("--full and --force are for named sources", f"Name some of: {', '.join(SOURCES)}")
-    complain(*load(where, sources, request))
+    complain(*load(paths, sources, request))
 
 
 def complain(loaded: list[Loaded], failures: list[str]) -> None:
@@ -47,20 +47,20 @@ def complain(loaded: list[Loaded], failures: list[str]) -> None:
         raise LarderError(f"held: {', '.join(held)} ({complete} other sources are complete)", CLEAR)
 
 
-def load(where: Paths, sources: list[str], request: Request = NEWS) -> tuple[list[Loaded], list[str]]:
+def load(paths: Paths, sources: list[str], request: Request = NEWS) -> tuple[list[Loaded], list[str]]:
     """Load the named sources, or all; one that fails does not stop the others. Returns the results, and what failed."""
     unknown = [name for name in sources if name not in SOURCES]
     if unknown:
         raise LarderError(f"unknown source: {', '.join(unknown)}", f"Choose from: {', '.join(SOURCES)}")
-    use_demo_connections(where)
-    (where.warehouse / "dev").mkdir(
+    use_demo_connections(paths)
+    (paths.warehouse / "dev").mkdir(
         parents=True, exist_ok=True
     )  # plain dbt opens its own file there, and makes no folder
     loaded: list[Loaded] = []
     failures: list[str] = []
     for source in sources or list(SOURCES):
         try:
-            loaded.append(_one(where, source, request))
+            loaded.append(_one(paths, source, request))
         except (IngestionError, LarderError) as error:
             if source in OPTIONAL and not sources and isinstance(error, NotConfigured | Busy):
                 console.note(f"left out: {error}")
@@ -70,7 +70,7 @@ def load(where: Paths, sources: list[str], request: Request = NEWS) -> tuple[lis
     return loaded, failures
 
 
-def run_for_ever(where: Paths, sources: list[str], request: Request) -> None:
+def follow_stream(paths: Paths, sources: list[str], request: Request) -> None:
     """Load the events of one stream as they come, until somebody interrupts it."""
     if len(sources) != 1 or sources[0] not in BROKERS:
         raise LarderError(
@@ -81,20 +81,20 @@ def run_for_ever(where: Paths, sources: list[str], request: Request) -> None:
             "what is followed is what comes, and no day that was", "Leave out --follow, or the other options."
         )
     (source,) = sources
-    use_demo_connections(where)
+    use_demo_connections(paths)
     loads = rows = 0
     try:
-        with lease(where.leases, f"ingest-{source}"), console.progress(f"follow {source}") as report:
-            for result in follow(source, where.lake, where.dlt, report):
+        with lock(paths.locks, f"ingest-{source}"), console.progress(f"follow {source}") as report:
+            for result in follow(source, paths.lake, paths.dlt, report):
                 loads, rows = loads + 1, rows + sum(result.rows.values())
                 _say(result)
     except KeyboardInterrupt:
         console.done(f"{source}: stopped after {rows:,} rows in {loads:,} loads")
 
 
-def _one(where: Paths, source: str, request: Request) -> Loaded:
-    with lease(where.leases, f"ingest-{source}"), console.progress(f"ingest {source}") as report:
-        result = ingest(source, where.lake, where.dlt, report, request)
+def _one(paths: Paths, source: str, request: Request) -> Loaded:
+    with lock(paths.locks, f"ingest-{source}"), console.progress(f"ingest {source}") as report:
+        result = ingest(source, paths.lake, paths.dlt, report, request)
     _say(result)
     return result
 

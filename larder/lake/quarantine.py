@@ -12,7 +12,7 @@ from ingestion.quarantine import Quarantine, all_sources, sentence
 from larder.core import console
 from larder.core.errors import LarderError
 from larder.core.settings import Paths, use_demo_connections
-from larder.warehouse.locks import lease
+from larder.warehouse.locks import lock
 
 SHOWN = 50
 """Entries that a listing shows to people; `--json` has all."""
@@ -20,10 +20,10 @@ SHOWN = 50
 Entry = dict[str, Any]
 
 
-def collect(where: Paths, source: str | None, everything: bool) -> list[Entry]:
+def collect(paths: Paths, source: str | None, everything: bool) -> list[Entry]:
     """The entries that are open, or all, of one source or of all."""
     _require(source)
-    found = [entry for one in all_sources(where.lake) for entry in one.entries()]
+    found = [entry for one in all_sources(paths.lake) for entry in one.entries()]
     return [
         entry
         for entry in found
@@ -60,9 +60,9 @@ def render(entries: list[Entry]) -> None:
     console.out.print("\nnext: larder quarantine explain ID", markup=False)
 
 
-def explain(where: Paths, name: str) -> Entry:
+def explain(paths: Paths, name: str) -> Entry:
     """One entry with what can be done about it; `name` is its id or the beginning of it."""
-    (entry,) = _named(collect(where, None, everything=True), [name])
+    (entry,) = _named(collect(paths, None, everything=True), [name])
     return {**as_plain(entry), "next": _next(entry)}
 
 
@@ -75,20 +75,20 @@ def render_entry(entry: Entry) -> None:
             console.out.print(f"{name:14} {value}", markup=False)
 
 
-def replay(where: Paths, names: list[str], source: str | None, place: str | None) -> None:
+def replay(paths: Paths, names: list[str], source: str | None, place: str | None) -> None:
     """Load what fits its contract now; what does not stays. Raises LarderError when nothing of it could be loaded."""
-    chosen = _chosen(where, names, source, place)
-    use_demo_connections(where)
+    chosen = _chosen(paths, names, source, place)
+    use_demo_connections(paths)
     tried = [entry for entry in chosen if not replays.obstacle(entry)]
     for entry in chosen:
         if why := replays.obstacle(entry):
             console.note(f"{sentence(entry)}: {why}")
     for one in dict.fromkeys(entry["source"] for entry in tried):
-        _replay(where, one, [entry for entry in tried if entry["source"] == one])
+        _replay(paths, one, [entry for entry in tried if entry["source"] == one])
     ids = {entry["quarantine_id"] for entry in chosen}
-    left = [entry for entry in collect(where, None, everything=False) if entry["quarantine_id"] in ids]
+    left = [entry for entry in collect(paths, None, everything=False) if entry["quarantine_id"] in ids]
     console.done(f"{len(chosen) - len(left):,} replayed, {len(left):,} still in quarantine")
-    _say_held(where, {entry["source"] for entry in chosen})
+    _say_held(paths, {entry["source"] for entry in chosen})
     if chosen and len(left) == len(chosen):
         raise LarderError(
             "nothing of it fits the contract",
@@ -96,31 +96,31 @@ def replay(where: Paths, names: list[str], source: str | None, place: str | None
         )
 
 
-def discard(where: Paths, names: list[str], reason: str, source: str | None, place: str | None) -> None:
+def discard(paths: Paths, names: list[str], reason: str, source: str | None, place: str | None) -> None:
     """Give entries up for good, with a reason that stays on record."""
     if not reason.strip():
         raise LarderError("a discard needs a reason", "Say why: --reason TEXT")
-    chosen = _chosen(where, names, source, place)
+    chosen = _chosen(paths, names, source, place)
     for one in dict.fromkeys(entry["source"] for entry in chosen):
-        with lease(where.leases, f"ingest-{one}"):
-            quarantine = Quarantine(where.lake, one)
+        with lock(paths.locks, f"ingest-{one}"):
+            quarantine = Quarantine(paths.lake, one)
             ids = [entry["quarantine_id"] for entry in chosen if entry["source"] == one]
             quarantine.resolve(ids, "discarded", reason.strip(), getpass.getuser())
             quarantine.review()
     console.done(f"{len(chosen):,} discarded")
-    _say_held(where, {entry["source"] for entry in chosen})
+    _say_held(paths, {entry["source"] for entry in chosen})
 
 
-def _replay(where: Paths, source: str, entries: list[Entry]) -> None:
+def _replay(paths: Paths, source: str, entries: list[Entry]) -> None:
     try:
-        with lease(where.leases, f"ingest-{source}"), console.progress(f"replay {source}") as report:
-            ingest(source, where.lake, where.dlt, report, extract=lambda _: replays.replays(source, entries))
+        with lock(paths.locks, f"ingest-{source}"), console.progress(f"replay {source}") as report:
+            ingest(source, paths.lake, paths.dlt, report, extract=lambda _: replays.replays(source, entries))
     except IngestionError as error:
         raise LarderError(str(error), error.next_step) from error
 
 
-def _chosen(where: Paths, names: list[str], source: str | None, place: str | None) -> list[Entry]:
-    entries = collect(where, source, everything=False)
+def _chosen(paths: Paths, names: list[str], source: str | None, place: str | None) -> list[Entry]:
+    entries = collect(paths, source, everything=False)
     if names:
         return _named(entries, names)
     if source is None and place is None:
@@ -155,9 +155,9 @@ def _next(entry: Entry) -> str:
     )
 
 
-def _say_held(where: Paths, sources: set[str]) -> None:
+def _say_held(paths: Paths, sources: set[str]) -> None:
     for source in sorted(sources):
-        for load, found in Quarantine(where.lake, source).held().items():
+        for load, found in Quarantine(paths.lake, source).held().items():
             console.note(f"{source} is still held at load {load}: {'; '.join(found.get('reasons', []))}")
 
 

@@ -1,6 +1,7 @@
-"""`larder doctor`: what is wrong with this machine or this data root, and how to mend it."""
+"""`larder doctor`: what is wrong with this machine or this data root, and how to fix it."""
 
 import os
+import platform
 import re
 import shutil
 import socket
@@ -17,6 +18,8 @@ from larder.core.settings import PROJECT, Paths
 from larder.warehouse import locks
 from larder.warehouse.store import Store
 
+SUPPORTED = ("linux", "darwin")
+"""Systems with the file locks and symbolic links that publishing rests on."""
 MEMORY_GIB = 6
 """With less than this, DuckDB gets less than it needs to keep the real year in memory."""
 DISK_GIB = 5
@@ -25,25 +28,26 @@ DISK_GIB = 5
 
 @dataclass(frozen=True)
 class Finding:
-    """One check: `level` is ok, warning or error; `mend` says what to do where it is not ok."""
+    """One check: `level` is ok, warning or error; `fix` says what to do where it is not ok."""
 
     check: str
     level: str
     found: str
-    mend: str = ""
+    fix: str = ""
 
 
-def examine(where: Paths) -> list[Finding]:
+def examine(paths: Paths) -> list[Finding]:
     """Run all checks; none changes anything."""
     return [
+        _system(),
         _python(),
         _versions(),
         _memory(),
-        _disk(where),
-        _writable(where),
-        *_ports(where),
-        _leases(where),
-        _pointer(where),
+        _disk(paths),
+        _writable(paths),
+        *_ports(paths),
+        _locks(paths),
+        _pointer(paths),
     ]
 
 
@@ -55,8 +59,15 @@ def render(findings: list[Finding], as_json: bool) -> None:
     marks = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "error": "[red]✗[/]"}
     for finding in findings:
         console.out.print(f"{marks[finding.level]} {finding.check:14} {finding.found}")
-        if finding.mend:
-            console.out.print(f"  {'':14} mend: {finding.mend}")
+        if finding.fix:
+            console.out.print(f"  {'':14} fix: {finding.fix}")
+
+
+def _system() -> Finding:
+    found = f"{platform.system()} {platform.release()}, {platform.machine()}"
+    if sys.platform in SUPPORTED:
+        return Finding("system", "ok", found)
+    return Finding("system", "error", f"{found} is not supported", "Use Linux or macOS; on Windows: WSL 2")
 
 
 def _python() -> Finding:
@@ -99,29 +110,29 @@ def _memory() -> Finding:
     return Finding("memory", "ok", f"{total:.0f} GiB")
 
 
-def _disk(where: Paths) -> Finding:
-    free = shutil.disk_usage(_existing(where.data)).free / GIB
+def _disk(paths: Paths) -> Finding:
+    free = shutil.disk_usage(_existing(paths.data)).free / GIB
     if free < DISK_GIB:
-        mend = f"Free {DISK_GIB} GiB at {where.data}, or set LARDER_DATA to a place that has them"
-        return Finding("disk", "error", f"{free:.1f} GiB free", mend)
-    return Finding("disk", "ok", f"{free:.0f} GiB free at {where.data}")
+        fix = f"Free {DISK_GIB} GiB at {paths.data}, or set LARDER_DATA to a place that has them"
+        return Finding("disk", "error", f"{free:.1f} GiB free", fix)
+    return Finding("disk", "ok", f"{free:.0f} GiB free at {paths.data}")
 
 
-def _writable(where: Paths) -> Finding:
-    if os.access(_existing(where.data), os.W_OK):
-        return Finding("data root", "ok", str(where.data))
+def _writable(paths: Paths) -> Finding:
+    if os.access(_existing(paths.data), os.W_OK):
+        return Finding("data root", "ok", str(paths.data))
     return Finding(
-        "data root", "error", f"{where.data} is not writable", "Change its owner, or set LARDER_DATA"
+        "data root", "error", f"{paths.data} is not writable", "Change its owner, or set LARDER_DATA"
     )
 
 
-def _ports(where: Paths) -> list[Finding]:
+def _ports(paths: Paths) -> list[Finding]:
     """Whether the systems that the demo announces answer at their addresses."""
-    if not where.connections.is_file():
+    if not paths.connections.is_file():
         return [Finding("demo retailer", "ok", "not started here")]
     addresses = {
         urlsplit(str(value)).netloc.rpartition("@")[2]
-        for value in tomllib.loads(where.connections.read_text()).values()
+        for value in tomllib.loads(paths.connections.read_text()).values()
     }
     return [_answers(address) for address in sorted(addresses - {""})]
 
@@ -137,28 +148,28 @@ def _answers(address: str) -> Finding:
     return Finding(f"port {port}", "ok", f"{host} answers")
 
 
-def _leases(where: Paths) -> Finding:
-    dead = locks.abandoned(where.leases)
+def _locks(paths: Paths) -> Finding:
+    dead = locks.abandoned(paths.locks)
     if dead:
         names = ", ".join(f"{name} (process {holder.pid})" for name, holder in dead.items())
         return Finding(
-            "leases", "warning", f"left by dead processes: {names}", "Nothing: the next run takes them over"
+            "locks", "warning", f"left by dead processes: {names}", "Nothing: the next run takes them over"
         )
-    held = ", ".join(locks.holders(where.leases)) or "none held"
-    return Finding("leases", "ok", held)
+    held = ", ".join(locks.holders(paths.locks)) or "none held"
+    return Finding("locks", "ok", held)
 
 
-def _pointer(where: Paths) -> Finding:
-    store = Store(where.warehouse)
+def _pointer(paths: Paths) -> Finding:
+    store = Store(paths.warehouse)
     published = store.published()
     if published and store.reader_address().is_file():
         return Finding("published", "ok", f"generation {published.id}")
-    if (where.warehouse / "current").is_symlink():
+    if (paths.warehouse / "current").is_symlink():
         return Finding(
             "published",
             "error",
             "`current` points to nothing that can be read",
-            "Build anew: larder build --all",
+            "Build again: larder build --all",
         )
     return Finding("published", "warning", "nothing yet", "larder run")
 

@@ -10,24 +10,24 @@ from larder.warehouse import export
 from larder.warehouse.store import Store
 
 
-def run(where: Paths) -> None:
+def run(paths: Paths) -> None:
     """Bring the warehouse up to its sources.
 
     A source that fails or is held stays as it was and the others go on; LarderError at the end names it. Any other step
     that fails ends the run, and what is published stays.
     """
-    loaded, failures = ingest.load(where, [])
-    candidate.run(where, everything=False)
-    publish.run(where)
-    compact.tidy(where)
-    if not _docs_are_current(where):
-        docs.run(where)
-    export.run(where)
+    loaded, failures = ingest.load(paths, [])
+    candidate.run(paths, everything=False)
+    publish.run(paths)
+    compact.tidy(paths)
+    if not _docs_are_current(paths):
+        docs.run(paths)
+    export.run(paths)
     console.out.print()
-    status.render(status.collect(where))
+    status.render(status.collect(paths))
     ingest.complain(loaded, failures)
 
 
-def _docs_are_current(where: Paths) -> bool:
-    pointer = Store(where.warehouse).reader_address().parent
-    return where.docs.exists() and where.docs.stat().st_mtime >= pointer.lstat().st_mtime
+def _docs_are_current(paths: Paths) -> bool:
+    pointer = Store(paths.warehouse).reader_address().parent
+    return paths.docs.exists() and paths.docs.stat().st_mtime >= pointer.lstat().st_mtime

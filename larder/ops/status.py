@@ -17,21 +17,21 @@ from larder.warehouse.ledger import Ledger
 from larder.warehouse.store import Manifest, Store
 
 
-def collect(where: Paths) -> dict[str, Any]:
+def collect(paths: Paths) -> dict[str, Any]:
     """Everything that `larder status --json` says, as plain values. Reads files' footers only; takes no lock."""
-    store = Store(where.warehouse)
+    store = Store(paths.warehouse)
     published = store.published()
     return {
-        "data": str(where.data),
-        "sources": _sources(where.lake),
-        "held": _held(where.lake),
+        "data": str(paths.data),
+        "sources": _sources(paths.lake),
+        "held": _held(paths.lake),
         "published": _brief(published) if published else None,
         "deprecated": manifest.deprecated(store.artifacts(published)) if published else [],
         "warehouse": str(store.reader_address()) if published else None,
-        "ledger": asdict(found) if published and (found := ledger.read(store.reader_address())) else None,
-        "docs": str(where.docs) if where.docs.exists() else None,
+        "ledger": asdict(found) if published and (found := ledger.read(store, published)) else None,
+        "docs": str(paths.docs) if paths.docs.exists() else None,
         "generations": [{"id": m.id, "state": m.state, "created_at": m.created_at} for m in store.all()],
-        "at_work": {name: asdict(holder) for name, holder in locks.holders(where.leases).items()},
+        "at_work": {name: asdict(holder) for name, holder in locks.holders(paths.locks).items()},
     }
 
 

@@ -19,6 +19,9 @@ DBT = Path(sys.executable).with_name("dbt")
 
 PR_SET_PDEATHSIG = 1
 
+PATIENCE = 10.0
+"""Seconds that an interrupted dbt has to roll back what it was doing."""
+
 PASSED = {"success", "pass", "warn", "no-op"}
 
 
@@ -58,7 +61,7 @@ class Outcome:
 
 
 def run(
-    where: Paths,
+    paths: Paths,
     target: str,
     arguments: list[str],
     report: Callable[[str], None],
@@ -68,30 +71,32 @@ def run(
     """Run `dbt <arguments>` on `target` and report each node as it starts.
 
     dbt's artifacts go to the folder of the target's name, or to `folder`: two runs at a time must not share one.
-    Raises LarderError when dbt stops before it has run a node. Failed nodes are in the outcome, not raised.
+    Raises LarderError when dbt stops before it has run its nodes, or says that it failed although each of them passed.
+    Failed nodes are in the outcome, not raised.
     """
-    artifacts = where.dbt / (folder or target)
+    artifacts = paths.dbt / (folder or target)
     artifacts.mkdir(parents=True, exist_ok=True)
     results = artifacts / "run_results.json"
     results.unlink(missing_ok=True)
-    errors, code = _stream(_command(artifacts, where, target, arguments), _environment(where, env), report)
-    if not results.exists() and (code or arguments[0] == "build"):
+    errors, code = _stream(_command(artifacts, paths, target, arguments), _environment(paths, env), report)
+    outcome = Outcome(_nodes(results), artifacts)
+    if (code and not outcome.broken) or (arguments[0] == "build" and not results.exists()):
         raise LarderError(
             f"dbt {arguments[0]} stopped: {' '.join(errors[:3]) or f'exit code {code}'}",
-            f"See {where.dbt}/logs/dbt.log",
+            f"See {paths.dbt}/logs/dbt.log",
         )
-    return Outcome(_nodes(results), artifacts)
+    return outcome
 
 
-def _command(artifacts: Path, where: Paths, target: str, arguments: list[str]) -> list[str]:
+def _command(artifacts: Path, paths: Paths, target: str, arguments: list[str]) -> list[str]:
     options = ["--target", target, "--target-path", str(artifacts), "--project-dir", str(PROJECT)]
-    logs = ["--log-format", "json", "--log-path", str(where.dbt / "logs")]
+    logs = ["--log-format", "json", "--log-path", str(paths.dbt / "logs")]
     return [str(DBT), *logs, *arguments, *options, "--profiles-dir", str(PROJECT)]
 
 
-def _environment(where: Paths, extra: dict[str, str]) -> dict[str, str]:
-    own = {"LARDER_DATA": str(where.data), "DO_NOT_TRACK": "1"}
-    return {**os.environ, **machine.duckdb_limits(where.data), **own, **extra}
+def _environment(paths: Paths, extra: dict[str, str]) -> dict[str, str]:
+    own = {"LARDER_DATA": str(paths.data), "DO_NOT_TRACK": "1"}
+    return {**os.environ, **machine.duckdb_limits(paths.data), **own, **extra}
 
 
 def _stream(command: list[str], env: dict[str, str], report: Callable[[str], None]) -> tuple[list[str], int]:
@@ -106,16 +111,30 @@ def _stream(command: list[str], env: dict[str, str], report: Callable[[str], Non
         text=True,
         preexec_fn=_end_with_parent,
     ) as process:
-        for line in process.stdout or ():
-            if "No space left on device" in line:
-                errors = ["the disk is full"]
-            event = _event(line)
-            data, info = event.get("data", {}), event.get("info", {})
-            if info.get("name") == "LogStartLine":
-                report(f"{data['index']} of {data['total']} {data['description']}")
-            elif info.get("level") == "error" and errors != ["the disk is full"]:
-                errors.append(str(info.get("msg", "")).strip())
+        try:
+            for line in process.stdout or ():
+                if "No space left on device" in line:
+                    errors = ["the disk is full"]
+                event = _event(line)
+                data, info = event.get("data", {}), event.get("info", {})
+                if info.get("name") == "LogStartLine":
+                    report(f"{data['index']} of {data['total']} {data['description']}")
+                elif info.get("level") == "error" and errors != ["the disk is full"]:
+                    errors.append(str(info.get("msg", "")).strip())
+        except BaseException:
+            _end(process)
+            raise
     return errors, process.returncode
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End dbt, and return only when it is gone: what it was writing may be removed afterwards."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _end_with_parent() -> None:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,6 @@ from typing import Any
 import sqlglot
 from sqlglot.errors import SqlglotError
 
-from ingestion.lake import filled_loads
-from ingestion.sources import NAMES
 from larder.core.settings import PROJECT
 
 PROJECT_PARTS = (
@@ -27,7 +25,6 @@ PROJECT_PARTS = (
     "macros",
     "models",
     "seeds",
-    "snapshots",
     "tests",
 )
 CONFIG = (
@@ -35,22 +32,22 @@ CONFIG = (
     "incremental_strategy",
     "unique_key",
     "on_schema_change",
-    "pre-hook",
-    "post-hook",
     "column_types",
 )
 TEST_CONFIG = ("severity", "error_if", "warn_if", "where", "limit", "fail_calc")
 METRIC = ("name", "label", "description", "type", "type_params", "filter", "meta")
 SEMANTIC_MODEL = ("node_relation", "primary_entity", "entities", "dimensions", "measures", "defaults")
-DATA_KINDS = {"model", "seed", "snapshot"}
+DATA_KINDS = {"model", "seed"}
+OWN = "larder"
+"""The project's own package: its macros can change, those of dbt come with the lock file, which counts as well."""
 
 
 @dataclass(frozen=True)
 class Fingerprint:
     """One node of the project: hashes of its own `parts`, and of its `logic` with everything above it.
 
-    `relation` is the table or view that it leaves in the warehouse, empty for a test; a model with versions leaves one for
-    each. `sources` are the sources whose loads reach it, `columns` the contracted names and types. `reads_data` is False
+    `relation` is the table or view that it leaves in the warehouse, as `<schema>.<name>`, empty for a test; a model with
+    versions leaves one for each. `sources` are the sources whose loads reach it, `columns` the contracted names and types. `reads_data` is False
     for views, seeds and unit tests: new loads do not make them run again.
     """
 
@@ -65,11 +62,6 @@ class Fingerprint:
     reads_data: bool
 
 
-def loads(lake: Path) -> dict[str, list[str]]:
-    """The completed loads of every source that brought anything, oldest first."""
-    return {source: sorted(filled_loads(lake / "raw" / source)) for source in NAMES}
-
-
 def project() -> str:
     """A hash of every file that may decide what dbt builds: the quick answer to "has anything changed?"."""
     digest = hashlib.sha256()
@@ -79,17 +71,43 @@ def project() -> str:
 
 
 def nodes(manifest: Mapping[str, Any]) -> dict[str, Fingerprint]:
-    """Fingerprints of all models, seeds, snapshots, tests, unit tests, saved queries and exposures of a compiled manifest.
+    """Fingerprints of all models, seeds, tests, unit tests, saved queries and exposures of a compiled manifest.
 
     Parents come before their children.
     """
     kinds = ("nodes", "unit_tests", "saved_queries", "exposures")
     everything = {name: node for kind in kinds for name, node in manifest[kind].items()}
     wanted = {name: node for name, node in everything.items() if node["resource_type"] != "operation"}
+    everywhere = _counts_everywhere(manifest)
     found: dict[str, Fingerprint] = {}
     for name in _parents_first(wanted):
-        found[name] = _fingerprint(wanted[name], manifest, found)
+        found[name] = _fingerprint(wanted[name], manifest, everywhere, found)
     return found
+
+
+def _counts_everywhere(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What no node names and each depends on: the hooks of the run, and macros that dbt calls in place of its own."""
+    operations = [
+        node for _, node in sorted(manifest["nodes"].items()) if node["resource_type"] == "operation"
+    ]
+    named = [name for node in operations for name in _own_macros(node["raw_code"], manifest)]
+    theirs = {macro["name"] for macro in manifest["macros"].values() if macro["package_name"] != OWN}
+    overriding = [
+        name
+        for name, macro in manifest["macros"].items()
+        if macro["package_name"] == OWN and _overrides(macro["name"], theirs)
+    ]
+    return {
+        "hooks of the run": [[_text(node["raw_code"]) for node in operations], _macros(named, manifest)],
+        "dbt's own macros": _macros(overriding, manifest),
+    }
+
+
+def _overrides(macro: str, theirs: Collection[str]) -> bool:
+    """Whether dbt calls a macro of the project by itself. What names a relation shows in the relation's name."""
+    if macro in {"generate_alias_name", "generate_schema_name"}:
+        return False
+    return macro.startswith("materialization_") or macro.partition("__")[2] in theirs or macro in theirs
 
 
 def git_revision() -> str:
@@ -104,25 +122,29 @@ def git_revision() -> str:
 
 
 def _fingerprint(
-    node: Mapping[str, Any], manifest: Mapping[str, Any], above: Mapping[str, Fingerprint]
+    node: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+    everywhere: Mapping[str, Any],
+    above: Mapping[str, Fingerprint],
 ) -> Fingerprint:
     kind, depends = node["resource_type"], _depends_on(node)
     parents = [name for name in depends if name in above]
-    parts = {part: _hash(value) for part, value in _parts(node, manifest).items()}
+    own = _parts(node, manifest)
+    runs = kind in {*DATA_KINDS, "test", "unit_test"}
+    parts = {part: _hash(value) for part, value in ({**own, **everywhere} if runs else own).items()}
     sources = {name.split(".")[2] for name in depends if name.startswith("source.")}
     sources.update(source for parent in parents for source in above[parent].sources)
     materialized = node["config"].get("materialized")
     return Fingerprint(
         node=node["unique_id"],
-        relation=node["alias"] if kind in DATA_KINDS else "",
+        relation=f"{node['schema']}.{node['alias']}" if kind in DATA_KINDS else "",
         parts=parts,
         logic=_hash([parts, [above[parent].logic for parent in sorted(parents)]]),
         parents=sorted(parents),
         sources=sorted(sources),
         columns=_columns(node) if kind == "model" else {},
         incremental=materialized == "incremental",
-        reads_data=kind == "test"
-        or (kind in {"model", "snapshot"} and materialized not in {"view", "ephemeral"}),
+        reads_data=kind == "test" or (kind == "model" and materialized not in {"view", "ephemeral"}),
     )
 
 
@@ -148,26 +170,32 @@ def _parts(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, An
         "configuration": {k: config.get(k) for k in CONFIG},
         "contract": [_columns(node), _checks(node)],
     }
-    if config["materialized"] in {"incremental", "snapshot"}:
+    if config["materialized"] == "incremental":
         # Compiled, such a model shows one of its two branches: the other one counts as it is written.
         parts["incremental logic"] = [
             _text(node["raw_code"]),
-            *_macros(_named_macros(node, manifest), manifest),
+            *_macros(_own_macros(node["raw_code"], manifest), manifest),
         ]
+    if hooks := _hooks(node):
+        parts["hooks"] = [_text(hooks), *_macros(_own_macros(hooks, manifest), manifest)]
     return parts
 
 
-def _named_macros(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[str]:
-    """The project's macros that an incremental model and its hooks name.
+def _hooks(node: Mapping[str, Any]) -> str:
+    """The SQL of a node's hooks, as it is written."""
+    return " ; ".join(hook["sql"] for when in ("pre-hook", "post-hook") for hook in node["config"][when])
+
+
+def _own_macros(code: str, manifest: Mapping[str, Any]) -> list[str]:
+    """The project's macros that a piece of Jinja names.
 
     dbt's own list is a part of these, without those of the branch that it did not take.
     """
-    hooks = [hook["sql"] for when in ("pre-hook", "post-hook") for hook in node["config"][when]]
-    words = set(re.findall(r"\w+", " ".join([node["raw_code"], *hooks])))
+    words = set(re.findall(r"\w+", code))
     return [
         name
         for name, macro in manifest["macros"].items()
-        if macro["package_name"] == "larder" and macro["name"] in words
+        if macro["package_name"] == OWN and macro["name"] in words
     ]
 
 
@@ -208,7 +236,7 @@ def _macros(names: list[str], manifest: Mapping[str, Any]) -> list[str]:
         if name not in seen:
             macro = manifest["macros"][name]
             seen[name] = _text(macro["macro_sql"])
-            todo += [above for above in macro["depends_on"]["macros"] if above.startswith("macro.larder.")]
+            todo += [above for above in macro["depends_on"]["macros"] if above.startswith(f"macro.{OWN}.")]
     return [seen[name] for name in sorted(seen)]
 
 

@@ -1,4 +1,4 @@
-"""`larder metric`: figures by their one definition, from what is published. Takes no lease, and never writes."""
+"""`larder metric`: figures by their one definition, from what is published. Takes no lock, and never writes."""
 
 import csv
 import sys
@@ -9,10 +9,11 @@ from typing import Any
 
 import duckdb
 
-from larder.core import console, machine
+from larder.core import console
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
 from larder.queries.semantics import Question, Semantics
+from larder.warehouse.connection import QUERY
 from larder.warehouse.store import Store
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -24,25 +25,17 @@ Rows = list[list[Any]]
 class Published:
     """The published generation: `semantics` are its own definitions, and its tables answer."""
 
-    def __init__(self, where: Paths) -> None:
-        store = Store(where.warehouse)
-        published = store.published()
-        if published is None:
-            raise LarderError("nothing is published yet", "Build and publish first: larder run")
-        self.generation = published.id
-        self.semantics = Semantics(store.artifacts(published))
-        self._file = store.address(published)
-        self._settings: dict[str, str | bool | int | float | list[str]] = {
-            "threads": machine.processors(),
-            "enable_external_access": False,  # a condition may name columns, never files
-            "temp_directory": str(where.warehouse / "tmp-metric"),
-        }
+    def __init__(self, paths: Paths) -> None:
+        self._store = Store(paths.warehouse)
+        self._published = self._store.require_published()
+        self.generation = self._published.id
+        self.semantics = Semantics(self._store.artifacts(self._published))
 
     def rows(self, question: Question) -> Rows:
         """The rows that answer a question: its dimensions, then its metrics. Money is Decimal, a time is its first day."""
         sql = self.semantics.sql(question)
         try:
-            with duckdb.connect(str(self._file), read_only=True, config=self._settings) as connection:
+            with self._store.open(self._published, QUERY) as connection:
                 found = connection.execute(sql).fetchall()
         except duckdb.Error as error:
             raise LarderError(
@@ -52,9 +45,9 @@ class Published:
         return [[cell.date() if isinstance(cell, datetime) else cell for cell in row] for row in found]
 
 
-def run(where: Paths, question: Question, saved: str | None, form: str) -> None:
+def run(paths: Paths, question: Question, saved: str | None, form: str) -> None:
     """Answer a question, or a saved one, as a table, csv, json or the sql alone; without either, say what can be asked."""
-    published = Published(where)
+    published = Published(paths)
     if saved:
         asked = published.semantics.saved_question(saved)
         question = replace(

@@ -1,4 +1,4 @@
-"""`larder offers`: a household's next best offers and why, from what is published. Takes no lease, and never writes."""
+"""`larder offers`: a household's next best offers and why, from what is published. Takes no lock, and never writes."""
 
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
@@ -6,9 +6,10 @@ from typing import Any
 
 import duckdb
 
-from larder.core import console, machine
+from larder.core import console
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
+from larder.warehouse.connection import QUERY
 from larder.warehouse.store import Store
 
 SHOWN = 10
@@ -98,18 +99,15 @@ class Answer:
     due: list[Due]
 
 
-def find(where: Paths, household: int, as_of: date | None) -> Answer:
+def find(paths: Paths, household: int, as_of: date | None) -> Answer:
     """The offers of a household on a day; by default on the day after the last delivered one.
 
     Raises LarderError for a household, or a day, that is not in the data, and where no campaign runs for it.
     """
-    store = Store(where.warehouse)
-    published = store.published()
-    if published is None:
-        raise LarderError("nothing is published yet", "Build and publish first: larder run")
-    settings: dict[str, Any] = {"threads": machine.processors(), "enable_external_access": False}
+    store = Store(paths.warehouse)
+    published = store.require_published()
     try:
-        with duckdb.connect(str(store.address(published)), read_only=True, config=settings) as connection:
+        with store.open(published, QUERY) as connection:
             day = _day(connection, as_of)
             _require_household(connection, household, store)
             offers = [Offer(*row) for row in _rows(connection, OFFERS, household=household, day=day)]
@@ -119,7 +117,7 @@ def find(where: Paths, household: int, as_of: date | None) -> Answer:
     except duckdb.CatalogException as error:
         raise LarderError(
             f"generation {published.id} has no offers: it was built by another version",
-            "Build anew: larder run",
+            "Build again: larder run",
         ) from error
     return Answer(published.id, household, day, offers, due)
 

@@ -1,26 +1,23 @@
 """`larder diff`: what differs between two generations, in structure and in rows. It prints counts, never a value."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import duckdb
 
-from larder.core import console, machine
+from larder.core import console, sql
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
 from larder.project import manifest as project_manifest
 from larder.project.fingerprint import Fingerprint
 from larder.project.manifest import Declared
+from larder.warehouse.connection import DIFF
+from larder.warehouse.relations import BUILD_RECORDS
 from larder.warehouse.store import Manifest, Store
 
 LARGE = 4_000_000
-"""Rows of both sides that are joined at once: what is larger goes in pieces, so that memory stays bounded."""
-
-UNSEEN = ("raw", "observe")
-"""Schemas that say how a build went and not what it holds."""
-
-SETTINGS: dict[str, Any] = {"memory_limit": "1500MB", "preserve_insertion_order": False}
+"""Rows of both sides that are joined at once: what is larger goes in parts, so that memory stays bounded."""
 
 Columns = Mapping[str, str]
 """Types by name."""
@@ -67,23 +64,16 @@ class Difference:
     tables: list[TableChange]
 
 
-def compare(where: Paths, before: str | None, after: str | None) -> Difference:
+def compare(paths: Paths, before: str | None, after: str | None) -> Difference:
     """Compare two generations, named by id or `current`; by default what readers see with its parent.
 
     Raises LarderError when one of them is not kept any more. Both are opened read-only.
     """
-    store = Store(where.warehouse)
+    store = Store(paths.warehouse)
     new = _find(store, after or "current")
     old = _find(store, before or _parent(new))
-    known = project_manifest.tables(store.artifacts(new)) or project_manifest.tables(where.dbt / "candidate")
-    settings = {
-        **SETTINGS,
-        "threads": machine.processors(),
-        "temp_directory": str(where.warehouse / "tmp-diff"),
-    }
-    with duckdb.connect(config=settings) as connection:
-        for alias, manifest in (("before", old), ("after", new)):
-            connection.execute(f"attach {_text(str(store.address(manifest)))} as {alias} (read_only)")
+    known = project_manifest.tables(store.artifacts(new)) or project_manifest.tables(paths.dbt / "candidate")
+    with store.open_together({"before": old, "after": new}, DIFF) as connection:
         with console.progress("compare") as report:
             comparison = _Comparison(connection, old, new, known)
             tables = []
@@ -161,7 +151,7 @@ class _Comparison:
         found = self._connection.execute(
             "select schema_name || '.' || table_name from duckdb_tables() where database_name in ('before', 'after')"
             " and schema_name not in ? group by all having count(*) = 2 order by 1",
-            [UNSEEN],
+            [BUILD_RECORDS],
         ).fetchall()
         return [table for (table,) in found]
 
@@ -176,11 +166,9 @@ class _Comparison:
         if not key or any(old.get(column) != new.get(column) or column not in old for column in key):
             return TableChange(table, rows_before, rows_after, note="no key that both have")
         shared = [name for name in old if name not in key and old[name] == new.get(name)]
-        every = _Piece("true", rows_before, rows_after)
-        large = rows_before + rows_after > LARGE
         counts = [0] * (3 + len(shared))
-        for piece in self._pieces(table, key, shared) if large else [every]:
-            found = self._join(table, key, shared, piece)
+        for part in self._parts(table, key, shared, rows_before + rows_after):
+            found = self._join(table, key, shared, part)
             if found is None:
                 return TableChange(table, rows_before, rows_after, note="its key is not unique")
             counts = [one + another for one, another in zip(counts, found, strict=True)]
@@ -192,52 +180,38 @@ class _Comparison:
         """Why the manifests say that a table is the same in both, or nothing."""
         if list(self._before[table].items()) != list(self._after[table].items()):
             return ""
-        name = table.partition(".")[2]
-        old, new = _node(self._old, name), _node(self._new, name)
+        old, new = _node(self._old, table), _node(self._new, table)
         loads, loads_before = self._new.loads, self._old.loads
         same_logic = old and new and old.logic == new.logic
         if same_logic and new and all(loads.get(s) == loads_before.get(s) for s in new.sources):
             return "same fingerprint, not scanned"
-        marts = [manifest.marts.get(name) for manifest in (self._old, self._new)]
-        if table == f"marts.{name}" and marts[0] and marts[0] == marts[1]:
+        marts = [manifest.marts.get(table) for manifest in (self._old, self._new)]
+        if marts[0] and marts[0] == marts[1]:
             return "same content hash, not scanned"
         return ""
 
-    def _pieces(self, table: str, key: list[str], shared: list[str]) -> Iterator["_Piece"]:
-        """Ranges of one key column that hold all differences, in pieces of bounded size.
+    def _parts(self, table: str, key: list[str], shared: list[str], rows: int) -> list["_Part"]:
+        """Parts of a table by the hash of its key, of some LARGE rows each, without those that are the same in both.
 
-        Rows with the same key are in the same range, and a value whose rows have the same hash in both is left out.
+        Rows with the same key are in the same part.
         """
-        column = self._coarsest(table, key)
-        content = f"hash(row({', '.join(map(_name, [*key, *shared]))}))"
-        side = (
-            f"select {column} as value, count(*) as rows, sum({content}::hugeint) as total, bit_xor({content}) as mix"
-            f" from {{}}.{table} group by {column}"
-        )
-        groups = self._connection.execute(
-            "select cast(coalesce(a.value, b.value) as varchar), coalesce(a.rows, 0), coalesce(b.rows, 0),"
-            " (a.rows, a.total, a.mix) is not distinct from (b.rows, b.total, b.mix)"
-            f" from ({side.format('before')}) as a full join ({side.format('after')}) as b"
-            " on a.value is not distinct from b.value order by coalesce(a.value, b.value) nulls first"
+        many = -(-rows // LARGE) or 1
+        hashed, content = _hash(key), _hash([*key, *shared])
+        sides = [
+            f"select {hashed} % {many} as part, count(*) as rows, sum({content}::hugeint) as total, bit_xor({content}) as mix"
+            f" from {side}.{sql.relation(table)} group by part"
+            for side in ("before", "after")
+        ]
+        found = self._connection.execute(
+            f"select part, coalesce(a.rows, 0), coalesce(b.rows, 0) from ({sides[0]}) as a full join ({sides[1]}) as b"
+            " using (part) where (a.rows, a.total, a.mix) is distinct from (b.rows, b.total, b.mix) order by part"
         ).fetchall()
-        for run in _runs(groups):
-            low, high = run[0][0], run[-1][0]
-            if low is None or high is None:
-                within = f"{column} is null"
-            else:
-                within = f"{column} between {_text(low)} and {_text(high)}"
-            yield _Piece(within, sum(group[1] for group in run), sum(group[2] for group in run))
+        return [_Part(f"{hashed} % {many} = {part}", before, after) for part, before, after in found]
 
-    def _coarsest(self, table: str, key: list[str]) -> str:
-        """The key column with the fewest values, roughly."""
-        counts = ", ".join(f"approx_count_distinct({_name(column)})" for column in key)
-        found = self._connection.execute(f"select {counts} from after.{table}").fetchone() or ()
-        return _name(min(zip(found, key, strict=True))[1])
-
-    def _join(self, table: str, key: list[str], shared: list[str], piece: "_Piece") -> list[int] | None:
-        """Rows added, removed and changed in a piece, then the rows changed by column; None when keys repeat."""
+    def _join(self, table: str, key: list[str], shared: list[str], part: "_Part") -> list[int] | None:
+        """Rows added, removed and changed in a part, then the rows changed by column; None when keys repeat."""
         both = "a.is_there and b.is_there"
-        differs = [f"a.{_name(column)} is distinct from b.{_name(column)}" for column in shared]
+        differs = [f"a.{sql.name(column)} is distinct from b.{sql.name(column)}" for column in shared]
         conditions = [
             "b.is_there is null",
             "a.is_there is null",
@@ -248,16 +222,19 @@ class _Comparison:
             f"count(*) filter ({condition})" for condition in (conditions[1], conditions[0], conditions[2])
         ]
         counts += [f"count(*) filter ({both} and {condition})" for condition in differs]
-        columns = ", ".join(map(_name, [*key, *shared]))
-        side = f"(select true as is_there, {columns} from {{}}.{table} where {piece.filter})"
-        on = " and ".join(f"a.{_name(column)} is not distinct from b.{_name(column)}" for column in key)
+        columns = ", ".join(map(sql.name, [*key, *shared]))
+        before, after = (
+            f"(select true as is_there, {columns} from {side}.{sql.relation(table)} where {part.filter})"
+            for side in ("before", "after")
+        )
+        on = " and ".join(f"a.{sql.name(column)} is not distinct from b.{sql.name(column)}" for column in key)
         old, new, *found = self._connection.execute(
-            f"select {', '.join(counts)} from {side.format('before')} as a full join {side.format('after')} as b on {on}"
+            f"select {', '.join(counts)} from {before} as a full join {after} as b on {on}"
         ).fetchone() or (0, 0)
-        return found if (old, new) == (piece.before, piece.after) else None
+        return found if (old, new) == (part.before, part.after) else None
 
     def _count(self, alias: str, table: str) -> int:
-        found = self._connection.execute(f"select count(*) from {alias}.{table}").fetchone()
+        found = self._connection.execute(f"select count(*) from {alias}.{sql.relation(table)}").fetchone()
         return int(found[0]) if found else 0
 
     def _columns(self, alias: str) -> dict[str, dict[str, str]]:
@@ -265,7 +242,7 @@ class _Comparison:
         found = self._connection.execute(
             "select schema_name || '.' || table_name, column_name, data_type from duckdb_columns()"
             " where database_name = ? and schema_name not in ? and not internal order by 1, column_index",
-            [alias, UNSEEN],
+            [alias, BUILD_RECORDS],
         ).fetchall()
         columns: dict[str, dict[str, str]] = {}
         for table, name, kind in found:
@@ -274,7 +251,7 @@ class _Comparison:
 
 
 @dataclass(frozen=True)
-class _Piece:
+class _Part:
     """A part of a table, as a condition, and the rows that it has in each generation."""
 
     filter: str
@@ -282,26 +259,8 @@ class _Piece:
     after: int
 
 
-def _runs(
-    groups: list[tuple[str | None, int, int, bool]],
-) -> Iterator[list[tuple[str | None, int, int, bool]]]:
-    """Cut (value, rows before, rows after, is equal) into runs of at most LARGE rows that begin and end differing."""
-    run: list[tuple[str | None, int, int, bool]] = []
-    for group in groups:
-        too_long = sum(rows for _, *both, _ in run for rows in both) + group[1] + group[2] > LARGE
-        if run and (too_long or run[0][0] is None):
-            yield _trimmed(run)
-            run = []
-        if run or not group[3]:
-            run.append(group)
-    if run:
-        yield _trimmed(run)
-
-
-def _trimmed(run: list[tuple[str | None, int, int, bool]]) -> list[tuple[str | None, int, int, bool]]:
-    while run[-1][3]:
-        run.pop()
-    return run
+def _hash(columns: list[str]) -> str:
+    return f"hash(row({', '.join(map(sql.name, columns))}))"
 
 
 def _find(store: Store, name: str) -> Manifest:
@@ -326,14 +285,6 @@ def _parent(manifest: Manifest) -> str:
     return manifest.parent
 
 
-def _node(manifest: Manifest, name: str) -> Fingerprint | None:
-    """The model, seed or snapshot that made a table."""
-    return next((node for node in manifest.nodes.values() if node.relation == name), None)
-
-
-def _name(column: str) -> str:
-    return '"' + column.replace('"', '""') + '"'
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
+def _node(manifest: Manifest, table: str) -> Fingerprint | None:
+    """The model or seed that made a table."""
+    return next((node for node in manifest.nodes.values() if node.relation == table), None)

@@ -17,13 +17,14 @@ from typing import Any
 
 import duckdb
 
-from larder.core import console, machine
+from larder.core import console, machine, sql
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
 from larder.project import fingerprint, manifest
 from larder.project.manifest import Declared
 from larder.warehouse import table_hash
-from larder.warehouse.locks import lease
+from larder.warehouse.connection import EXPORT
+from larder.warehouse.locks import lock
 from larder.warehouse.store import Manifest, Store
 
 FORMAT = 1
@@ -31,9 +32,6 @@ FORMAT = 1
 
 ALLOWED = {"public", "internal", "quasi_identifier", "sensitive"}
 """Classes of columns that may leave the warehouse. Anything else, and a column without a class, may not."""
-
-SETTINGS = {"memory_limit": "1GB", "threads": 1, "preserve_insertion_order": True}
-"""One thread a file: where a row group ends may not depend on which thread was faster."""
 
 UNFINISHED = ".partial"
 """Ends the names of folders that nobody may read: not complete yet, or on their way out."""
@@ -52,7 +50,7 @@ class Split:
 
 
 SPLITS = {
-    "fct_promotions": Split("week_number", "'week_' || lpad(cast(week_number as varchar), 2, '0')"),
+    "fct_promotions": Split("week_number", "printf('week_%02d', week_number)"),
     "fct_basket_lines": Split("business_date", "'month_' || strftime(business_date, '%Y-%m')"),
 }
 """Marts that are read by time and grow by time: a new day leaves all their files but one as they are."""
@@ -91,27 +89,25 @@ class Mart:
     files: list[File]
 
 
-def run(where: Paths) -> dict[str, Any]:
+def run(paths: Paths) -> dict[str, Any]:
     """Export what is published, unless that is done, and show it in one step. Returns the export's manifest.
 
     Raises LarderError when nothing is published, or when a column may not leave the warehouse; the last export stays.
     """
-    with lease(where.leases, "export"):
-        store = Store(where.warehouse)
-        published = store.published()
-        if published is None:
-            raise LarderError("nothing is published yet", "Build and publish first: larder run")
-        folder = _folder(where, published)
-        sweep(where)
-        _write(where, store, published, folder)
-        news = _pointer(where).resolve() != folder
+    with lock(paths.locks, "export"):
+        store = Store(paths.warehouse)
+        published = store.require_published()
+        folder = _folder(paths, published)
+        sweep(paths)
+        _write(paths, store, published, folder)
+        news = _pointer(paths).resolve() != folder
         if news:
-            _show(where, folder)
+            _show(paths, folder)
     found = _read(folder)
     files = [file for mart in found["marts"].values() for file in mart["files"]]
     size = sum(file["bytes"] for file in files) / 1e6
     done = "exported" if news else "nothing has changed since the export of"
-    console.done(f"{done} generation {published.id}: {len(files)} files, {size:,.1f} MB in {_pointer(where)}")
+    console.done(f"{done} generation {published.id}: {len(files)} files, {size:,.1f} MB in {_pointer(paths)}")
     return found
 
 
@@ -126,23 +122,23 @@ def render(found: Mapping[str, Any]) -> None:
     console.out.print(f"\n  next       duckdb -c \"from '{folder}/dim_stores/*.parquet'\"")
 
 
-def sweep(where: Paths) -> list[str]:
+def sweep(paths: Paths) -> list[str]:
     """Remove what an interrupted export left. Returns the names."""
-    left = sorted(_root(where).glob(f"*{UNFINISHED}"))
+    left = sorted(_root(paths).glob(f"*{UNFINISHED}"))
     for path in left:
         path.unlink() if path.is_symlink() else shutil.rmtree(path)
     return [path.name for path in left]
 
 
-def _write(where: Paths, store: Store, published: Manifest, folder: Path) -> None:
+def _write(paths: Paths, store: Store, published: Manifest, folder: Path) -> None:
     """Write the export of a generation, unless it is still there. Looks at the columns' classes in any case."""
-    known = _declared(where, store, published)
-    with duckdb.connect(str(store.address(published)), read_only=True, config=_settings(where)) as connection:
+    known = _declared(paths, store, published)
+    with store.open(published, EXPORT) as connection:
         columns = _columns(connection)
         _require_allowed(columns, known)
         if not folder.exists():
             with console.progress("export") as report:
-                export = _Export(connection, _read(_pointer(where)), known, report)
+                export = _Export(connection, _read(_pointer(paths)), known, report)
                 export.write(published, columns, folder)
 
 
@@ -177,7 +173,7 @@ class _Export:
         marts = {}
         for position, (name, found) in enumerate(columns.items(), start=1):
             self._report(f"{position} of {len(columns)} {name}")
-            content = str(published.marts.get(name, {}).get("hash", ""))
+            content = str(published.marts.get(f"marts.{name}", {}).get("hash", ""))
             marts[name] = asdict(self._mart(name, found, content, fresh))
         manifest = {"generation": published.id, "writer": _writer(), "marts": marts}
         (fresh / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
@@ -213,13 +209,13 @@ class _Export:
         split = SPLITS.get(name)
         if split is None:
             found = self._connection.execute(
-                f'select {table_hash.COLUMNS} from marts."{name}" as t'
+                f"select {table_hash.COLUMNS} from marts.{sql.name(name)} as t"
             ).fetchall()
             return [Part("all", "true", rows, table_hash.digest(total, mix)) for rows, total, mix in found]
         column = split.column
         ranges = self._connection.execute(
             f"select {split.label} as label, cast(min({column}) as varchar), cast(max({column}) as varchar), {table_hash.COLUMNS}"
-            f' from marts."{name}" as t group by label order by label nulls first'
+            f" from marts.{sql.name(name)} as t group by label order by label nulls first"
         ).fetchall()
         return [
             Part(label or "none", _filter(column, low, high), rows, table_hash.digest(total, mix))
@@ -230,9 +226,9 @@ class _Export:
         if before and before.content == part.content and self._link(before, fresh):
             return before
         target = fresh / mart / f"{part.label}.parquet"
-        columns = ", ".join(f'"{column}"' for column in order)
+        columns = ", ".join(map(sql.name, order))
         self._connection.cursor().execute(
-            f'copy (select * from marts."{mart}" where {part.filter} order by {columns}) to {_quoted(target)}'
+            f"copy (select * from marts.{sql.name(mart)} where {part.filter} order by {columns}) to {sql.text(str(target))}"
             " (format parquet, compression zstd)"
         )
         _flush(target)
@@ -255,15 +251,15 @@ class _Export:
         return True
 
 
-def _declared(where: Paths, store: Store, published: Manifest) -> list[Mapping[str, Declared]]:
+def _declared(paths: Paths, store: Store, published: Manifest) -> list[Mapping[str, Declared]]:
     """What the generation was built as and, where the project has changed since, what it says now.
 
     A new class alone builds no new generation: it is in what was compiled last.
     """
-    built = manifest.tables(store.artifacts(published)) or manifest.tables(where.dbt / "candidate")
+    built = manifest.tables(store.artifacts(published)) or manifest.tables(paths.dbt / "candidate")
     if published.project == fingerprint.project():
         return [built]
-    return [built, manifest.tables(where.dbt / "compile")]
+    return [built, manifest.tables(paths.dbt / "compile")]
 
 
 def _columns(connection: duckdb.DuckDBPyConnection) -> dict[str, Columns]:
@@ -299,14 +295,14 @@ def _classes(mart: str, column: str, known: list[Mapping[str, Declared]]) -> set
     return {classes[column] for classes in tables if column in classes}
 
 
-def _show(where: Paths, folder: Path) -> None:
+def _show(paths: Paths, folder: Path) -> None:
     """Move the pointer to an export, and let go of those that came before the one it replaces."""
-    pointer = _pointer(where)
+    pointer = _pointer(paths)
     replaced = pointer.resolve()
     link = pointer.with_name(pointer.name + UNFINISHED)
     link.symlink_to(folder.name)
     link.replace(pointer)
-    for old in list(_root(where).iterdir()):
+    for old in list(_root(paths).iterdir()):
         if old not in (pointer, folder, replaced):
             # Renamed first: killed on the way, it must not pass for a whole export when its generation comes back.
             shutil.rmtree(old.rename(old.with_name(old.name + UNFINISHED)))
@@ -322,33 +318,29 @@ def _read(folder: Path) -> dict[str, Any]:
     return {"folder": str(folder), **manifest}
 
 
-def _root(where: Paths) -> Path:
-    return where.data / "site" / "data"
+def _root(paths: Paths) -> Path:
+    return paths.data / "site" / "data"
 
 
-def _pointer(where: Paths) -> Path:
-    return _root(where) / "current"
+def _pointer(paths: Paths) -> Path:
+    return _root(paths) / "current"
 
 
-def _folder(where: Paths, published: Manifest) -> Path:
+def _folder(paths: Paths, published: Manifest) -> Path:
     """An export is a pure function of the generation and of who wrote it."""
-    return _root(where) / f"{published.id}-{FORMAT}-duckdb-{duckdb.__version__}"
+    return _root(paths) / f"{published.id}-{FORMAT}-duckdb-{duckdb.__version__}"
 
 
 def _writer() -> str:
     return f"larder export {FORMAT}, duckdb {duckdb.__version__}"
 
 
-def _settings(where: Paths) -> dict[str, Any]:
-    return {**SETTINGS, "temp_directory": str(where.warehouse / "tmp-export")}
-
-
 def _filter(column: str, low: str | None, high: str | None) -> str:
-    return f"{column} is null" if low is None else f"{column} between '{low}' and '{high}'"
-
-
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
+    return (
+        f"{column} is null"
+        if low is None
+        else f"{column} between {sql.text(low)} and {sql.text(high or low)}"
+    )
 
 
 def _flush(file: Path) -> None:

@@ -5,13 +5,13 @@ from typing import Any
 
 from larder.core import console
 from larder.core.settings import Paths
-from larder.warehouse.locks import lease
+from larder.warehouse.locks import lock
 from larder.warehouse.store import Manifest, Store
 
 
-def collect(where: Paths) -> list[dict[str, Any]]:
+def collect(paths: Paths) -> list[dict[str, Any]]:
     """One entry per generation, the newest first; `current` marks what readers see."""
-    store = Store(where.warehouse)
+    store = Store(paths.warehouse)
     published = store.published()
     return [_entry(manifest, published) for manifest in store.all()]
 
@@ -47,11 +47,11 @@ def render(found: list[dict[str, Any]]) -> None:
     console.table("Generations", columns, rows)
 
 
-def rollback(where: Paths, to: str | None) -> None:
+def rollback(paths: Paths, to: str | None) -> None:
     """Show readers an earlier generation again. Builds wait for nothing: only the pointer moves."""
-    with lease(where.leases, "build"):
+    with lock(paths.locks, "build"):
         started = time.monotonic()
-        found = Store(where.warehouse).rollback(to)
+        found = Store(paths.warehouse).rollback(to)
         seconds = time.monotonic() - started
     console.done(f"readers see generation {found.id} again ({seconds:.2f} s)")
 

@@ -1,9 +1,11 @@
 """What a generation's ledger says: how much was delivered, and whether any of it is missing."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import duckdb
+
+from larder.warehouse.connection import LOOK
+from larder.warehouse.store import Manifest, Store
 
 TEST = "nothing_is_missing"
 """The dbt test that holds a generation to its ledger."""
@@ -20,7 +22,7 @@ from observe.ledger
 
 @dataclass(frozen=True)
 class Ledger:
-    """Rows delivered, loaded and put aside, and a sentence for each day or load of which something is missing."""
+    """Rows delivered, loaded and quarantined, and a sentence for each day or load of which something is missing."""
 
     delivered: int
     loaded: int
@@ -39,9 +41,9 @@ class Ledger:
         )
 
 
-def read(warehouse: Path) -> Ledger | None:
+def read(store: Store, manifest: Manifest) -> Ledger | None:
     """The ledger of a generation; None where it has none yet."""
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
+    with store.open(manifest, LOOK) as connection:
         try:
             found = connection.execute(SUMMARY).fetchone()
         except (duckdb.CatalogException, duckdb.BinderException):

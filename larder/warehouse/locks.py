@@ -30,7 +30,7 @@ class Holder:
 
 
 @contextmanager
-def lease(folder: Path, name: str) -> Iterator[None]:
+def lock(folder: Path, name: str) -> Iterator[None]:
     """Hold the lease `name` while the block runs; raise Busy at once when another process holds it."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{name}.lock").open("a+") as file:

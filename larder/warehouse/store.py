@@ -1,4 +1,4 @@
-"""Generations of the warehouse: write one aside, audit it, publish it by moving one pointer.
+"""Generations of the warehouse: write a candidate, audit it, publish it by moving one pointer.
 
 Only this module knows that a generation is a folder with a DuckDB file, and that the pointer is a symbolic link.
 A generation is `building`, then `audited` or `failed`; an audited one may be published. The published one never changes.
@@ -7,10 +7,12 @@ A generation is `building`, then `audited` or `failed`; an audited one may be pu
 import fcntl
 import json
 import os
+import re
 import shutil
 import socket
 import struct
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +22,7 @@ import duckdb
 
 from larder.core.errors import LarderError
 from larder.project.fingerprint import Fingerprint
+from larder.warehouse.connection import BUILD, Purpose, attach, connect
 
 FILE = "larder.duckdb"
 """Always the same name, because DuckDB names the catalog after it."""
@@ -34,6 +37,10 @@ MOST_FREE = 0.1
 """Share of a closed file that may be empty room."""
 
 MANIFEST = "manifest.json"
+FORMAT = 2
+"""Raise it when fingerprints, or what is said of marts, get another meaning: what older ones say then counts as unknown."""
+FOLDER = re.compile(r"\d{8}T\d{9}Z(-failed)?")
+"""How the folder of a generation is named: its id, with a mark when it did not pass. Anything else is not ours."""
 NEXT_POINTER = "current.new"
 FICLONE = 0x40049409
 """Linux's request to let a file share the blocks of another."""
@@ -45,8 +52,8 @@ LOCK_FORMAT = "hhqqi4x"
 class Manifest:
     """What a generation is and how it came about. Times are UTC, ISO 8601.
 
-    `loads` are dlt's load ids by source, `marts` the rows and the content hash of each mart, `nodes` the fingerprints
-    of everything that was built into it or tested on it.
+    `loads` are dlt's load ids by source, `marts` the rows and the content hash of each mart by `<schema>.<name>`, `nodes`
+    the fingerprints of everything that was built into it or tested on it.
     """
 
     id: str
@@ -63,6 +70,7 @@ class Manifest:
     seconds: float = 0.0
     published_at: str | None = None
     published_by: str | None = None
+    format: int = FORMAT
 
 
 class Store:
@@ -72,6 +80,25 @@ class Store:
         self._root = warehouse / "generations"
         self._pointer = warehouse / "current"
         self._building = warehouse / "building"
+        self._spill = warehouse / "spill"
+
+    def open(self, manifest: Manifest, purpose: Purpose) -> duckdb.DuckDBPyConnection:
+        """Open a generation for a purpose, read-only unless it is to be built. The only way to one."""
+        return connect(self.address(manifest), purpose, self._spill)
+
+    def open_together(
+        self, generations: Mapping[str, Manifest], purpose: Purpose
+    ) -> duckdb.DuckDBPyConnection:
+        """Open several generations at once, read-only, each as the database of the name that it is given."""
+        files = {name: self.address(manifest) for name, manifest in generations.items()}
+        return attach(files, purpose, self._spill)
+
+    def require_published(self) -> Manifest:
+        """The generation that readers open. Raises LarderError when there is none yet."""
+        published = self.published()
+        if published is None:
+            raise LarderError("nothing is published yet", "Build and publish first: larder run")
+        return published
 
     def begin(self, fresh: bool) -> Manifest:
         """Make a candidate: a copy of the published generation, or an empty one when `fresh` or none is published."""
@@ -100,11 +127,11 @@ class Store:
         """Close a candidate that is fit to publish, compact. An older one that was never published makes way."""
         self._drop(state="audited", but=manifest.id)
         address = self.address(manifest)
-        with duckdb.connect(str(address)) as connection:
+        with self.open(manifest, BUILD) as connection:
             connection.execute("checkpoint")
             wasteful = _free_share(connection) > MOST_FREE
         if wasteful:
-            _compact(address)
+            self._compact(address)
         address.chmod(0o444)
         manifest.state = "audited"
         self._write(manifest)
@@ -202,19 +229,26 @@ class Store:
 
     def all(self) -> list[Manifest]:
         """All generations, the newest first."""
-        found = [self._read(folder) for folder in sorted(self._root.glob("*"), reverse=True)]
+        found = [self._read(folder) for folder in reversed(self._folders())]
         return [manifest for manifest in found if manifest]
 
     def clean(self) -> list[str]:
         """Remove what builds left that did not come to their end, or did not pass. Returns the folders' names."""
-        before = {folder.name for folder in self._root.glob("*")}
+        before = set(self._folders())
         self._drop(state="building")
         self._drop(state="failed")
         self._pointer.with_name(NEXT_POINTER).unlink(missing_ok=True)
         self._end_building()
-        for unfinished in self._root.glob("*/manifest.new"):
-            unfinished.unlink()
-        return sorted(before - {folder.name for folder in self._root.glob("*")})
+        for folder in self._folders():
+            (folder / "manifest.new").unlink(missing_ok=True)
+        return sorted(folder.name for folder in before.difference(self._folders()))
+
+    def _compact(self, address: Path) -> None:
+        """Rewrite a file without the room that replaced tables left: DuckDB never gives it back by itself."""
+        fresh = address.with_suffix(".compact")
+        with attach({"old": address, "new": fresh}, BUILD, self._spill) as connection:
+            connection.execute("copy from database old to new")
+        fresh.replace(address)
 
     def _end_building(self) -> None:
         """Nothing is written by `building_address` any more."""
@@ -247,12 +281,17 @@ class Store:
                 self.discard(manifest)
 
     def _drop(self, state: str, but: str = "") -> None:
-        for folder in self._root.glob("*"):
+        for folder in self._folders():
             manifest = self._read(folder)
             if not (folder / MANIFEST).exists() or (
                 manifest and manifest.state == state and manifest.id != but
             ):
                 _remove(folder)
+
+    def _folders(self) -> list[Path]:
+        """The folders of generations, the oldest first. What else lies beside them is left alone."""
+        found = [path for path in self._root.glob("*") if FOLDER.fullmatch(path.name) and path.is_dir()]
+        return sorted(found)
 
     def _folder(self, manifest: Manifest) -> Path:
         return self._root / (f"{manifest.id}-failed" if manifest.state == "failed" else manifest.id)
@@ -285,7 +324,9 @@ class Store:
         try:
             content: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
             known = {name: value for name, value in content.items() if name in Manifest.__dataclass_fields__}
-            manifest = Manifest(**{**known, "nodes": _fingerprints(content.get("nodes", {}))})
+            if known.get("format") != FORMAT:
+                known.update(project="", nodes={}, marts={}, format=FORMAT)
+            manifest = Manifest(**{**known, "nodes": _fingerprints(known.get("nodes", {}))})
         except (OSError, ValueError, TypeError, AttributeError):
             return None
         if manifest.published_at is None and folder.resolve() == self._pointer.resolve():
@@ -335,16 +376,6 @@ def _free_share(connection: duckdb.DuckDBPyConnection) -> float:
         "select total_blocks, free_blocks from pragma_database_size()"
     ).fetchone() or (0, 0)
     return free / total if total else 0.0
-
-
-def _compact(address: Path) -> None:
-    """Rewrite a file without the room that replaced tables left: DuckDB never gives it back by itself."""
-    fresh = address.with_suffix(".compact")
-    with duckdb.connect() as connection:
-        connection.execute(f"attach '{address}' as old (read_only)")
-        connection.execute(f"attach '{fresh}' as new")
-        connection.execute("copy from database old to new")
-    fresh.replace(address)
 
 
 def _now() -> str:

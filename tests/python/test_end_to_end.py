@@ -297,7 +297,7 @@ def test_an_interrupted_ingestion_is_completed_by_the_next(instance: Instance, h
 def test_a_second_build_beside_the_first_leaves_at_once(instance: Instance, built: Instance) -> None:
     shutil.copytree(built.data / "lake", instance.data / "lake")
     first = instance.start("build")
-    lock = instance.data / "history/leases/build.lock"
+    lock = instance.data / "history/locks/build.lock"
     while first.poll() is None and not (lock.exists() and lock.read_text()):
         time.sleep(0.02)
     second = instance.larder("build", code=1)

@@ -61,7 +61,7 @@ def slow_publish(instance: Instance) -> Iterator[tuple[subprocess.Popen[bytes], 
         held: dict[str, Holder] = {}
         while "build" not in held:
             assert process.poll() is None, process.stderr and process.stderr.read()
-            held = holders(instance.data / "history/leases")
+            held = holders(instance.data / "history/locks")
             time.sleep(0.02)
         try:
             yield process, held["build"]
@@ -90,10 +90,10 @@ def test_a_killed_publish_is_named_by_the_doctor_and_completed_by_the_next(waiti
         pass  # what ends it is kill -9
     process = waiting.start("doctor", "--json")
     found = {finding["check"]: finding for finding in json.loads(process.communicate()[0])}
-    assert f"build (process {holder.pid})" in found["leases"]["found"]
+    assert f"build (process {holder.pid})" in found["locks"]["found"]
     waiting.larder("publish")
     assert waiting.query("from answer") == [(42,)]
-    assert abandoned(waiting.data / "history/leases") == {}
+    assert abandoned(waiting.data / "history/locks") == {}
 
 
 def test_to_look_at_a_lease_does_not_take_it(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_a_source_that_is_being_loaded_is_left_as_it_is(case: Callable[[str], Ca
     data = died(case("pos"), tmp_path / "data", Fault(LAND, "after"))
     shutil.rmtree(data / "dlt")
     there = files(data)
-    with lease(Paths(data).leases, "ingest-pos"):
+    with lease(Paths(data).locks, "ingest-pos"):
         assert clean.run(Paths(data)) == []
     assert files(data) == there
     assert clean.run(Paths(data)) != []

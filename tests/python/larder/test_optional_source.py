@@ -31,7 +31,7 @@ def test_a_stream_that_is_followed_is_left_to_whoever_follows_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     where = Paths(tmp_path)
-    with lease(where.leases, "ingest-pos_stream"):
+    with lease(where.locks, "ingest-pos_stream"):
         assert ingest.load(where, []) == ([], [])
         assert "left out: ingest-pos_stream is held by process" in capsys.readouterr().err
         assert ingest.load(where, ["pos_stream"]) == ([], ["pos_stream"])

@@ -1,0 +1,34 @@
+"""The verbs for who changes the project."""
+
+from typing import Annotated
+
+import typer
+
+from larder.core.settings import current_paths
+
+verbs = typer.Typer()
+GROUP = "develop"
+
+
+@verbs.command(rich_help_panel=GROUP)
+def dev(
+    select: Annotated[
+        list[str] | None,
+        typer.Argument(help="Models in dbt's selection syntax; by default what has changed."),
+    ] = None,
+    sample: Annotated[
+        int | None,
+        typer.Option(metavar="DAYS", min=1, help="Only the last days of sales and promotions."),
+    ] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="Empty the workspace instead.")] = False,
+) -> None:
+    """Build your changes in a workspace of your own.
+
+    Everything else is read from what is published. With `--sample`, reconciliations are left out: they compare with all days.
+
+    Example: `larder dev`, or `larder dev agg_sales_daily --sample 14`
+    """
+    from larder.build import workspace
+
+    paths = current_paths()
+    workspace.reset(paths) if reset else workspace.run(paths, select or [], sample)

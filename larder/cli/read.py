@@ -1,0 +1,86 @@
+"""The verbs that answer from what is published."""
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from larder.cli.options import DAY, Json, day
+from larder.core.settings import current_paths
+
+verbs = typer.Typer()
+GROUP = "read"
+
+
+@verbs.command(rich_help_panel=GROUP)
+def metric(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Metrics; all are listed when none is named.")
+    ] = None,
+    by: Annotated[
+        list[str] | None, typer.Option(metavar="DIMENSION", help="Group by; may be repeated.")
+    ] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(metavar="CONDITION", help="Filter; may be repeated.")
+    ] = None,
+    since: Annotated[datetime | None, typer.Option("--from", formats=[DAY], help="First day.")] = None,
+    until: Annotated[datetime | None, typer.Option("--to", formats=[DAY], help="Last day.")] = None,
+    saved: Annotated[str | None, typer.Option(help="A saved query instead.")] = None,
+    as_json: Json = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV, for a spreadsheet.")] = False,
+    as_sql: Annotated[bool, typer.Option("--sql", help="Show the SQL instead of its result.")] = False,
+) -> None:
+    """Query metrics by dimension, each with one definition.
+
+    Example: `larder metric net_sales --by month --where "department = 'GROCERY'" --from 2017-07-01`
+    """
+    from larder.queries import metric
+    from larder.queries.semantics import Question
+
+    question = Question(names or [], list(dict.fromkeys(by or [])), where or [], day(since), day(until))
+    form = "json" if as_json else "csv" if as_csv else "sql" if as_sql else "table"
+    metric.run(current_paths(), question, saved, form)
+
+
+@verbs.command(rich_help_panel=GROUP)
+def offers(
+    household: Annotated[int, typer.Argument(help="A household's number.")],
+    as_of: Annotated[
+        datetime | None,
+        typer.Option("--as-of", formats=[DAY], help="The day; by default the one after the last sales."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List the next best offers of a household, with reasons.
+
+    Example: `larder offers 771 --as-of 2017-11-15`
+    """
+    from larder.core import console
+    from larder.queries import offers
+
+    found = offers.find(current_paths(), household, day(as_of))
+    console.as_json(offers.as_dict(found)) if as_json else offers.render(found)
+
+
+@verbs.command(rich_help_panel=GROUP)
+def docs() -> None:
+    """Generate dbt's docs of what is published as one page.
+
+    Example: `larder docs`
+    """
+    from larder.catalog import docs
+
+    docs.run(current_paths())
+
+
+@verbs.command(rich_help_panel=GROUP)
+def export(as_json: Json = False) -> None:
+    """Export the published marts as Parquet, for any engine.
+
+    Readers of the folder see one whole generation. Example: `larder export --json` lists the files
+    """
+    from larder.core import console
+    from larder.warehouse import export
+
+    found = export.run(current_paths())
+    console.as_json(found) if as_json else export.render(found)

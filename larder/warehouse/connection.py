@@ -1,0 +1,87 @@
+"""The one door to a warehouse file: each connection is opened here, with its limits, its spill folder and plain errors."""
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from larder.core import machine, sql
+from larder.core.errors import Busy, LarderError
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """What a connection is for, and what it may take.
+
+    `memory` and `threads` bound DuckDB; without them the limits of the machine count. SQL that comes from a person sees
+    the tables of the warehouse and no files, unless `reads_files`. `keeps_order` costs memory and makes results repeat.
+    """
+
+    name: str
+    memory: str = ""
+    threads: int = 0
+    writes: bool = False
+    reads_files: bool = False
+    keeps_order: bool = False
+
+
+BUILD = Purpose("build", writes=True, reads_files=True)
+LOOK = Purpose("look", memory="1GB")
+QUERY = Purpose("query")
+DIFF = Purpose("diff", memory="1500MB", reads_files=True)
+EXPORT = Purpose("export", memory="1GB", threads=1, reads_files=True, keeps_order=True)
+"""One thread a file: where a row group ends may not depend on which thread was faster."""
+SCIENCE = Purpose("science", memory="2GB", threads=2)
+
+
+def connect(file: Path, purpose: Purpose, spill: Path) -> duckdb.DuckDBPyConnection:
+    """Open a warehouse file; what does not fit in memory is spilled to a folder of this process below `spill`.
+
+    Raises Busy when another program writes to it, LarderError when it cannot be read.
+    """
+    try:
+        return duckdb.connect(
+            str(file), read_only=not purpose.writes, config=_config(purpose, spill, file.parent)
+        )
+    except duckdb.IOException as error:
+        raise _explained(error, file) from error
+
+
+def attach(files: Mapping[str, Path], purpose: Purpose, spill: Path) -> duckdb.DuckDBPyConnection:
+    """Open several warehouse files at once, each under its name; a purpose that writes makes those that are missing."""
+    connection = duckdb.connect(config=_config(purpose, spill, spill.parent))
+    for name, file in files.items():
+        mode = "" if purpose.writes else " (read_only)"
+        try:
+            connection.execute(f"attach {sql.text(str(file))} as {sql.name(name)}{mode}")
+        except duckdb.IOException as error:
+            connection.close()
+            raise _explained(error, file) from error
+    return connection
+
+
+def _config(purpose: Purpose, spill: Path, folder: Path) -> dict[str, Any]:
+    limits = machine.duckdb_limits(folder)
+    with suppress(OSError):  # a reader may have no right to write here, and mostly has no need to
+        spill.mkdir(parents=True, exist_ok=True)
+    return {
+        "memory_limit": purpose.memory or limits["LARDER_MEMORY_LIMIT"],
+        "threads": purpose.threads or int(limits["LARDER_THREADS"]),
+        "max_temp_directory_size": limits["LARDER_TEMP_LIMIT"],
+        "temp_directory": str(spill / f"{purpose.name}-{os.getpid()}"),
+        "preserve_insertion_order": purpose.keeps_order,
+        "enable_external_access": purpose.reads_files,
+    }
+
+
+def _explained(error: duckdb.IOException, file: Path) -> LarderError:
+    first = str(error).splitlines()[0]
+    if "lock" in first.lower():
+        return Busy(f"another program has {file} open: {first}", "Close it there, then try again.")
+    return LarderError(
+        f"{file} cannot be opened: {first}", "See what is wrong with this data folder: larder doctor"
+    )

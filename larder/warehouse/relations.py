@@ -1,0 +1,30 @@
+"""The tables and views of an open warehouse, each named `<schema>.<name>`."""
+
+import duckdb
+
+from larder.core import sql
+
+BUILD_RECORDS = ("raw", "observe")
+"""Schemas that say how a build went and not what it holds."""
+
+
+def relations(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """What a build of the project leaves in the warehouse."""
+    found = connection.execute(
+        "select table_schema || '.' || table_name from information_schema.tables"
+        " where table_catalog = current_database() and table_schema not in ?",
+        [BUILD_RECORDS],
+    ).fetchall()
+    return {relation for (relation,) in found}
+
+
+def drop(connection: duckdb.DuckDBPyConnection, relation: str) -> None:
+    """Drop a table or view, if there is one of that schema and name."""
+    schema, _, table = relation.partition(".")
+    found = connection.execute(
+        "select table_type from information_schema.tables"
+        " where table_catalog = current_database() and table_schema = ? and table_name = ?",
+        [schema, table],
+    ).fetchone()
+    if found:
+        connection.execute(f"drop {'view' if found[0] == 'VIEW' else 'table'} {sql.relation(relation)}")
