@@ -18,4 +18,4 @@ def open_warehouse(warehouse: Path | None) -> duckdb.DuckDBPyConnection:
     if warehouse is None:
         store = Store(paths.warehouse)
         return store.open(store.require_published(), SCIENCE)
-    return connect(warehouse, SCIENCE, paths.warehouse / "spill")
+    return connect(warehouse, SCIENCE, paths.warehouse)

@@ -242,7 +242,7 @@ def _schemas(connection: duckdb.DuckDBPyConnection) -> set[str]:
 
 
 def _open(paths: Paths) -> duckdb.DuckDBPyConnection:
-    return connect(_file(paths), BUILD, paths.warehouse / "spill")
+    return connect(_file(paths), BUILD, paths.warehouse)
 
 
 def _folder(paths: Paths) -> Path:

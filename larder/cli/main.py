@@ -26,7 +26,7 @@ class Groups(TyperGroup):
         shown = ""
         formatter.write("\n")
         for name, command in self.commands.items():
-            group = str(command.rich_help_panel)
+            group = str(getattr(command, "rich_help_panel", ""))
             label = "" if group == shown else group
             formatter.write(f"  {label:8}{name:13}{command.get_short_help_str(width)}\n")
             shown = group

@@ -46,7 +46,7 @@ def collect(paths: Paths, grace: float = compaction.GRACE) -> tuple[int, int]:
         return 0, 0
     removed = kept = 0
     with lock(paths.locks, "build"):
-        in_use = {name for file in _warehouses(paths) for name in _named_by(file, paths.warehouse / "spill")}
+        in_use = {name for file in _warehouses(paths) for name in _named_by(file, paths.warehouse)}
         for dataset in datasets:
             with suppress(Busy), lock(paths.locks, f"ingest-{dataset.name}"):
                 removed += len(compaction.remove_replaced(dataset, in_use, grace))
@@ -67,10 +67,10 @@ def _warehouses(paths: Paths) -> Iterator[Path]:
     yield from (paths.warehouse / "dev").glob("*.duckdb")
 
 
-def _named_by(file: Path, spill: Path) -> Iterator[str]:
+def _named_by(file: Path, warehouse: Path) -> Iterator[str]:
     """Names of the Parquet files that the raw views of a warehouse read."""
     try:
-        with connect(file, LOOK, spill) as connection:
+        with connect(file, LOOK, warehouse) as connection:
             views = connection.execute(
                 "select sql from duckdb_views() where schema_name = 'raw' and not internal"
             ).fetchall()

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,9 @@ import duckdb
 
 from larder.core import machine, sql
 from larder.core.errors import Busy, LarderError
+
+SPILL = "spill-"
+"""How the folders begin that DuckDB spills to: one a process, since two that share one crash each other."""
 
 
 @dataclass(frozen=True)
@@ -38,22 +40,22 @@ EXPORT = Purpose("export", memory="1GB", threads=1, reads_files=True, keeps_orde
 SCIENCE = Purpose("science", memory="2GB", threads=2)
 
 
-def connect(file: Path, purpose: Purpose, spill: Path) -> duckdb.DuckDBPyConnection:
-    """Open a warehouse file; what does not fit in memory is spilled to a folder of this process below `spill`.
+def connect(file: Path, purpose: Purpose, warehouse: Path) -> duckdb.DuckDBPyConnection:
+    """Open a DuckDB file. What does not fit in memory is spilled to a folder of this process below `warehouse`.
 
     Raises Busy when another program writes to it, LarderError when it cannot be read.
     """
     try:
         return duckdb.connect(
-            str(file), read_only=not purpose.writes, config=_config(purpose, spill, file.parent)
+            str(file), read_only=not purpose.writes, config=_config(purpose, warehouse)
         )
     except duckdb.IOException as error:
         raise _explained(error, file) from error
 
 
-def attach(files: Mapping[str, Path], purpose: Purpose, spill: Path) -> duckdb.DuckDBPyConnection:
+def attach(files: Mapping[str, Path], purpose: Purpose, warehouse: Path) -> duckdb.DuckDBPyConnection:
     """Open several warehouse files at once, each under its name; a purpose that writes makes those that are missing."""
-    connection = duckdb.connect(config=_config(purpose, spill, spill.parent))
+    connection = duckdb.connect(config=_config(purpose, warehouse))
     for name, file in files.items():
         mode = "" if purpose.writes else " (read_only)"
         try:
@@ -64,18 +66,32 @@ def attach(files: Mapping[str, Path], purpose: Purpose, spill: Path) -> duckdb.D
     return connection
 
 
-def _config(purpose: Purpose, spill: Path, folder: Path) -> dict[str, Any]:
-    limits = machine.duckdb_limits(folder)
-    with suppress(OSError):  # a reader may have no right to write here, and mostly has no need to
-        spill.mkdir(parents=True, exist_ok=True)
+def _config(purpose: Purpose, warehouse: Path) -> dict[str, Any]:
+    limits = machine.duckdb_limits(warehouse)
     return {
+        # First: with it off, DuckDB takes no folder after it.
+        "enable_external_access": purpose.reads_files,
         "memory_limit": purpose.memory or limits["LARDER_MEMORY_LIMIT"],
         "threads": purpose.threads or int(limits["LARDER_THREADS"]),
         "max_temp_directory_size": limits["LARDER_TEMP_LIMIT"],
-        "temp_directory": str(spill / f"{purpose.name}-{os.getpid()}"),
+        "temp_directory": str(warehouse / f"{SPILL}{purpose.name}-{os.getpid()}"),
         "preserve_insertion_order": purpose.keeps_order,
-        "enable_external_access": purpose.reads_files,
     }
+
+
+def leftover_spills(warehouse: Path) -> list[Path]:
+    """Folders of processes that were killed while they had spilled something."""
+    return [f for f in sorted(warehouse.glob(f"{SPILL}*")) if not _is_running(f.name.rpartition("-")[2])]
+
+
+def _is_running(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _explained(error: duckdb.IOException, file: Path) -> LarderError:

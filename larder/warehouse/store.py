@@ -22,7 +22,7 @@ import duckdb
 
 from larder.core.errors import LarderError
 from larder.project.fingerprint import Fingerprint
-from larder.warehouse.connection import BUILD, Purpose, attach, connect
+from larder.warehouse.connection import BUILD, Purpose, attach, connect, leftover_spills
 
 FILE = "larder.duckdb"
 """Always the same name, because DuckDB names the catalog after it."""
@@ -80,18 +80,18 @@ class Store:
         self._root = warehouse / "generations"
         self._pointer = warehouse / "current"
         self._building = warehouse / "building"
-        self._spill = warehouse / "spill"
+        self._warehouse = warehouse
 
     def open(self, manifest: Manifest, purpose: Purpose) -> duckdb.DuckDBPyConnection:
         """Open a generation for a purpose, read-only unless it is to be built. The only way to one."""
-        return connect(self.address(manifest), purpose, self._spill)
+        return connect(self.address(manifest), purpose, self._warehouse)
 
     def open_together(
         self, generations: Mapping[str, Manifest], purpose: Purpose
     ) -> duckdb.DuckDBPyConnection:
         """Open several generations at once, read-only, each as the database of the name that it is given."""
         files = {name: self.address(manifest) for name, manifest in generations.items()}
-        return attach(files, purpose, self._spill)
+        return attach(files, purpose, self._warehouse)
 
     def require_published(self) -> Manifest:
         """The generation that readers open. Raises LarderError when there is none yet."""
@@ -239,6 +239,8 @@ class Store:
         self._drop(state="failed")
         self._pointer.with_name(NEXT_POINTER).unlink(missing_ok=True)
         self._end_building()
+        for spilled in leftover_spills(self._warehouse):
+            shutil.rmtree(spilled)
         for folder in self._folders():
             (folder / "manifest.new").unlink(missing_ok=True)
         return sorted(folder.name for folder in before.difference(self._folders()))
@@ -246,7 +248,7 @@ class Store:
     def _compact(self, address: Path) -> None:
         """Rewrite a file without the room that replaced tables left: DuckDB never gives it back by itself."""
         fresh = address.with_suffix(".compact")
-        with attach({"old": address, "new": fresh}, BUILD, self._spill) as connection:
+        with attach({"old": address, "new": fresh}, BUILD, self._warehouse) as connection:
             connection.execute("copy from database old to new")
         fresh.replace(address)
 

@@ -1,11 +1,16 @@
 """What a store must survive that no test of its single steps shows."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
+import pytest
 
-from larder.warehouse.store import Manifest, Store
+from larder.core.errors import Busy, LarderError
+from larder.warehouse.connection import BUILD, DIFF, LOOK, QUERY, connect
+from larder.warehouse.store import FORMAT, Manifest, Store
 
 
 def publish(store: Store, value: int) -> Manifest:
@@ -71,3 +76,78 @@ def test_a_publish_that_died_right_after_its_one_step_counts_as_published(tmp_pa
     third = publish(store, 3)
     assert third.parent == second.id
     assert store.rollback(None).id == second.id
+
+
+def test_what_is_no_generation_is_left_alone(tmp_path: Path) -> None:
+    """A stray file stopped every build, and a stray folder was removed."""
+    store = Store(tmp_path)
+    publish(store, 1)
+    root = tmp_path / "generations"
+    (root / ".DS_Store").write_text("x")
+    (root / "notes").mkdir()
+    (root / "notes" / "why.md").write_text("x")
+    (root / "20170101T000000000Z").write_text("a file of that name")
+    publish(store, 2)
+    store.clean()
+    assert read(store) == 2
+    assert len(store.all()) == 2
+    assert {path.name for path in root.iterdir()} >= {".DS_Store", "notes", "20170101T000000000Z"}
+
+
+@pytest.mark.parametrize("name", ["o'brien", 'a "quote"', "{braces} {{ jinja }}", "semi; colon % s"])
+def test_a_data_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
+    store = Store(tmp_path / name)
+    first = publish(store, 1)
+    second = store.begin(fresh=False)
+    with store.open(second, BUILD) as connection:
+        connection.execute("create table large as select range as n, hash(range) as h from range(3000000)")
+        connection.execute("checkpoint")
+        connection.execute("drop table large")
+    store.audited(second)  # compacts: most of the file is empty room
+    store.publish(second)
+    with store.open_together({"before": first, "after": second}, DIFF) as connection:
+        assert connection.execute("select count(*) from before.answer, after.answer").fetchone() == (1,)
+    assert read(store) == 1
+
+
+def test_a_manifest_of_an_earlier_form_counts_as_unknown(tmp_path: Path) -> None:
+    """Its fingerprints name relations without their schema: nothing may be compared with them, or dropped by them."""
+    store = Store(tmp_path)
+    old = publish(store, 1)
+    path = store.address(old).with_name("manifest.json")
+    content = json.loads(path.read_text())
+    del content["format"]
+    path.write_text(json.dumps({**content, "project": "x", "marts": {"a": {"rows": 1, "hash": "x"}}}))
+    found = store.require_published()
+    assert (found.project, found.nodes, found.marts, found.format) == ("", {}, {}, FORMAT)
+
+
+def test_a_connection_has_its_limits_and_reaches_no_file(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    published = publish(store, 1)
+    with store.open(published, QUERY) as connection:
+        with pytest.raises(duckdb.PermissionException):
+            connection.execute("select * from read_text('/etc/hostname')")
+        with pytest.raises(duckdb.InvalidInputException, match="read-only"):
+            connection.execute("create table x as select 1")
+        limits = "select current_setting('memory_limit'), current_setting('temp_directory')"
+        memory, spill = connection.execute(limits).fetchone() or ("", "")
+        assert memory and spill.startswith(str(tmp_path / "spill-query-"))
+
+
+def test_a_warehouse_that_cannot_be_opened_says_why(tmp_path: Path) -> None:
+    (tmp_path / "x.duckdb").write_text("no warehouse" * 1000)
+    with pytest.raises(LarderError, match="cannot be opened"):
+        connect(tmp_path / "x.duckdb", LOOK, tmp_path)
+    store = Store(tmp_path)
+    with pytest.raises(LarderError, match="nothing is published yet"):
+        store.require_published()
+    candidate = store.begin(fresh=True)
+    code = f"import duckdb; held = duckdb.connect({str(store.address(candidate))!r}); print('held', flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdout and writer.stdout.readline() == "held\n"
+        with pytest.raises(Busy, match="another program has"):
+            store.open(candidate, LOOK)
+        writer.communicate("\n")

@@ -14,7 +14,7 @@ from faults import COMMIT_EXTRACT, KILLED, LAND, Fault, ingest
 from ingestion.quarantine import Quarantine
 from larder.core.settings import Paths
 from larder.ops import clean
-from larder.warehouse.locks import lease
+from larder.warehouse.locks import lock
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_a_source_that_is_being_loaded_is_left_as_it_is(case: Callable[[str], Ca
     data = died(case("pos"), tmp_path / "data", Fault(LAND, "after"))
     shutil.rmtree(data / "dlt")
     there = files(data)
-    with lease(Paths(data).locks, "ingest-pos"):
+    with lock(Paths(data).locks, "ingest-pos"):
         assert clean.run(Paths(data)) == []
     assert files(data) == there
     assert clean.run(Paths(data)) != []

@@ -24,7 +24,7 @@ from larder.core.settings import Paths
 from larder.queries import metric
 from larder.queries.metric import Published
 from larder.queries.semantics import Question
-from larder.warehouse.locks import lease
+from larder.warehouse.locks import lock
 from larder.warehouse.store import Store
 
 MARTS = """
@@ -244,7 +244,7 @@ def test_the_command_reads_beside_a_build_and_leaves_no_trace(year: Year) -> Non
     folder = instance.warehouse.parent.resolve()
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     asked = ["metric", "net_sales", "--by", "department", "--where", "brand <> 'National'"]
-    with lease(year.where.locks, "build"):
+    with lock(year.where.locks, "build"):
         table, text = instance.larder(*asked).stdout, instance.larder(*asked, "--csv").stdout
         found = json.loads(instance.larder(*asked, "--json").stdout)
         sql = instance.larder(*asked, "--sql").stdout

@@ -9,7 +9,7 @@ from larder.build import candidate
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
 from larder.lake import ingest
-from larder.warehouse.locks import lease
+from larder.warehouse.locks import lock
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def test_a_stream_that_is_followed_is_left_to_whoever_follows_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     where = Paths(tmp_path)
-    with lease(where.locks, "ingest-pos_stream"):
+    with lock(where.locks, "ingest-pos_stream"):
         assert ingest.load(where, []) == ([], [])
         assert "left out: ingest-pos_stream is held by process" in capsys.readouterr().err
         assert ingest.load(where, ["pos_stream"]) == ([], ["pos_stream"])
@@ -47,4 +47,4 @@ def test_a_build_needs_loads_of_every_source_but_the_stream() -> None:
 @pytest.mark.parametrize("sources", [[], ["pos"], ["pos_stream", "pos"]])
 def test_only_a_stream_can_be_followed(tmp_path: Path, sources: list[str]) -> None:
     with pytest.raises(LarderError, match="only a stream"):
-        ingest.run_for_ever(Paths(tmp_path), sources, ingest.NEWS)
+        ingest.follow_stream(Paths(tmp_path), sources, ingest.NEWS)

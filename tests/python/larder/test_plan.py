@@ -172,6 +172,54 @@ def test_a_macro_of_the_branch_that_dbt_does_not_take_counts(checkout: Checkout)
     assert reasons(checkout.plan())["fct_basket_anatomy"] == "its incremental logic changed"
 
 
+def test_macros_in_the_hooks_of_a_table_and_of_the_run_count(checkout: Checkout) -> None:
+    """dbt names neither in the compiled SQL of the nodes that rest on them."""
+    stores = "models/marts/core/dim_stores.sql"
+    (checkout.root / "macros/one.sql").write_text("{% macro one() %} select 1 {% endmacro %}")
+    (checkout.root / "macros/noted.sql").write_text("{% macro noted() %}{{ one() }}{% endmacro %}")
+    path = checkout.root / stores
+    path.write_text("{{ config(post_hook = '{{ noted() }}') }}\n" + path.read_text())
+    assert checkout.run("build").returncode == 0 and checkout.run("publish").returncode == 0
+    assert built(checkout.plan()) == set()
+    checkout.edit("macros/one.sql", "select 1", "select 2")
+    assert reasons(checkout.plan())["dim_stores"] == "its hooks changed"
+    checkout.edit("macros/one.sql", "select 2", "select 1")
+    checkout.edit(
+        "macros/lake/create_raw_views.sql",
+        "create schema if not exists raw",
+        "create schema if not exists  raw2",
+    )
+    why = reasons(checkout.plan())
+    assert why["stg_pos__transactions"] == "its hooks of the run changed"
+    assert "baskets_match_basket_lines" in why
+
+
+def test_an_own_macro_in_place_of_one_of_dbts_counts(checkout: Checkout) -> None:
+    (checkout.root / "macros/duckdb__create_view_as.sql").write_text(
+        "{% macro duckdb__create_view_as(relation, sql) %}create view {{ relation }} as ({{ sql }}){% endmacro %}"
+    )
+    assert reasons(checkout.plan())["stg_pos__transactions"] == "its dbt's own macros changed"
+
+
+def test_a_relation_of_the_same_name_in_another_schema_costs_no_mart(checkout: Checkout) -> None:
+    model = checkout.root / "models/intermediate/core/int_stores_listed.sql"
+    model.write_text(
+        "-- grain: one row per store\n{{ config(alias = 'dim_stores', materialized = 'table') }}\n"
+        "select store_id from {{ ref('dim_stores') }}"
+    )
+    assert built(checkout.plan(), "model") == {"int_stores_listed"}
+    before = checkout.instance.marts()
+    assert checkout.run("build").returncode == 0 and checkout.run("publish").returncode == 0
+    assert checkout.instance.marts() == before
+    assert checkout.instance.query("select count(*) from intermediate.dim_stores") == [(457,)]
+    model.unlink()
+    assert checkout.run("build").returncode == 0 and checkout.run("publish").returncode == 0
+    assert checkout.instance.marts() == before
+    assert checkout.instance.query(
+        "select table_schema from information_schema.tables where table_name = 'dim_stores'"
+    ) == [("marts",)]
+
+
 def test_a_changed_check_builds_its_table_from_all_loads_and_breaks_no_reader(checkout: Checkout) -> None:
     """A table that stands would not get it. One check of a row, one of a column, each of a model that nothing else changes."""
     checkout.edit("models/marts/sales/agg_sales_daily_department.yml", "lines > 0", "lines > 1")
@@ -180,7 +228,7 @@ def test_a_changed_check_builds_its_table_from_all_loads_and_breaks_no_reader(ch
     plan = checkout.plan()
     why = reasons(plan)
     assert why["agg_sales_daily_department"] == why["dim_dates"] == "its contract changed"
-    assert "model.larder.agg_sales_daily_department" in plan["backfills"] and plan["full_refresh"]
+    assert "model.larder.agg_sales_daily_department" in plan["backfills"]
     assert plan["breaks"] == []
 
 
@@ -191,7 +239,7 @@ def test_a_contract_that_loses_a_column_names_its_readers(checkout: Checkout) ->
     path.write_text(text[:start] + text[text.index("      - name:", start + 10) :])
     (breach,) = checkout.plan()["breaks"]
     assert (
-        breach.startswith("dim_stores.till_system")
+        breach.startswith("marts.dim_stores.till_system")
         and "goes away" in breach
         and "question_costs_and_operations" in breach
     )
@@ -218,20 +266,38 @@ def test_a_build_does_what_the_plan_said_and_a_full_one_gives_the_same(checkout:
     assert checkout.instance.marts() == before
 
 
+def test_an_edited_incremental_model_alone_is_built_from_all_loads(checkout: Checkout) -> None:
+    """Others that have new loads at the same time take in those loads only."""
+    checkout.instance.larder("demo", "advance", "--to", "2017-01-06")
+    assert checkout.run("ingest").returncode == 0
+    checkout.edit("models/marts/sales/agg_sales_daily_department.yml", "lines > 0", "lines >= 1")
+    assert checkout.plan()["backfills"] == ["model.larder.agg_sales_daily_department"]
+    assert checkout.run("build").returncode == 0
+    run = checkout.instance.data / "history/dbt/candidate/run/larder/models/marts"
+    whole = (run / "sales/agg_sales_daily_department.sql").read_text()
+    partly = (run / "core/fct_basket_lines.sql").read_text()
+    assert "create table" in whole.lower()
+    assert "insert into" in partly.lower() or "delete from" in partly.lower()
+    assert checkout.run("publish").returncode == 0
+    before = checkout.instance.marts()
+    assert checkout.run("build", "--all").returncode == 0 and checkout.run("publish").returncode == 0
+    assert checkout.instance.marts() == before
+
+
 def made(node: str, relation: str, **columns: str) -> Fingerprint:
     return Fingerprint(node, relation, {"SQL": "x"}, "x", [], [], columns, incremental=False, reads_data=True)
 
 
 def test_when_the_latest_version_moves_the_plan_says_what_its_readers_lose() -> None:
     """The bare name passes from one version to the next: nothing is dropped, and the column that goes is named."""
-    before = [made("model.larder.agg_x", "agg_x", day="date", people="bigint")]
-    first = made("model.larder.agg_x.v1", "agg_x_v1", day="date", people="bigint")
-    latest = made("model.larder.agg_x.v2", "agg_x", day="date")
+    before = [made("model.larder.agg_x", "marts.agg_x", day="date", people="bigint")]
+    first = made("model.larder.agg_x.v1", "marts.agg_x_v1", day="date", people="bigint")
+    latest = made("model.larder.agg_x.v2", "marts.agg_x", day="date")
     report = replace(made("exposure.larder.report", ""), parents=[latest.node])
     now = [first, latest, report]
     moved = plan.make({n.node: n for n in now}, {}, {n.node: n for n in before}, {})
     assert moved.nodes("drop") == []
-    assert moved.breaks == ["agg_x.people (bigint) goes away; read by report"]
+    assert moved.breaks == ["marts.agg_x.people (bigint) goes away; read by report"]
     assert plan.explain(moved, "agg_x.v1").action == "build"
     with pytest.raises(LarderError, match=r"near it: agg_x\.v2, agg_x\.v1|near it: agg_x\.v1, agg_x\.v2"):
         plan.explain(moved, "agg_x")

@@ -210,7 +210,7 @@ def test_a_workspace_can_write_nothing_published_and_is_not_moved_by_a_later_pub
         with pytest.raises(duckdb.InvalidInputException, match="read-only"):
             checkout.look(statement)
     with duckdb.connect(str(checkout.workspace), read_only=True):
-        assert "has the workspace open" in checkout.larder("dev", code=1).stderr
+        assert "another program has" in checkout.larder("dev", code=1).stderr
     store = Store(checkout.data / "warehouse")
     old = store.published()
     assert old

@@ -17,7 +17,7 @@ from kill import needs_strace
 
 from ingestion.pipelines import SOURCES
 from ingestion.sources import NAMES
-from larder.warehouse.locks import Holder, abandoned, holders, lease
+from larder.warehouse.locks import Holder, abandoned, holders, lock
 from larder.warehouse.store import Store
 
 LONG = 60
@@ -106,7 +106,7 @@ def test_to_look_at_a_lease_does_not_take_it(tmp_path: Path) -> None:
         try:
             assert poller.stdout and poller.stdout.readline()
             for _ in range(300):
-                with lease(tmp_path, "build"):
+                with lock(tmp_path, "build"):
                     pass
                 dead.write_text(record)
         finally:

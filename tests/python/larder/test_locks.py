@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from larder.core.errors import LarderError
-from larder.warehouse.locks import abandoned, holders, lease
+from larder.warehouse.locks import abandoned, holders, lock
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from larder.warehouse.locks import lease
-with lease(Path(sys.argv[1]), "build"):
+from larder.warehouse.locks import lock
+with lock(Path(sys.argv[1]), "build"):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -27,7 +27,7 @@ def holder(tmp_path: Path) -> subprocess.Popen[str]:
 
 
 def test_the_second_is_told_who_holds_it(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
-    with pytest.raises(LarderError, match=f"build is held by process {holder.pid}"), lease(tmp_path, "build"):
+    with pytest.raises(LarderError, match=f"build is held by process {holder.pid}"), lock(tmp_path, "build"):
         pass
     assert holders(tmp_path)["build"].pid == holder.pid
     holder.kill()
@@ -38,6 +38,6 @@ def test_a_dead_holder_blocks_nobody(tmp_path: Path, holder: subprocess.Popen[st
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
     assert abandoned(tmp_path)["build"].pid == holder.pid
-    with lease(tmp_path, "build"):
+    with lock(tmp_path, "build"):
         assert holders(tmp_path)["build"].pid == os.getpid()
     assert holders(tmp_path) == abandoned(tmp_path) == {}
