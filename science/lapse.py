@@ -1,7 +1,7 @@
 """Will this household be lapsed in eight weeks? One model from features to its card, judged on later dates.
 
-It learns from `marts.agg_household_features` and `marts.agg_household_lapses`, opens the warehouse read-only and writes
-beside it: the scores of every household as of the latest date, and a model card with the figures of this run. Same data,
+It learns from `marts.agg_household_features` and `marts.agg_household_lapses`, opens the warehouse read-only, and writes
+to `data/science/`: the scores of every household as of the latest date, and a model card with the figures of this run. Same data,
 same card: nothing is drawn.
 """
 
@@ -21,11 +21,12 @@ from sklearn.preprocessing import StandardScaler
 
 from larder.core import console
 from larder.core.errors import LarderError
+from larder.core.files import write_atomically
 from larder.core.settings import current_paths
 from science.warehouse import open_warehouse
 
 WINDOW = timedelta(days=56)
-"""How long a household has to stay away to be lapsed: no date may be learned from whose window reaches a tested one."""
+"""How long a household has to be without a purchase to be lapsed: no date may be learned from whose window reaches a tested one."""
 
 FIRST_TESTED = date(2017, 7, 17)
 
@@ -275,37 +276,46 @@ def write_scores(rows: Rows, target: Path) -> int:
     model = fit(rows[rows.lapsed >= 0], list(FEATURES))
     latest = rows[rows.dates == rows.dates.max()]
     scores = score(model, latest, list(FEATURES))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = target.with_suffix(".new")
-    with fresh.open("w") as file:
-        file.write("household_id,before_date,lapse_probability\n")
-        for household, day, probability in zip(latest.households, latest.dates, scores, strict=True):
-            file.write(f"{household},{day},{probability:.6f}\n")
-    fresh.replace(target)
+    lines = ["household_id,before_date,lapse_probability\n"]
+    for household, day, probability in zip(latest.households, latest.dates, scores, strict=True):
+        lines.append(f"{household},{day},{probability:.6f}\n")
+    write_atomically(target, "".join(lines))
     return len(latest.households)
 
 
 def run(warehouse: Path | None, first_tested: date, folder: Path) -> None:
-    """Learn, judge, and write the card and the scores into a folder."""
+    """Learn, judge, and write the card and the scores into a folder that its owner alone can read.
+
+    Raises LarderError for a folder below the site: what is published there has passed the check of its classes.
+    """
+    if folder.resolve().is_relative_to(current_paths().site):
+        raise LarderError(
+            f"{folder} is part of the published site, and the scores are of single households",
+            f"Choose another folder; the default is {default_folder()}.",
+        )
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with open_warehouse(warehouse) as connection:
         rows = read(connection)
     learned, tested = split(rows, first_tested)
     text = card(learned, tested)
     scored = write_scores(rows, folder / "lapse-scores.csv")
-    (folder / "lapse-card.md").write_text(text)
+    write_atomically(folder / "lapse-card.md", text)
     console.done(f"{scored:,} households scored; card and scores in {folder}")
 
 
+def default_folder() -> Path:
+    """Where the card and the scores go: not into the site, which everybody reads."""
+    return current_paths().data / "science"
+
+
 def main() -> None:
-    """Run from the command line; a failure that can be mended is one message."""
+    """Run from the command line; an expected error is one message."""
     options = argparse.ArgumentParser(prog="python -m science.lapse", description=__doc__)
     options.add_argument("--warehouse", type=Path, help="a DuckDB file; what is published when none is named")
     options.add_argument(
         "--test-from", type=date.fromisoformat, default=FIRST_TESTED, help="default %(default)s"
     )
-    options.add_argument(
-        "--folder", type=Path, default=current_paths().data / "site" / "models", help="default %(default)s"
-    )
+    options.add_argument("--folder", type=Path, default=default_folder(), help="default %(default)s")
     given = options.parse_args()
     try:
         run(given.warehouse, given.test_from, given.folder)

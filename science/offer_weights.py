@@ -1,7 +1,7 @@
 """Fit the weights of the personal offers on what was redeemed before a day, and write them as the seed `offer_weights`.
 
 A conditional logit: of the coupons that a household could redeem in a campaign, how likely is it that it takes this
-one? The signals are those of `marts.agg_offer_candidates` on the eve of each campaign, so the weights in use have no part
+one? The signals are those of `marts.agg_offer_candidates` on the day before each campaign, so the weights in use have no part
 in them. Campaigns that began on the day or later are not seen: `agg_offer_backtest_summary` judges by them.
 """
 

@@ -24,7 +24,7 @@ from larder.warehouse.store import FILE, Manifest, Store
 
 
 def run(paths: Paths, everything: bool) -> Manifest | None:
-    """Make an audited candidate as the plan says, or return None when everything published can stay as it is.
+    """Build an audited candidate as planned, or return None when nothing has changed since the published generation.
 
     The candidate starts as a copy of the published generation. When all of it is to be built it starts empty.
     Raises LarderError when a model or a test fails.
@@ -50,7 +50,7 @@ def run(paths: Paths, everything: bool) -> Manifest | None:
 
 
 def plan_now(paths: Paths, everything: bool) -> Plan:
-    """What a build would do now. May run beside a build."""
+    """What a build would do now. May run during a build."""
     published, loads = Store(paths.warehouse).published(), _loads(paths)
     _require_loads(loads)
     reason = "asked for" if everything else "" if published else "nothing is published yet"
@@ -125,9 +125,9 @@ def _build(paths: Paths, store: Store, manifest: Manifest, todo: Plan) -> Manife
 
 
 def _make_room(store: Store, manifest: Manifest, todo: Plan) -> None:
-    """Take out of the copy what is built whole: the new tables then lie where the old ones were, and nothing grows.
+    """Drop from the copy what is built completely: the new tables reuse its blocks, so the file does not grow.
 
-    An incremental model that finds no table of its own is built from all its loads, which is what a backfill is.
+    An incremental model whose table is missing is built from all its loads: a backfill.
     """
     parent = store.parent(manifest)
     kept = parent.nodes if parent else {}
@@ -151,7 +151,7 @@ def selector(node: str) -> str:
 
 
 def _summary(outcome: dbt.Outcome, todo: Plan) -> dict[str, int]:
-    """Counts of what the generation holds, and of what this build had to do for it."""
+    """Counts of what is in the generation, and of what this build did."""
     models, tests = ("model",), ("test", "unit_test")
     return {
         "models": outcome.count(*models) + len(todo.nodes("reuse", *models)),
@@ -186,7 +186,7 @@ def _refuse(store: Store, manifest: Manifest, outcome: dbt.Outcome) -> None:
 
 
 def _finish(store: Store, manifest: Manifest, todo: Plan) -> None:
-    """Take out what is gone from the project, and write down what the marts hold."""
+    """Drop what is no longer in the project, and record rows and hashes of the marts."""
     parent = store.parent(manifest)
     relations = {node.relation for node in manifest.nodes.values()}
     with store.open(manifest, BUILD) as connection:

@@ -22,9 +22,9 @@ def reason(node: Node) -> str:
 
 
 def rows(node: Node, artifacts: Path) -> Path | None:
-    """Write the query of the rows that break the contract's rule, which no table holds; None when it is no such failure.
+    """Write the query of the rows that break the contract's rule, which are in no table; None for other failures.
 
-    It reads what the model reads, as it lies in the warehouse of that run.
+    It reads what the model read, from the warehouse of that run.
     """
     rule = _rule(node)
     if rule is None:

@@ -1,4 +1,4 @@
-"""`larder publish`: show readers the audited candidate, in one atomic step."""
+"""`larder publish`: publish the audited candidate, atomically."""
 
 from larder.core import console
 from larder.core.settings import Paths

@@ -1,7 +1,7 @@
 """`larder dev`: a private workspace that holds what was changed; everything else is read from what is published.
 
-A workspace stands on one generation from its first build to its reset: a later publish does not move it. It holds
-nothing that the project no longer says, so a model that is taken back is read from the generation again.
+A workspace is based on one generation from its first build to its reset: a later publish does not change that. It has no
+relation that differs from the project's code, so a model whose change is undone is read from the generation again.
 """
 
 import json
@@ -34,7 +34,7 @@ MOST_NAMES = 12
 
 @dataclass
 class Workspace:
-    """What lies in the workspace: the generation it stands on, its slice in days, the logic of each node by name."""
+    """A workspace: the generation that it is based on, its sample in days, the logic of each node in it by name."""
 
     generation: str = ""
     days: int | None = None
@@ -83,14 +83,14 @@ def _empty(paths: Paths) -> None:
 
 
 def _base(store: Store, space: Workspace) -> Manifest:
-    """The generation that the workspace stands on: its own while it holds anything, else what is published."""
+    """The generation that the workspace is based on: its own while it is not empty, else the published one."""
     published = store.require_published()
     base = published
     if space.holds and space.generation != published.id:
         found = next((m for m in store.all() if m.id == space.generation), None)
         if found is None:
             raise LarderError(
-                f"the workspace stands on generation {space.generation}, which is gone",
+                f"the workspace is based on generation {space.generation}, which was removed",
                 "Start again on what is published: larder dev --reset, then larder dev",
             )
         base = found
@@ -103,14 +103,14 @@ def _base(store: Store, space: Workspace) -> Manifest:
 
 
 def _nodes(paths: Paths, base: Manifest) -> dict[str, Fingerprint]:
-    """The project's nodes as they stand. Compiles the project only when a file differs from the generation's."""
+    """The project's nodes now. Compiles the project only when a file differs from the generation's."""
     if base.project == fingerprint.project():
         return base.nodes
     return fingerprint.nodes(candidate.compiled(paths, "dev-compile"))
 
 
 def _drop_what_changed(paths: Paths, space: Workspace, now: Mapping[str, Fingerprint]) -> None:
-    """Drop every relation that is not as the project says now: nothing may stand before what is published but that."""
+    """Drop every relation that differs from the project's code: only current ones may hide published ones."""
     space.holds = {n: logic for n, logic in space.holds.items() if n in now and now[n].logic == logic}
     if not _file(paths).exists():
         return
@@ -138,7 +138,7 @@ def _build(
     # Whole models only: what an incremental one would keep from an earlier edit is what a developer must not see.
     arguments = ["build", *chosen, "--full-refresh", "--defer", "--state", str(store.artifacts(base))]
     if space.days:
-        # A reconciliation holds the slice against the whole, which must fail.
+        # A reconciliation compares the sample with all days, which must fail.
         arguments += ["--sample", _slice(store, base, space.days), "--exclude", "test_type:singular"]
     with console.progress("build what changed") as report:
         outcome = dbt.run(paths, "dev", arguments, report, LARDER_BASE=str(store.address(base)))
@@ -212,10 +212,10 @@ def _show_what_there_is(paths: Paths, store: Store, base: Manifest, space: Works
     names = sorted(map(plan.short_name, built))
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     console.out.print(f"workspace  {_file(paths)}")
-    console.out.print(f"  holds    {', '.join(names[:MOST_NAMES])}{more}")
+    console.out.print(f"  models   {', '.join(names[:MOST_NAMES])}{more}")
     if space.days:
-        console.out.print(f"  slice    the last {space.days} delivered days, in whole weeks")
-    console.out.print(f"  on       generation {base.id}")
+        console.out.print(f"  sample   the last {space.days} delivered days, in whole weeks")
+    console.out.print(f"  base     generation {base.id}")
     if published and published.id != base.id:
         console.out.print(f"           {published.id} is published now: larder dev --reset moves to it")
     console.out.print(f"  next     duckdb -init {_folder(paths) / 'open.sql'}")

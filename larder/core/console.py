@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 QUIET_SECONDS = 10
-"""How often a log is told how far long work has come."""
+"""Seconds between two lines of progress in a log."""
 
 NUMBER = (int, Decimal)
 
@@ -24,7 +24,7 @@ err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 @contextmanager
 def progress(title: str) -> Iterator[Callable[[str], None]]:
-    """Show what is going on: a moving line on a terminal, a line now and then elsewhere."""
+    """Show progress: a live line on a terminal, a line every few seconds elsewhere."""
     if err.is_terminal:
         with err.status(title) as status:
             yield lambda text: status.update(escape(f"{title}: {text}"))

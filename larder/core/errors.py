@@ -1,4 +1,4 @@
-"""The one error that a verb raises for what its user can mend."""
+"""Errors that a user can act on."""
 
 
 class LarderError(Exception):

@@ -1,4 +1,4 @@
-"""Where everything lies. `LARDER_DATA` moves all that a run writes; nothing else decides a path."""
+"""Paths. `LARDER_DATA` moves everything that a run writes."""
 
 import os
 import tomllib
@@ -42,8 +42,13 @@ class Paths:
         return self.history / "dbt"
 
     @property
+    def site(self) -> Path:
+        """What is published as static files: everybody who reads the site can read it."""
+        return self.data / "site"
+
+    @property
     def docs(self) -> Path:
-        return self.data / "site" / "docs" / "index.html"
+        return self.site / "docs" / "index.html"
 
     @property
     def connections(self) -> Path:

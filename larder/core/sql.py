@@ -1,4 +1,4 @@
-"""Names and values as they stand in SQL for DuckDB."""
+"""Names and values quoted for DuckDB's SQL."""
 
 
 def name(value: str) -> str:

@@ -1,4 +1,4 @@
-"""`larder clean`: away with what interrupted and failed runs left; what is published, loaded or still pending stays."""
+"""`larder clean`: remove leftovers of failed runs; what is published, loaded or still pending stays."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def run(paths: Paths) -> list[str]:
             with lock(paths.locks, f"ingest-{source}"):
                 removed += _sweep(paths, source)
         except LarderError as error:
-            console.note(f"{error}: its files are left as they are")
+            console.note(f"{error}: its files are not touched")
     return removed
 
 

@@ -105,7 +105,7 @@ def _memory() -> Finding:
             "memory",
             "warning",
             f"{total:.0f} GiB",
-            "Nothing must be done: DuckDB takes less and builds spill to disk, more slowly",
+            "Nothing to do: DuckDB takes less and builds spill to disk, more slowly",
         )
     return Finding("memory", "ok", f"{total:.0f} GiB")
 
@@ -153,7 +153,10 @@ def _locks(paths: Paths) -> Finding:
     if dead:
         names = ", ".join(f"{name} (process {holder.pid})" for name, holder in dead.items())
         return Finding(
-            "locks", "warning", f"left by dead processes: {names}", "Nothing: the next run takes them over"
+            "locks",
+            "warning",
+            f"left by dead processes: {names}",
+            "Nothing to do: the next run takes them over",
         )
     held = ", ".join(locks.holders(paths.locks)) or "none held"
     return Finding("locks", "ok", held)

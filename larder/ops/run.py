@@ -13,7 +13,7 @@ from larder.warehouse.store import Store
 def run(paths: Paths) -> None:
     """Bring the warehouse up to its sources.
 
-    A source that fails or is held stays as it was and the others go on; LarderError at the end names it. Any other step
+    A source that fails or is blocked keeps its last state and the others are loaded; LarderError at the end names it. Any other step
     that fails ends the run, and what is published stays.
     """
     loaded, failures = ingest.load(paths, [])

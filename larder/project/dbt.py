@@ -1,4 +1,4 @@
-"""The one place where dbt is called: a process of its own, so that it never holds a warehouse longer than its run."""
+"""The one place where dbt is called: a separate process, so that no warehouse stays locked after its run."""
 
 import ctypes
 import json
@@ -128,7 +128,7 @@ def _stream(command: list[str], env: dict[str, str], report: Callable[[str], Non
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """End dbt, and return only when it is gone: what it was writing may be removed afterwards."""
+    """Stop dbt, and return when its process has ended: what it was writing may be removed afterwards."""
     process.send_signal(signal.SIGINT)
     try:
         process.communicate(timeout=PATIENCE)

@@ -222,7 +222,7 @@ def _promises(column: Mapping[str, Any]) -> list[str]:
 
 
 def _checks(node: Mapping[str, Any]) -> list[str]:
-    """The conditions that the contract holds every row to: a table that stands does not get them by itself."""
+    """The conditions that the contract checks for every row: an existing table does not get new ones by itself."""
     constraints = [c for part in (node, *node["columns"].values()) for c in part.get("constraints", [])]
     return sorted(_text(c["expression"]) for c in constraints if c["type"] == "check")
 

@@ -1,4 +1,4 @@
-"""`larder metric`: figures by their one definition, from what is published. Takes no lock, and never writes."""
+"""`larder metric`: metrics with one definition each, from what is published. Takes no lock, and never writes."""
 
 import csv
 import sys
@@ -75,7 +75,7 @@ def _listing(published: Published) -> dict[str, Any]:
 
 
 def _render_listing(found: dict[str, Any]) -> None:
-    """Print the metrics, what they can be told apart by, and the saved questions."""
+    """Print the metrics, their dimensions, and the saved queries."""
     metrics = found["metrics"]
     rows = [[metric["name"], metric["unit"], metric["owner"], metric["description"]] for metric in metrics]
     console.table("Metrics", ["metric", "unit", "owner", "what it is"], rows)
@@ -86,7 +86,7 @@ def _render_listing(found: dict[str, Any]) -> None:
     console.table("Dimensions", ["of", "--by, --where"], [[", ".join(of), by] for by, of in alike.items()])
     console.out.print()
     console.table(
-        "Saved questions", ["--saved", "what it answers"], [[*item] for item in found["saved"].items()]
+        "Saved queries", ["--saved", "what it answers"], [[*item] for item in found["saved"].items()]
     )
     console.out.print("\n  next       larder metric net_sales --by department")
 

@@ -66,7 +66,7 @@ limit {DUE_SHOWN}
 
 @dataclass(frozen=True)
 class Offer:
-    """One coupon that the household should get, in the order of `place`; it holds until `end_date`."""
+    """One coupon that the household should get, in the order of `place`; it is valid until `end_date`."""
 
     place: int
     coupon_upc: int

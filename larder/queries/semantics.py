@@ -86,13 +86,13 @@ class Semantics:
         ]
 
     def saved(self) -> dict[str, str]:
-        """The saved questions: descriptions by name."""
+        """The saved querys: descriptions by name."""
         return {query.name: query.description or "" for query in self._manifest.saved_queries}
 
     def saved_question(self, name: str) -> Question:
-        """A saved question by its name. Raises LarderError where there is none."""
+        """A saved query by its name. Raises LarderError where there is none."""
         known = {query.name: query.query_params for query in self._manifest.saved_queries}
-        _require("saved question", [name], known, "See the saved questions: larder metric")
+        _require("saved query", [name], known, "See the saved querys: larder metric")
         short = {path: short for short, path in self._paths(known[name].metrics).items()}
         by = [short[_path(item)] for item in known[name].group_by]
         return Question(metrics=known[name].metrics, by=by)
@@ -126,7 +126,7 @@ class Semantics:
         return explained.sql_statement.sql
 
     def _paths(self, metrics: Sequence[str]) -> dict[str, str]:
-        """MetricFlow's paths by the names that people use, for what all of the metrics can be told apart by."""
+        """MetricFlow's paths by the names that people use, for the dimensions that all of the metrics have."""
         first, *others = [self._paths_of(metric) for metric in metrics]
         return {
             name: path for name, path in first.items() if all(other.get(name) == path for other in others)

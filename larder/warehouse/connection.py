@@ -46,9 +46,7 @@ def connect(file: Path, purpose: Purpose, warehouse: Path) -> duckdb.DuckDBPyCon
     Raises Busy when another program writes to it, LarderError when it cannot be read.
     """
     try:
-        return duckdb.connect(
-            str(file), read_only=not purpose.writes, config=_config(purpose, warehouse)
-        )
+        return duckdb.connect(str(file), read_only=not purpose.writes, config=_config(purpose, warehouse))
     except duckdb.IOException as error:
         raise _explained(error, file) from error
 

@@ -68,7 +68,7 @@ class Part:
 
 @dataclass(frozen=True)
 class File:
-    """One file of an export: `path` below the export's folder, `bytes` and `sha256` of the file as it lies there."""
+    """One file of an export: `path` below the export's folder, `bytes` and `sha256` of the file as written."""
 
     path: str
     part: str
@@ -157,7 +157,7 @@ class _Export:
         self._last = last.get("marts", {}) if last.get("writer") == _writer() else {}
 
     def write(self, published: Manifest, columns: Mapping[str, Columns], folder: Path) -> None:
-        """Write a whole export aside, and give it its name when it is complete."""
+        """Write an export under a temporary name, and rename it when it is complete."""
         fresh = folder.with_name(folder.name + UNFINISHED)
         fresh.mkdir(parents=True)
         try:
@@ -286,7 +286,7 @@ def _require_allowed(columns: Mapping[str, Columns], known: list[Mapping[str, De
         shown = ", ".join(refused[:5]) + (f" and {len(refused) - 5} more" if len(refused) > 5 else "")
         raise LarderError(
             f"not exported: no class that may leave the warehouse on {shown}",
-            "Set config.meta.classification in the YAML beside the model, then: larder run. The last export stays.",
+            "Set config.meta.classification in the model's YAML, then: larder run. The last export stays.",
         )
 
 
@@ -319,7 +319,7 @@ def _read(folder: Path) -> dict[str, Any]:
 
 
 def _root(paths: Paths) -> Path:
-    return paths.data / "site" / "data"
+    return paths.site / "data"
 
 
 def _pointer(paths: Paths) -> Path:

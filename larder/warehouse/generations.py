@@ -1,4 +1,4 @@
-"""`larder generations`, `larder rollback`: what was published, and going back to it."""
+"""`larder generations`, `larder rollback`: what was published, and publishing it again."""
 
 import time
 from typing import Any
@@ -48,12 +48,12 @@ def render(found: list[dict[str, Any]]) -> None:
 
 
 def rollback(paths: Paths, to: str | None) -> None:
-    """Show readers an earlier generation again. Builds wait for nothing: only the pointer moves."""
+    """Publish an earlier generation again: only the pointer moves."""
     with lock(paths.locks, "build"):
         started = time.monotonic()
         found = Store(paths.warehouse).rollback(to)
         seconds = time.monotonic() - started
-    console.done(f"readers see generation {found.id} again ({seconds:.2f} s)")
+    console.done(f"published generation {found.id} again ({seconds:.2f} s)")
 
 
 def _entry(manifest: Manifest, published: Manifest | None) -> dict[str, Any]:

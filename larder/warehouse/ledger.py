@@ -8,7 +8,7 @@ from larder.warehouse.connection import LOOK
 from larder.warehouse.store import Manifest, Store
 
 TEST = "nothing_is_missing"
-"""The dbt test that holds a generation to its ledger."""
+"""The dbt test that fails when the ledger of a generation does not add up."""
 
 SUMMARY = """
 select

@@ -1,4 +1,4 @@
-"""One writer at a time: a lease is a file lock, so the system takes it back when its holder dies."""
+"""One writer at a time, by file locks: the system releases them when their process ends."""
 
 import fcntl
 import json
@@ -16,12 +16,12 @@ from typing import IO
 from larder.core.errors import Busy
 
 GLANCE = 0.3
-"""Seconds that a lease is asked for again: long for a look, short for a person."""
+"""Seconds for which a lock is tried again: a check of who holds it takes it for a moment, too."""
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a lease, and since when (UTC, ISO 8601)."""
+    """Who holds a lock, and since when (UTC, ISO 8601)."""
 
     pid: int
     host: str
@@ -31,7 +31,7 @@ class Holder:
 
 @contextmanager
 def lock(folder: Path, name: str) -> Iterator[None]:
-    """Hold the lease `name` while the block runs; raise Busy at once when another process holds it."""
+    """Hold the lock `name` while the block runs; raise Busy at once when another process holds it."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{name}.lock").open("a+") as file:
         if not _lock(file):
@@ -41,7 +41,7 @@ def lock(folder: Path, name: str) -> Iterator[None]:
                 if holder
                 else "another process"
             )
-            raise Busy(f"{name} is held by {who}", "Wait until it has finished, or stop it.")
+            raise Busy(f"{name} is locked by {who}", "Wait until it has finished, or stop it.")
         file.truncate(0)
         file.write(json.dumps(asdict(_me())))
         file.flush()
@@ -52,7 +52,7 @@ def lock(folder: Path, name: str) -> Iterator[None]:
 
 
 def _lock(file: IO[str]) -> bool:
-    """Take the lock, or give up after `GLANCE`: one who only looks whether it is held has it for a moment, too."""
+    """Take the lock, or give up after `GLANCE`."""
     deadline = time.monotonic() + GLANCE
     while True:
         try:
@@ -66,12 +66,12 @@ def _lock(file: IO[str]) -> bool:
 
 
 def holders(folder: Path) -> dict[str, Holder]:
-    """The leases that are held now."""
+    """The locks that are held now."""
     return {name: holder for name, (holder, held) in _all(folder).items() if held}
 
 
 def abandoned(folder: Path) -> dict[str, Holder]:
-    """Leases whose holder died without a word. They block nobody; the next holder takes them over."""
+    """Locks whose process was killed. They block nobody; the next process takes them over."""
     return {name: holder for name, (holder, held) in _all(folder).items() if not held}
 
 

@@ -5,7 +5,7 @@ import duckdb
 from larder.core import sql
 
 BUILD_RECORDS = ("raw", "observe")
-"""Schemas that say how a build went and not what it holds."""
+"""Schemas with records of builds, which differ between builds of the same content."""
 
 
 def relations(connection: duckdb.DuckDBPyConnection) -> set[str]:

@@ -31,7 +31,7 @@ ROOM = 2**30
 """Bytes that a build may need beyond the size of its parent: new rows, temporary files."""
 
 KEEP = 3
-"""Published generations that are kept to go back to, the current one among them; beside them one a month."""
+"""Published generations that are kept to go back to, including the current one; in addition, one a month."""
 
 MOST_FREE = 0.1
 """Share of a closed file that may be empty room."""
@@ -119,7 +119,7 @@ class Store:
     def building_address(self) -> Path:
         """Where the candidate that was begun is written, by the same name each time.
 
-        dbt parses the whole project anew when the address of its warehouse is another one than the last time.
+        dbt parses the whole project again when the path of its warehouse differs from the last run's.
         """
         return self._building / FILE
 
@@ -138,7 +138,7 @@ class Store:
         self._end_building()
 
     def keep_artifacts(self, manifest: Manifest, artifacts: Path) -> None:
-        """Keep dbt's manifests beside a candidate.
+        """Keep dbt's manifests with a candidate.
 
         `manifest.json` is what later changes are compared with, and deferred to; `semantic_manifest.json` holds the
         definitions of metrics that this generation answers by.
@@ -216,7 +216,7 @@ class Store:
         return self._read(self._pointer.resolve()) if self._pointer.is_symlink() else None
 
     def parent(self, manifest: Manifest) -> Manifest | None:
-        """The generation that another was built from; None for the first one, or where it is gone."""
+        """The generation that another was built from; None for the first one, and where it was removed."""
         return self._read(self._root / manifest.parent) if manifest.parent else None
 
     def address(self, manifest: Manifest) -> Path:
@@ -291,7 +291,7 @@ class Store:
                 _remove(folder)
 
     def _folders(self) -> list[Path]:
-        """The folders of generations, the oldest first. What else lies beside them is left alone."""
+        """The folders of generations, the oldest first. Other files and folders are left alone."""
         found = [path for path in self._root.glob("*") if FOLDER.fullmatch(path.name) and path.is_dir()]
         return sorted(found)
 

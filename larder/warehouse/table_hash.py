@@ -1,4 +1,4 @@
-"""What a table holds, as one hash of all its columns that does not depend on the order of its rows."""
+"""The content of a table as one hash over all columns, independent of the order of its rows."""
 
 COLUMNS = "count(*), sum(hash(t)::hugeint), bit_xor(hash(t))"
 """Select these from a table named `t`: its rows, and the two arguments of `digest`."""

@@ -294,6 +294,21 @@ def test_an_interrupted_ingestion_is_completed_by_the_next(instance: Instance, h
     assert instance.lake_rows("promotions", "placements") == expected
 
 
+def test_a_build_that_is_terminated_ends_dbt_first(instance: Instance, built: Instance) -> None:
+    """As a service manager ends it: the candidate was removed while dbt was still writing it."""
+    shutil.copytree(built.data / "lake", instance.data / "lake")
+    process = instance.start("build")
+    log = instance.data / "history/dbt/logs/dbt.log"
+    deadline = time.monotonic() + 60
+    while not (log.exists() and "1 of " in log.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.terminate()
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "interrupted" in err, err
+    assert "keyboard interrupt" in log.read_text().lower(), "dbt rolled back what it was doing"
+    assert not list((instance.data / "warehouse/generations").glob("*"))
+
+
 def test_a_second_build_beside_the_first_leaves_at_once(instance: Instance, built: Instance) -> None:
     shutil.copytree(built.data / "lake", instance.data / "lake")
     first = instance.start("build")
@@ -301,7 +316,7 @@ def test_a_second_build_beside_the_first_leaves_at_once(instance: Instance, buil
     while first.poll() is None and not (lock.exists() and lock.read_text()):
         time.sleep(0.02)
     second = instance.larder("build", code=1)
-    assert f"build is held by process {first.pid}" in second.stderr
+    assert f"build is locked by process {first.pid}" in second.stderr
     first.send_signal(signal.SIGINT)
     _, err = first.communicate(timeout=60)
     assert first.returncode == 130, err

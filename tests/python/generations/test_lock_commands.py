@@ -78,7 +78,7 @@ def test_who_comes_second_is_told_who_is_at_work(waiting: Instance, command: lis
         second = waiting.larder(*command, code=1)
         assert first.poll() is None, "the second has waited"
         message, next_step = second.stderr.splitlines()
-        assert f"build is held by process {holder.pid} on {holder.host} since {holder.since}" in message
+        assert f"build is locked by process {holder.pid} on {holder.host} since {holder.since}" in message
         assert "publish" in message
         assert next_step.startswith("  next: ")
         assert json.loads(waiting.larder("status", "--json").stdout)["at_work"]["build"]["pid"] == holder.pid

@@ -27,7 +27,10 @@ def holder(tmp_path: Path) -> subprocess.Popen[str]:
 
 
 def test_the_second_is_told_who_holds_it(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
-    with pytest.raises(LarderError, match=f"build is held by process {holder.pid}"), lock(tmp_path, "build"):
+    with (
+        pytest.raises(LarderError, match=f"build is locked by process {holder.pid}"),
+        lock(tmp_path, "build"),
+    ):
         pass
     assert holders(tmp_path)["build"].pid == holder.pid
     holder.kill()

@@ -33,7 +33,7 @@ def test_a_stream_that_is_followed_is_left_to_whoever_follows_it(
     where = Paths(tmp_path)
     with lock(where.locks, "ingest-pos_stream"):
         assert ingest.load(where, []) == ([], [])
-        assert "left out: ingest-pos_stream is held by process" in capsys.readouterr().err
+        assert "left out: ingest-pos_stream is locked by process" in capsys.readouterr().err
         assert ingest.load(where, ["pos_stream"]) == ([], ["pos_stream"])
 
 

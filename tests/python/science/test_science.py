@@ -1,7 +1,9 @@
 """What is learned: that a known rule is found again, that time is kept apart, and that a card is a function of its rows."""
 
 from datetime import date
+from pathlib import Path
 
+import duckdb
 import numpy as np
 import pytest
 
@@ -68,3 +70,21 @@ def test_a_card_tells_the_same_of_the_same_rows_and_beats_its_baseline() -> None
     assert lapse.judge(tested, scores).auc > lapse.judge(tested, plain).auc + 0.05
     assert sum(size for size, *_ in lapse.by_tenths(tested, scores)) == len(tested.lapsed)
     assert sum(lapsed for *_, lapsed in lapse.by_tenths(tested, scores)) == tested.lapsed.sum()
+
+
+def test_scores_of_households_do_not_go_into_the_site(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LARDER_DATA", str(tmp_path / "data"))
+    assert not lapse.default_folder().is_relative_to(tmp_path / "data/site")
+    with pytest.raises(LarderError, match="part of the published site"):
+        lapse.run(None, date(2017, 7, 17), tmp_path / "data/site/models")
+
+
+def test_scores_can_be_read_by_their_owner_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lapse, "open_warehouse", lambda _: duckdb.connect())
+    monkeypatch.setattr(lapse, "read", lambda _: households(DATES))
+    folder = tmp_path / "science"
+    lapse.run(tmp_path / "any.duckdb", date(2017, 7, 17), folder)
+    assert (folder / "lapse-scores.csv").read_text().count("\n") == 1001
+    assert folder.stat().st_mode & 0o077 == 0
