@@ -12,6 +12,7 @@ from ingestion.sources import NAMES, OPTIONAL
 from larder.build import failures, plan
 from larder.build.plan import RELATIONS, Loads, Plan
 from larder.core import console, sql
+from larder.core.console import shown_path
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
 from larder.project import dbt, fingerprint
@@ -173,7 +174,7 @@ def _refuse(store: Store, manifest: Manifest, outcome: dbt.Outcome) -> None:
         rows = failures.rows(node, outcome.artifacts)
         console.failed(
             f"{node.kind} {node.name}: {what}",
-            f"see the rows: duckdb -readonly {kept} -f {rows}"
+            f"see the rows: duckdb -readonly {shown_path(kept)} -f {shown_path(rows)}"
             if rows
             else f"its SQL is in {outcome.artifacts}/compiled; try it alone: dbt build --select {node.name}",
         )
@@ -181,7 +182,7 @@ def _refuse(store: Store, manifest: Manifest, outcome: dbt.Outcome) -> None:
     raise LarderError(
         f"{len(outcome.broken)} of {len(outcome.nodes)} nodes failed;"
         f" still published: {published.id if published else 'nothing'}",
-        f"Look into the candidate, which is kept: duckdb -readonly {kept}",
+        f"Look into the candidate, which is kept: duckdb -readonly {shown_path(kept)}",
     )
 
 

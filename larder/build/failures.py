@@ -5,7 +5,7 @@ from pathlib import Path
 
 from larder.project.dbt import Node
 
-HEADING = re.compile(r"\w+ Error in (model|snapshot|seed|test|unit_test) .*")
+HEADING = re.compile(r"\w+ Error in (model|seed|test|unit_test) .*")
 """How dbt begins a message; what is wrong comes in the next line."""
 
 CHECK = re.compile(r"CHECK constraint failed on table \S+ with expression CHECK\((.*)\)$", re.MULTILINE)

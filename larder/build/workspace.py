@@ -15,6 +15,7 @@ import duckdb
 from larder.build import candidate, failures, plan
 from larder.build.plan import Plan
 from larder.core import console, sql
+from larder.core.console import shown_path
 from larder.core.errors import LarderError
 from larder.core.files import write_atomically
 from larder.core.settings import Paths
@@ -190,7 +191,7 @@ def _report(paths: Paths, outcome: dbt.Outcome, base: Manifest) -> None:
         rows = failures.rows(node, outcome.artifacts)
         console.failed(
             f"{node.kind} {node.name}: {failures.reason(node)}",
-            f"see the rows: duckdb -init {_folder(paths) / 'open.sql'} -f {rows}"
+            f"see the rows: duckdb -init {_opener(paths)} -f {shown_path(rows)}"
             if rows
             else f"its SQL is in {outcome.artifacts}/compiled",
         )
@@ -199,7 +200,7 @@ def _report(paths: Paths, outcome: dbt.Outcome, base: Manifest) -> None:
     if outcome.broken:
         raise LarderError(
             f"{len(outcome.broken)} of {len(outcome.nodes)} nodes failed",
-            f"Look at the rows: duckdb -init {_folder(paths) / 'open.sql'}. Then fix it: larder dev",
+            f"Look at the rows: duckdb -init {_opener(paths)}. Then fix it: larder dev",
         )
 
 
@@ -218,7 +219,7 @@ def _show_what_there_is(paths: Paths, store: Store, base: Manifest, space: Works
     console.out.print(f"  base     generation {base.id}")
     if published and published.id != base.id:
         console.out.print(f"           {published.id} is published now: larder dev --reset moves to it")
-    console.out.print(f"  next     duckdb -init {_folder(paths) / 'open.sql'}")
+    console.out.print(f"  next     duckdb -init {_opener(paths)}")
 
 
 def _write_opener(paths: Paths, store: Store, base: Manifest) -> None:
@@ -235,6 +236,10 @@ def _write_opener(paths: Paths, store: Store, base: Manifest) -> None:
         "set timezone = 'UTC';",
     ]
     write_atomically(_folder(paths) / "open.sql", "\n".join(lines) + "\n")
+
+
+def _opener(paths: Paths) -> str:
+    return shown_path(_folder(paths) / "open.sql")
 
 
 def _schemas(connection: duckdb.DuckDBPyConnection) -> set[str]:

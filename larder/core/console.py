@@ -1,10 +1,12 @@
 """What the command line shows: results on standard output, progress and errors on standard error."""
 
 import json
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -55,6 +57,11 @@ def failed(message: str, next_step: str) -> None:
     """One clear message, and what to do about it."""
     err.print(f"[bold red]✗[/] {escape(message)}")
     err.print(f"  next: {next_step}", markup=False)
+
+
+def shown_path(path: Path) -> str:
+    """A path as it can be pasted into a shell."""
+    return shlex.quote(str(path))
 
 
 def as_json(value: Any) -> None:

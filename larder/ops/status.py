@@ -67,12 +67,16 @@ def _render_published(status: dict[str, Any], published: dict[str, Any]) -> None
         console.out.print(f"  deprecated {old['table']} goes on {old['until']}: read {old['use']}")
     console.out.print(f"  warehouse  {status['warehouse']}")
     console.out.print(f"  docs       {status['docs'] or 'none yet: larder docs'}")
-    console.out.print(f'  next       {_shell()} -readonly {status["warehouse"]} "from marts.agg_data_faults"')
+    console.out.print(
+        f'  next       {_shell()} -readonly {console.shown_path(Path(status["warehouse"]))} "from marts.agg_data_faults"'
+    )
 
 
 def _shell() -> str:
     """The DuckDB shell as it can be called from here, whether the environment is activated or not."""
-    return "duckdb" if shutil.which("duckdb") else str(Path(sys.executable).with_name("duckdb"))
+    return (
+        "duckdb" if shutil.which("duckdb") else console.shown_path(Path(sys.executable).with_name("duckdb"))
+    )
 
 
 def _brief(manifest: Manifest) -> dict[str, Any]:

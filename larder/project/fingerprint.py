@@ -99,7 +99,7 @@ def _counts_everywhere(manifest: Mapping[str, Any]) -> dict[str, Any]:
     ]
     return {
         "hooks of the run": [[_text(node["raw_code"]) for node in operations], _macros(named, manifest)],
-        "dbt's own macros": _macros(overriding, manifest),
+        "macros in place of dbt's": _macros(overriding, manifest),
     }
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-KINDS = {"model", "seed", "snapshot"}
+KINDS = {"model", "seed"}
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Declared:
 
 
 def tables(artifacts: Path) -> dict[str, Declared]:
-    """Every model, seed and snapshot by `<schema>.<table>`; empty where dbt has left no manifest that can be read."""
+    """Every model and seed by `<schema>.<table>`; empty where dbt has left no manifest that can be read."""
     return {_table(node): _declared(node) for node in _nodes(artifacts).values()}
 
 

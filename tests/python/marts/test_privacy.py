@@ -1,0 +1,98 @@
+"""What points at a person stays in the CRM's staging, also under another name or another form: sought by its values."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+from conftest import Instance
+
+FORMS = {
+    "as it is": "{}",
+    "in lower case": "lower({})",
+    "in upper case": "upper({})",
+    "digits alone": "regexp_replace({}, '[^0-9]', '', 'g')",
+    "without the domain": "split_part({}, '@', 1)",
+    "md5": "md5({})",
+    "sha1": "sha1({})",
+    "sha256": "sha256({})",
+    "base64": "to_base64(encode({}))",
+    "reversed": "reverse({})",
+}
+"""Ways to write a value that leave it, or a number for it, in one's hands."""
+
+IDENTIFIERS = ("email", "phone", "first_name || ' ' || last_name", "last_name || ', ' || first_name")
+
+
+def sought(connection: duckdb.DuckDBPyConnection) -> None:
+    """Each identifier of each household in each form, as the table `sought`; forms that are too short to mean anybody are left out."""
+    values = " union all ".join(
+        f"select {identifier} as value from staging.stg_loyalty__households" for identifier in IDENTIFIERS
+    )
+    forms = " union ".join(
+        f"select '{form}' as form, {sql.format('value')} as value from ({values})"
+        for form, sql in FORMS.items()
+    )
+    connection.execute(
+        f"create or replace temp table sought as select distinct form, value from ({forms}) where length(value) >= 7"
+    )
+
+
+def leaks(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """The columns outside raw and staging in which a value of a person stands, whole or within a longer text."""
+    sought(connection)
+    columns = connection.execute(
+        "select table_schema, table_name, column_name, data_type from information_schema.columns"
+        " where table_catalog = current_database() and table_schema not in ('raw', 'staging')"
+    ).fetchall()
+    found = set()
+    for schema, table, column, kind in columns:
+        if kind in ("DATE", "BOOLEAN", "DOUBLE") or kind.startswith(("DECIMAL", "TIMESTAMP")):
+            continue  # cannot hold one
+        values = f'select distinct cast("{column}" as varchar) as value from {schema}."{table}"'
+        tokens = (
+            f"select unnest(list_prepend(value, string_split_regex(value, '[^\\w@.+-]+'))) as value from ({values})"
+        )
+        hit = connection.execute(f"select count(*) from ({tokens}) semi join sought using (value)").fetchone()
+        if hit and hit[0]:
+            found.add(f"{schema}.{table}.{column}")
+    return found
+
+
+@pytest.fixture
+def warehouse(published: Instance, tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A copy of a published generation that may be written to."""
+    file = tmp_path / "larder.duckdb"
+    shutil.copyfile(published.warehouse, file)
+    file.chmod(0o600)
+    with duckdb.connect(str(file)) as connection:
+        yield connection
+
+
+def test_no_value_of_a_person_leaves_the_staging_of_the_crm(warehouse: duckdb.DuckDBPyConnection) -> None:
+    sought(warehouse)
+    known = warehouse.execute("select count(*) from sought").fetchone()
+    assert known and known[0] > 1000
+    assert leaks(warehouse) == set()
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "lower(email) as contact_ref",
+        "md5(email) as household_key",
+        "'tel. ' || regexp_replace(phone, '[^0-9]', '', 'g') as note",
+        "cast(regexp_replace(phone, '[^0-9]', '', 'g') as bigint) as call_number",
+        "first_name || ' ' || last_name as display",
+        "struct_pack(contact := email) as profile",
+    ],
+)
+def test_a_planted_identifier_is_found_under_any_name(
+    warehouse: duckdb.DuckDBPyConnection, expression: str
+) -> None:
+    name = expression.rpartition(" as ")[2]
+    warehouse.execute(
+        f"create table marts.agg_planted as select household_id, {expression} from staging.stg_loyalty__households limit 50"
+    )
+    assert leaks(warehouse) == {f"marts.agg_planted.{name}"}
