@@ -179,33 +179,33 @@ def test_a_macro_of_the_branch_that_dbt_does_not_take_counts(checkout: Checkout)
 def test_macros_in_the_hooks_of_a_table_and_of_the_run_count(checkout: Checkout) -> None:
     """dbt names neither in the compiled SQL of the nodes that rest on them. So do macros in place of dbt's own."""
     checkout.plan()
-    manifest = json.loads((checkout.instance.data / "history/dbt/plan/manifest.json").read_text())
+    manifest = json.loads((checkout.instance.data / "warehouse/current/dbt/manifest.json").read_text())
     stores, lines, test = (
         "model.larder.dim_stores",
         "model.larder.stg_pos__transactions",
         "test.larder.baskets_match_basket_lines",
     )
-    for name, calls in (("noted", ["macro.larder.one"]), ("one", [])):
+    for name, calls in (("planted_hook", ["macro.larder.planted"]), ("planted", [])):
         manifest["macros"][f"macro.larder.{name}"] = {
             "name": name,
             "package_name": "larder",
             "macro_sql": name,
             "depends_on": {"macros": calls},
         }
-    manifest["nodes"][stores]["config"]["post-hook"] = [{"sql": "{{ noted() }}"}]
+    manifest["nodes"][stores]["config"]["post-hook"] = [{"sql": "{{ planted_hook() }}"}]
     before = fingerprint.nodes(manifest)
 
     def changed(node: str) -> list[str]:
         now = fingerprint.nodes(manifest)[node].parts
         return [part for part in now if now[part] != before[node].parts.get(part)]
 
-    manifest["macros"]["macro.larder.one"]["macro_sql"] = "two"
+    manifest["macros"]["macro.larder.planted"]["macro_sql"] = "two"
     assert changed(stores) == ["hooks"] and changed(lines) == changed(test) == []
     manifest["macros"]["macro.larder.create_raw_views"]["macro_sql"] += "{{ log('') }}"
     assert changed(stores) == ["hooks", "hooks of the run"]
     assert changed(lines) == changed(test) == ["hooks of the run"]
     manifest["macros"]["macro.larder.duckdb__create_view_as"] = {
-        **manifest["macros"]["macro.larder.one"],
+        **manifest["macros"]["macro.larder.planted"],
         "name": "duckdb__create_view_as",
     }
     assert changed(lines) == ["hooks of the run", "macros in place of dbt's"]
@@ -217,12 +217,18 @@ def test_a_relation_of_the_same_name_in_another_schema_costs_no_mart(checkout: C
         "-- grain: one row per store\n{{ config(alias = 'dim_stores', materialized = 'table') }}\n"
         "select store_id from {{ ref('dim_stores') }}"
     )
+    model.with_suffix(".yml").write_text(
+        "models: [{name: int_stores_listed, columns: [{name: store_id, config: {meta: {classification: public}}}]}]"
+    )
     assert built(checkout.plan(), "model") == {"int_stores_listed"}
     before = checkout.instance.marts()
-    assert checkout.run("build").returncode == 0 and checkout.run("publish").returncode == 0
+    done = checkout.run("build")
+    assert done.returncode == 0, done.stderr
+    assert checkout.run("publish").returncode == 0
     assert checkout.instance.marts() == before
     assert checkout.instance.query("select count(*) from intermediate.dim_stores") == [(457,)]
     model.unlink()
+    model.with_suffix(".yml").unlink()
     assert checkout.run("build").returncode == 0 and checkout.run("publish").returncode == 0
     assert checkout.instance.marts() == before
     assert checkout.instance.query(

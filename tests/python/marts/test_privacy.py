@@ -51,9 +51,7 @@ def leaks(connection: duckdb.DuckDBPyConnection) -> set[str]:
         if kind in ("DATE", "BOOLEAN", "DOUBLE") or kind.startswith(("DECIMAL", "TIMESTAMP")):
             continue  # cannot hold one
         values = f'select distinct cast("{column}" as varchar) as value from {schema}."{table}"'
-        tokens = (
-            f"select unnest(list_prepend(value, string_split_regex(value, '[^\\w@.+-]+'))) as value from ({values})"
-        )
+        tokens = f"select unnest(list_prepend(value, string_split_regex(value, '[^\\w@.+-]+'))) as value from ({values})"
         hit = connection.execute(f"select count(*) from ({tokens}) semi join sought using (value)").fetchone()
         if hit and hit[0]:
             found.add(f"{schema}.{table}.{column}")
