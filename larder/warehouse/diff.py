@@ -16,9 +16,6 @@ from larder.warehouse.connection import DIFF
 from larder.warehouse.relations import BUILD_RECORDS
 from larder.warehouse.store import Manifest, Store
 
-LARGE = 4_000_000
-"""Rows of both sides that are joined at once: what is larger goes in parts, so that memory stays bounded."""
-
 Columns = Mapping[str, str]
 """Types by name."""
 
@@ -166,12 +163,9 @@ class _Comparison:
         if not key or any(old.get(column) != new.get(column) or column not in old for column in key):
             return TableChange(table, rows_before, rows_after, note="no key that both have")
         shared = [name for name in old if name not in key and old[name] == new.get(name)]
-        counts = [0] * (3 + len(shared))
-        for part in self._parts(table, key, shared, rows_before + rows_after):
-            found = self._join(table, key, shared, part)
-            if found is None:
-                return TableChange(table, rows_before, rows_after, note="its key is not unique")
-            counts = [one + another for one, another in zip(counts, found, strict=True)]
+        if not all(self._is_unique(side, table, key) for side in ("before", "after")):
+            return TableChange(table, rows_before, rows_after, note="its key is not unique")
+        counts = self._join(table, key, shared)
         added, removed, changed, *by_column = counts
         columns = {name: count for name, count in zip(shared, by_column, strict=True) if count}
         return TableChange(table, rows_before, rows_after, added, removed, changed, columns)
@@ -190,48 +184,33 @@ class _Comparison:
             return "same content hash, not scanned"
         return ""
 
-    def _parts(self, table: str, key: list[str], shared: list[str], rows: int) -> list["_Part"]:
-        """Parts of a table by the hash of its key, of some LARGE rows each, without those that are the same in both.
-
-        Rows with the same key are in the same part.
-        """
-        many = -(-rows // LARGE) or 1
-        hashed, content = _hash(key), _hash([*key, *shared])
-        sides = [
-            f"select {hashed} % {many} as part, count(*) as rows, sum({content}::hugeint) as total, bit_xor({content}) as mix"
-            f" from {side}.{sql.relation(table)} group by part"
-            for side in ("before", "after")
-        ]
+    def _is_unique(self, side: str, table: str, key: list[str]) -> bool:
         found = self._connection.execute(
-            f"select part, coalesce(a.rows, 0), coalesce(b.rows, 0) from ({sides[0]}) as a full join ({sides[1]}) as b"
-            " using (part) where (a.rows, a.total, a.mix) is distinct from (b.rows, b.total, b.mix) order by part"
-        ).fetchall()
-        return [_Part(f"{hashed} % {many} = {part}", before, after) for part, before, after in found]
+            f"select 1 from {side}.{sql.relation(table)} group by {', '.join(map(sql.name, key))} having count(*) > 1 limit 1"
+        )
+        return found.fetchone() is None
 
-    def _join(self, table: str, key: list[str], shared: list[str], part: "_Part") -> list[int] | None:
-        """Rows added, removed and changed in a part, then the rows changed by column; None when keys repeat."""
-        both = "a.is_there and b.is_there"
-        differs = [f"a.{sql.name(column)} is distinct from b.{sql.name(column)}" for column in shared]
-        conditions = [
-            "b.is_there is null",
-            "a.is_there is null",
-            f"{both} and ({' or '.join(differs) or 'false'})",
-        ]
-        counts = [f"count(*) filter ({condition})" for condition in ["a.is_there", "b.is_there"]]
-        counts += [
-            f"count(*) filter ({condition})" for condition in (conditions[1], conditions[0], conditions[2])
-        ]
-        counts += [f"count(*) filter ({both} and {condition})" for condition in differs]
+    def _join(self, table: str, key: list[str], shared: list[str]) -> list[int]:
+        """Rows added, removed and changed, then the rows changed by column. DuckDB spills what does not fit in memory."""
         columns = ", ".join(map(sql.name, [*key, *shared]))
         before, after = (
-            f"(select true as is_there, {columns} from {side}.{sql.relation(table)} where {part.filter})"
+            f"(select true as is_there, {columns} from {side}.{sql.relation(table)})"
             for side in ("before", "after")
         )
         on = " and ".join(f"a.{sql.name(column)} is not distinct from b.{sql.name(column)}" for column in key)
-        old, new, *found = self._connection.execute(
-            f"select {', '.join(counts)} from {before} as a full join {after} as b on {on}"
-        ).fetchone() or (0, 0)
-        return found if (old, new) == (part.before, part.after) else None
+        differs = [f"a.{sql.name(column)} is distinct from b.{sql.name(column)}" for column in shared]
+        both = "a.is_there and b.is_there"
+        conditions = [
+            "a.is_there is null",
+            "b.is_there is null",
+            f"{both} and ({' or '.join(differs) or 'false'})",
+            *[f"{both} and {condition}" for condition in differs],
+        ]
+        counts = ", ".join(f"count(*) filter ({condition})" for condition in conditions)
+        found = self._connection.execute(
+            f"select {counts} from {before} as a full join {after} as b on {on}"
+        ).fetchone()
+        return list(found or [0] * len(conditions))
 
     def _count(self, alias: str, table: str) -> int:
         found = self._connection.execute(f"select count(*) from {alias}.{sql.relation(table)}").fetchone()
@@ -248,19 +227,6 @@ class _Comparison:
         for table, name, kind in found:
             columns.setdefault(table, {})[name] = kind
         return columns
-
-
-@dataclass(frozen=True)
-class _Part:
-    """A part of a table, as a condition, and the rows that it has in each generation."""
-
-    filter: str
-    before: int
-    after: int
-
-
-def _hash(columns: list[str]) -> str:
-    return f"hash(row({', '.join(map(sql.name, columns))}))"
 
 
 def _find(store: Store, name: str) -> Manifest:
