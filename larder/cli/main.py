@@ -423,6 +423,24 @@ def contract_accept(
     contract.accept(paths(), source, write)
 
 
+@app.command("yaml")
+def yaml_(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Models, seeds or sources; all when none is named.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit with 1 where a file would change.")
+    ] = False,
+) -> None:
+    """Fill the YAML of models, seeds and sources from governance/columns.yml and the columns of the compiled SQL.
+
+    Exits with 1 when a column is not in the dictionary, or its type is another. Example: `larder yaml fct_baskets`
+    """
+    from larder.review import yaml_fill
+
+    raise typer.Exit(int(not yaml_fill.run(paths(), names or [], check)))
+
+
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """Check Python, versions, memory, disk, ports and leases: what is wrong, and how to mend it.
