@@ -68,8 +68,10 @@ def laid_out(content: str, fill: Fill) -> str:
     for line, last, replacement in sorted(_replacements(root, text, fill), key=lambda one: one[0]):
         parts += [*text.lines[done:line], *replacement]
         done = last
-    lines = [*parts, *text.lines[done:]]
-    return "\n".join(lines).strip("\n") + "\n"
+    filled = "\n".join([*parts, *text.lines[done:]]).strip("\n") + "\n"
+    if _rest(yaml.load(filled, LOADER)) != _rest(yaml.load(content, LOADER)):  # noqa: S506 (a safe loader)
+        raise RuntimeError(f"the compact form would say something else:\n{filled}")
+    return filled
 
 
 def tables(content: str) -> list[Table]:
@@ -82,6 +84,16 @@ def tables(content: str) -> list[Table]:
 
     laid_out(content, look)
     return found
+
+
+def _rest(value: Any) -> Any:
+    """What nobody but the author may change: all but the columns, and what follows from them."""
+    if isinstance(value, list):
+        return [_rest(item) for item in value]
+    if isinstance(value, dict):
+        own = {"version", "column_types", *(("columns",) if "name" in value else ())}
+        return {key: _rest(item) for key, item in value.items() if key not in own}
+    return value
 
 
 def _read(content: str, root: yaml.Node) -> _Text:

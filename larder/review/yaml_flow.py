@@ -57,12 +57,28 @@ def entry(key: str, value: Any, indent: int) -> list[str]:
     if indent + len(line) < WIDTH:
         return [line]
     if isinstance(value, Mapping):
-        lines = _opened(f"{key}: {{", [entry(name, item, indent + 2) for name, item in value.items()], "}")
+        nested = any(isinstance(item, Mapping | list) for item in value.values())
+        parts = [entry(name, item, indent + 2) for name, item in value.items()]
+        lines = _opened(f"{key}: {{", parts, "}") if nested else _packed(f"{key}: {{", parts, "}", indent)
     elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
         lines = _opened(f"{key}: [", [_item(item, indent + 2) for item in value], "]")
+    elif isinstance(value, list):
+        lines = _packed(f"{key}: [", [[flow(item)] for item in value], "]", indent)
     else:
         lines = _folded(line, indent)
     return lines if max(map(len, lines)) + indent <= WIDTH else _folded(line, indent)
+
+
+def _packed(bracket: str, parts: list[list[str]], closing: str, indent: int) -> list[str]:
+    """Short parts in brackets, as many on a line as fit."""
+    words = [part[0] + ("," if part is not parts[-1] else closing) for part in parts]
+    lines = [bracket + words[0]]
+    for word in words[1:]:
+        if indent + len(lines[-1]) + 1 + len(word) <= WIDTH:
+            lines[-1] += " " + word
+        else:
+            lines.append("  " + word)
+    return lines
 
 
 def _folded(line: str, indent: int) -> list[str]:
