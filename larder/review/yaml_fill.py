@@ -155,6 +155,11 @@ class _Filler:
             return self._unknown(item, sql_type)
         said = _said(item)
         differs, mark = _differs(item)
+        if unknown := set(differs) - set(said):
+            self.report.problems.append(
+                f"{self.file}: {item.name}: `# differs: {', '.join(unknown)}`: it may name {', '.join(said)}"
+            )
+            differs = [name for name in differs if name in said]
         if "type" in differs and sql_type:
             said["type"] = sql_type
         kept = [name for name in differs if said[name] != column.facts[name]]
@@ -173,8 +178,8 @@ class _Filler:
 
     def _contradiction(self, column: str, name: str, was: Any, now: Any) -> str:
         return (
-            f"{self.file}: {column}: {name} is {was!r}, {FILE} says {now!r}: larder yaml takes the dictionary's; to keep the other, "
-            f"write `# differs: {name}` above the column"
+            f"{self.file}: {column}: {name} is {was!r}, {FILE} says {now!r}, which larder yaml writes; to keep the other, "
+            f"say `# differs: {name}` above the column"
         )
 
     def _unknown(self, item: Item, sql_type: str | None) -> Item:
@@ -203,7 +208,7 @@ def _differs(item: Item) -> tuple[list[str], int | None]:
     """Which facts a comment above the column says are other ones here, and the number of its line."""
     for number, comment in enumerate(item.comments):
         if found := DIFFERS.fullmatch(comment):
-            return [name for name in found[1].split(", ") if name in {"type", "text", *META}], number
+            return found[1].split(", "), number
     return [], None
 
 
