@@ -145,6 +145,9 @@ def _in_node(
     for (key, value), last in _pairs(node, end, text):
         if key.value == "columns" and kind in TABLES:
             items = fill(Table(kind, table, _items(value, key.start_mark.line, last, text)))
+    if kind == "models" and "columns" not in said and (items := fill(Table(kind, table, []))):
+        indent = node.start_mark.column
+        yield end, end, [" " * indent + "columns:", *_columns(items, indent)]
     types = {item.name: item.facts.get("data_type") for item in items} if kind == "seeds" else {}
     for (key, value), last in _pairs(node, end, text):
         first, indent = key.start_mark.line, key.start_mark.column
@@ -152,7 +155,7 @@ def _in_node(
             for child, child_end in _spans(value.value, last, text):
                 yield from _in_node("tables", child, child_end, text, fill, f"{table}.")
         elif key.value == "columns" and kind in TABLES:
-            yield first, last, _columns(items, indent)
+            yield first, last, [_header(key, value, text), *_columns(items, indent)]
         elif key.value == "versions":
             for child, child_end in _spans(value.value, last, text):
                 yield from _in_node("versions", child, child_end, text, fill)
@@ -173,7 +176,7 @@ def _items(value: yaml.Node, key: int, end: int, text: _Text) -> list[Item]:
 
 
 def _columns(items: list[Item], indent: int) -> list[str]:
-    lines = [" " * indent + "columns:"]
+    lines = []
     for item in items:
         lines += [" " * (indent + 2) + comment for comment in item.comments]
         lines += column(item.facts, indent + 2)
@@ -222,7 +225,9 @@ def _mapping(
     line = pad + pair(key.value, said)
     if len(line) <= WIDTH and not _commented(first, end, text):
         return [line]
-    lines = [pad + f"{key.value}:"]
+    if value.flow_style and _commented(first, end, text):
+        return text.lines[first:end]
+    lines = [_header(key, value, text)]
     for (child, _), last in _pairs(value, end, text):
         start = child.start_mark.line
         lines += [" " * (indent + 2) + comment for comment in _above(start, text, first)]
@@ -242,7 +247,9 @@ def _list(key: yaml.Node, value: yaml.SequenceNode, end: int, text: _Text) -> li
     line = pad + pair(key.value, plain(value))
     if len(value.value) < 2 and len(line) <= WIDTH and not _commented(first, end, text):
         return [line]
-    lines = [f"{pad}{key.value}:"]
+    if value.flow_style and _commented(first, end, text):
+        return text.lines[first:end]
+    lines = [_header(key, value, text)]
     for node, last in _spans(value.value, end, text):
         start = node.start_mark.line
         lines += [f"{pad}  {comment}" for comment in _above(start, text, first)]
@@ -252,6 +259,12 @@ def _list(key: yaml.Node, value: yaml.SequenceNode, end: int, text: _Text) -> li
         else:
             lines += text.lines[start:last]
     return lines
+
+
+def _header(key: yaml.Node, value: yaml.Node, text: _Text) -> str:
+    """The line of a key whose value follows below it, with the comment that may be on it."""
+    line = key.start_mark.line
+    return text.lines[line] if value.start_mark.line > line else f"{' ' * key.start_mark.column}{key.value}:"
 
 
 def _pairs(

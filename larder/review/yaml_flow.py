@@ -15,7 +15,7 @@ PROSE = {"description", "text"}
 
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
-SAFE = re.compile(r"[A-Za-z0-9_(.+/<>=$^~-]([^\[\]{},:#\"\n]|:(?=\S)[^\[\]{},\"\n])*")
+SAFE = re.compile(r"[\w(./~$][\w ()'.+/<>=$^~*%;-]*")
 """What may stand without quotes inside of brackets, if it is read as a string; narrower than YAML allows."""
 
 
@@ -54,16 +54,20 @@ def pair(key: str, value: Any) -> str:
 def entry(key: str, value: Any, indent: int) -> list[str]:
     """`key: value`, continued on further lines where it is too long for its indent."""
     line = pair(key, value)
-    if indent + len(line) < WIDTH:
+    if indent + len(line) < WIDTH or not value:
         return [line]
     if isinstance(value, Mapping):
         nested = any(isinstance(item, Mapping | list) for item in value.values())
         parts = [entry(name, item, indent + 2) for name, item in value.items()]
-        lines = _opened(f"{key}: {{", parts, "}") if nested else _packed(f"{key}: {{", parts, "}", indent)
+        lines = (
+            _opened(f"{flow(key)}: {{", parts, "}")
+            if nested
+            else _packed(f"{flow(key)}: {{", parts, "}", indent)
+        )
     elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
-        lines = _opened(f"{key}: [", [_item(item, indent + 2) for item in value], "]")
+        lines = _opened(f"{flow(key)}: [", [_item(item, indent + 2) for item in value], "]")
     elif isinstance(value, list):
-        lines = _packed(f"{key}: [", [[flow(item)] for item in value], "]", indent)
+        lines = _packed(f"{flow(key)}: [", [[flow(item)] for item in value], "]", indent)
     else:
         lines = _folded(line, indent)
     return lines if max(map(len, lines)) + indent <= WIDTH else _folded(line, indent)
@@ -96,7 +100,7 @@ def _loaded(pairs: str) -> Any:
 
 def _item(value: Any, indent: int) -> list[str]:
     line = flow(value)
-    if indent + len(line) < WIDTH or not isinstance(value, Mapping):
+    if indent + len(line) < WIDTH or not value or not isinstance(value, Mapping):
         return [line]
     return _opened("{", [entry(key, item, indent) for key, item in value.items()], "}")
 
@@ -113,5 +117,6 @@ def _opened(bracket: str, parts: list[list[str]], closing: str) -> list[str]:
 def _is_safe(text: str) -> bool:
     if not SAFE.fullmatch(text) or text != text.strip():
         return False
-    node = yaml.compose(text, LOADER)
+    inside: Any = yaml.compose(f"[{text}]", LOADER)
+    (node,) = inside.value
     return isinstance(node, yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:str" and node.value == text

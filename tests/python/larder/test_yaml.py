@@ -1,13 +1,16 @@
 """What the YAML says of columns is what the dictionary and the SQL say, and the command that writes it loses nothing."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from conftest import Instance
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from larder.core.errors import LarderError
-from larder.review import yaml_dictionary, yaml_files, yaml_fill, yaml_types
+from larder.review import yaml_dictionary, yaml_files, yaml_fill, yaml_flow, yaml_types
 from larder.review.yaml_fill import Report
 
 DICTIONARY = """# The head stays.
@@ -234,6 +237,60 @@ def test_a_model_without_a_file_gets_one(project: Path) -> None:
     (project / FILE).unlink()
     assert list(fill(project).files) == [project / FILE, project / "governance/columns.yml"]
     assert [table.name for table in yaml_files.tables((project / FILE).read_text())] == ["agg_stores"]
+
+
+def test_a_model_without_columns_gets_them_and_its_neighbour_stays(project: Path) -> None:
+    other = "  - name: other\n    columns: # none\n      - name: store_id\n"
+    (project / FILE).write_text("models:\n  - name: agg_stores\n    description: Stores.\n\n" + other)
+    fill(project)
+    first, second = yaml.safe_load((project / FILE).read_text())["models"]
+    assert [column["name"] for column in first["columns"]] == list(SQL)
+    assert second["columns"][0]["config"]["meta"] == {"classification": "public"}
+    assert "\n\n  - name: other\n    columns: # none\n      - {" in (project / FILE).read_text()
+
+
+TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]) | st.just(" ")) | st.sampled_from(
+    [
+        "true",
+        "null",
+        "~",
+        "1.0",
+        "1_000",
+        "2017-01-01",
+        "- a",
+        "a: b",
+        "a #b",
+        "?",
+        "<<",
+        "=",
+        "yes",
+        "'a'",
+        "{{ x }}",
+        "a,b",
+    ]
+)
+KEYS = st.from_regex("[a-z_]{1,30}", fullmatch=True)
+VALUES = st.recursive(
+    TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.dictionaries(KEYS, VALUES, min_size=1, max_size=3), st.integers(0, 20))
+def test_what_is_written_is_read_as_it_was(value: dict[str, Any], indent: int) -> None:
+    assert yaml.load(yaml_flow.flow(value), yaml_flow.LOADER) == value
+    for key, item in value.items():
+        lines = yaml_flow.entry(key, item, indent)
+        assert yaml.load("{" + "\n  ".join(lines) + "}", yaml_flow.LOADER) == {key: item}
+
+
+def test_comments_inside_of_brackets_stay() -> None:
+    text = (
+        "models:\n  - name: a\n    config: {materialized: table, # small\n      meta: {grain: [a]}} # one\n"
+    )
+    assert yaml_files.laid_out(text, lambda table: table.items) == text
 
 
 def test_seeds_and_sources_are_filled_as_well(project: Path) -> None:
