@@ -155,32 +155,29 @@ class _Filler:
             return self._unknown(item, sql_type)
         said = _said(item)
         differs, mark = _differs(item)
-        if unknown := set(differs) - set(said):
-            self.report.problems.append(
-                f"{self.file}: {item.name}: `# differs: {', '.join(unknown)}`: it may name {', '.join(said)}"
-            )
-            differs = [name for name in differs if name in said]
         if "type" in differs and sql_type:
             said["type"] = sql_type
-        kept = [name for name in differs if said[name] != column.facts[name]]
+        kept = [name for name in differs if name in said and said[name] != column.facts[name]]
         now = {name: said[name] if name in kept else fact for name, fact in column.facts.items()}
-        for name in now:
-            if said[name] not in (None, now[name]) and not (
-                name == "type" and yaml_types.same(said[name], now[name])
-            ):
-                self.report.changes.append(self._contradiction(item.name, name, said[name], now[name]))
-        if sql_type and not yaml_types.same(sql_type, now["type"]):
-            self.report.problems.append(
-                f"{self.file}: {item.name}: the SQL gives {sql_type}, {FILE} says {now['type']}: cast it in the SQL, correct the "
-                "dictionary, or write `# differs: type` above the column"
-            )
+        self.report.changes += [f"{self.file}: {item.name}: {line}" for line in _contradictions(said, now)]
+        self.report.problems += [
+            f"{self.file}: {item.name}: {line}" for line in self._problems(differs, now, sql_type)
+        ]
         return Item(_facts(item, now), _comments(item, mark, kept))
 
-    def _contradiction(self, column: str, name: str, was: Any, now: Any) -> str:
-        return (
-            f"{self.file}: {column}: {name} is {was!r}, {FILE} says {now!r}, which larder yaml writes; to keep the other, "
-            f"say `# differs: {name}` above the column"
-        )
+    def _problems(self, differs: list[str], now: Mapping[str, Any], sql_type: str | None) -> Iterator[str]:
+        """What stands in the file and can be put right only by a person."""
+        for name in differs:
+            if name not in now:
+                yield f"`# differs: {name}`: it may name {', '.join(now)}"
+        for name, allowed in (("class", self.dictionary.classes), ("unit", self.dictionary.units)):
+            if name in differs and now[name] not in allowed and (now[name] or name == "class"):
+                yield f"{name} {now[name]!r} is none of {', '.join(allowed)}, see {FILE}"
+        if sql_type and not yaml_types.same(sql_type, now["type"]):
+            yield (
+                f"the SQL gives {sql_type}, {FILE} says {now['type']}: cast it in the SQL, correct the dictionary, or write "
+                "`# differs: type` above the column"
+            )
 
     def _unknown(self, item: Item, sql_type: str | None) -> Item:
         said = _said(item)
@@ -202,6 +199,17 @@ def _said(item: Item) -> dict[str, Any]:
         "unit": meta.get("unit"),
         "synthetic": None if synthetic is None else str(synthetic) == "true",
     }
+
+
+def _contradictions(said: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """What the YAML says and the dictionary does not; a type may be written in two ways."""
+    for name, fact in now.items():
+        if said[name] in (None, fact) or (name == "type" and yaml_types.same(said[name], fact)):
+            continue
+        yield (
+            f"{name} is {said[name]!r}, {FILE} says {fact!r}, which larder yaml writes; to keep the other, "
+            f"say `# differs: {name}` above the column"
+        )
 
 
 def _differs(item: Item) -> tuple[list[str], int | None]:

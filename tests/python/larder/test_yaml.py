@@ -195,6 +195,15 @@ def test_what_contradicts_the_dictionary_is_named_and_replaced_unless_it_is_mean
         "# differs: class. For a reason.\n" in meant
         and "classification: internal}},\n         data_tests" in meant
     )
+    edit(
+        project / FILE,
+        "classification: internal}},\n         data_tests",
+        "classification: secret}},\n         data_tests",
+    )
+    assert fill(project).problems == [
+        f"{FILE}: store_id: class 'secret' is none of public, internal, see governance/columns.yml"
+    ]
+    (project / FILE).write_text(meant)
     edit(project / "governance/columns.yml", "class: public}", "class: internal}")
     fill(project)
     assert "differs" not in (project / FILE).read_text()
