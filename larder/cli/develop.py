@@ -32,3 +32,24 @@ def dev(
 
     paths = current_paths()
     workspace.reset(paths) if reset else workspace.run(paths, select or [], sample)
+
+
+@verbs.command("yaml", rich_help_panel=GROUP)
+def yaml_(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Models, seeds or sources; all when none is named.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit with 1 where a file would change.")
+    ] = False,
+) -> None:
+    """Fill the models' YAML from SQL and the column dictionary.
+
+    Columns, types, classes and texts of models, seeds and sources come from governance/columns.yml and the compiled SQL. Exits
+    with 1 when a column is not in the dictionary, or its type differs.
+
+    Example: `larder yaml fct_baskets`
+    """
+    from larder.review import yaml_fill
+
+    raise typer.Exit(int(not yaml_fill.run(current_paths(), names or [], check)))

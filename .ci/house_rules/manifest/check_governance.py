@@ -1,13 +1,18 @@
 """House rules that dbt-bouncer does not bring: what a column may reveal, who answers for a model, what one row is."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import sqlglot
+import yaml
 from dbt_bouncer.check_framework.decorator import check, fail
 from sqlglot import exp
 
-CLASSES = {"public", "internal", "quasi_identifier", "direct_identifier", "sensitive"}
+DICTIONARY = "governance/columns.yml"
+
+WORDS = yaml.safe_load((Path(__file__).resolve().parents[3] / DICTIONARY).read_text())
+"""The dictionary of columns, whose head lists the allowed classes and tiers."""
 
 ROW_TESTS = {"expression_is_true", "accepted_values"}
 """Tests that judge each row by itself, which a check does as well."""
@@ -21,13 +26,13 @@ NULL_BY_OPERANDS = (
 
 @check
 def check_model_columns_are_classified(model: Any) -> None:
-    """Every column of a model has one of the five classes at config.meta.classification."""
+    """Every column of a model has one of the classes of the dictionary at config.meta.classification."""
     _require_classes(model)
 
 
 @check
 def check_source_columns_are_classified(source: Any) -> None:
-    """Every column of a source has one of the five classes at config.meta.classification."""
+    """Every column of a source has one of the classes of the dictionary at config.meta.classification."""
     _require_classes(source)
 
 
@@ -40,13 +45,23 @@ def check_model_has_no_column_of_class(model: Any, *, classes: list[str]) -> Non
 
 
 @check
-def check_model_owner_is_its_group(model: Any) -> None:
+def check_model_owner_is_its_group(model: Any, ctx: Any) -> None:
     """meta.owner names the model's group, and so somebody who can be reached."""
     group, owner = model.config.group, model.meta.get("owner")
     if not group or group != owner:
+        known = ", ".join(sorted(one.name for one in ctx.manifest_obj.manifest.groups.values()))
         fail(
-            f"`{model.name}` has group {group!r} and meta.owner {owner!r}: name one group of models/_groups.yml in both."
+            f"`{model.name}` has group {group!r} and meta.owner {owner!r}: name one group of models/_groups.yml in both "
+            f"({known}), for the folder in dbt_project.yml or for the model in its YAML."
         )
+
+
+@check
+def check_model_tier_is_known(model: Any) -> None:
+    """meta.tier is one of the dictionary's tiers."""
+    tier = model.meta.get("tier")
+    if tier not in WORDS["tiers"]:
+        fail(f"`{model.name}` has tier {tier!r}: {DICTIONARY} allows {', '.join(WORDS['tiers'])}.")
 
 
 @check
@@ -144,10 +159,12 @@ def check_model_reads_the_sources_of_its_directory(model: Any, ctx: Any) -> None
 
 
 def _require_classes(node: Any) -> None:
-    wrong = {name: _class(column) for name, column in node.columns.items() if _class(column) not in CLASSES}
+    allowed = WORDS["classes"]
+    wrong = {name: _class(column) for name, column in node.columns.items() if _class(column) not in allowed}
     if wrong or not node.columns:
         fail(
-            f"`{node.name}` has columns without a class of {sorted(CLASSES)}: {wrong or 'no columns at all'}."
+            f"`{node.name}` has columns without a class of {DICTIONARY} ({', '.join(allowed)}): "
+            f"{wrong or 'no columns at all'}."
         )
 
 

@@ -19,6 +19,7 @@ PARTS = [
     "dbt-bouncer.yml",
     "dbt_project.yml",
     "profiles.yml",
+    "governance",
     "macros",
     "models",
     "seeds",
@@ -59,7 +60,18 @@ MISTAKES = [
         "decimal(18, 2)",
         "double",
     ),
-    ("check_model_access", f"{CORE}/fct_promotions.yml", "access: public", "access: protected"),
+    (
+        "check_model_access",
+        f"{CORE}/fct_promotions.yml",
+        "group: promotions",
+        "group: promotions\n      access: protected",
+    ),
+    (
+        "check_model_tier_is_known",
+        f"{CORE}/fct_coupon_redemptions.yml",
+        "owner: promotions",
+        "owner: promotions, tier: gold",
+    ),
     (
         "check_model_columns_have_relationship_tests",
         f"{CORE}/fct_campaign_targets.yml",
@@ -69,8 +81,8 @@ MISTAKES = [
     (
         "check_model_rules_are_in_its_contract",
         "models/marts/sales/agg_sales_weekly_store.yml",
-        "    data_tests:\n",
-        "    data_tests:\n      - expression_is_true:\n          arguments:\n            expression: units >= 0\n",
+        "data_tests: [",
+        "data_tests: [{expression_is_true: {arguments: {expression: units >= 0}}}, ",
     ),
     (
         "check_model_checks_are_never_null",

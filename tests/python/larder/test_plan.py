@@ -251,8 +251,8 @@ def test_a_changed_check_builds_its_table_from_all_loads_and_breaks_no_reader(ch
 def test_a_contract_that_loses_a_column_names_its_readers(checkout: Checkout) -> None:
     path = checkout.root / "models/marts/core/dim_stores.yml"
     text = path.read_text()
-    start = text.index("      - name: till_system")
-    path.write_text(text[:start] + text[text.index("      - name:", start + 10) :])
+    start = text.index("      - {name: till_system")
+    path.write_text(text[:start] + text[text.index("      - {name:", start + 10) :])
     (breach,) = checkout.plan()["breaks"]
     assert (
         breach.startswith("marts.dim_stores.till_system")
