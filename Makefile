@@ -22,7 +22,7 @@ test: setup-dev ## Check and test everything
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 	@$(BIN)/pytest -n auto --dist loadfile
 
-nightly: setup-dev ## Run the tests that take minutes: every crash point, readers beside real builds
+nightly: setup-dev ## Run the tests that take minutes: every crash point, readers during builds
 	@$(BIN)/pytest -m nightly
 
 lint: setup-dev ## Run all pre-commit checks on all files
@@ -41,7 +41,7 @@ clean: ## Stop the demo and remove everything that a run wrote
 	@if [ -x $(BIN)/larder ]; then $(BIN)/larder demo stop; fi
 	rm -rf data target logs
 
-lock: .venv/.run ## Write the requirements files anew from pyproject.toml
+lock: .venv/.run ## Lock the requirements files again from pyproject.toml
 	$(UV) pip compile pyproject.toml --all-extras $(LOCK) -o requirements/dev.txt
 	$(UV) pip compile pyproject.toml --extra demo -c requirements/dev.txt $(LOCK) -o requirements/run.txt
 LOCK := --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --quiet
