@@ -19,9 +19,9 @@ from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_s
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from ingestion.core.files import write_atomically
 from larder.core import console
 from larder.core.errors import LarderError
-from larder.core.files import write_atomically
 from larder.core.settings import current_paths
 from science.warehouse import open_warehouse
 

@@ -7,11 +7,12 @@ from importlib import metadata
 
 import duckdb
 
+from ingestion.core import sql
 from ingestion.lake import filled_loads
 from ingestion.sources import NAMES, OPTIONAL
 from larder.build import failures, plan
 from larder.build.plan import RELATIONS, Loads, Plan
-from larder.core import console, sql
+from larder.core import console
 from larder.core.console import shown_path
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
@@ -204,7 +205,9 @@ def _finish(store: Store, manifest: Manifest, todo: Plan) -> None:
 
 def _content(connection: duckdb.DuckDBPyConnection, mart: str) -> dict[str, int | str]:
     """Rows, and a hash of all their columns that does not depend on their order."""
-    found = connection.execute(f"select {table_hash.COLUMNS} from {sql.relation(mart)} as t").fetchone() or (
+    found = connection.execute(
+        f"select {table_hash.COLUMNS} from {sql.name(*mart.split('.'))} as t"
+    ).fetchone() or (
         0,
         0,
         0,

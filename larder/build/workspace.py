@@ -12,12 +12,13 @@ from pathlib import Path
 
 import duckdb
 
+from ingestion.core import sql
+from ingestion.core.files import write_atomically
 from larder.build import candidate, failures, plan
 from larder.build.plan import Plan
-from larder.core import console, sql
+from larder.core import console
 from larder.core.console import shown_path
 from larder.core.errors import LarderError
-from larder.core.files import write_atomically
 from larder.core.settings import Paths
 from larder.project import dbt, fingerprint
 from larder.project.fingerprint import Fingerprint
@@ -230,8 +231,8 @@ def _write_opener(paths: Paths, store: Store, base: Manifest) -> None:
         rest = _schemas(connection)
     path = [f"workspace.{s}" for s in SCHEMAS if s in own] + [f"larder.{s}" for s in SCHEMAS if s in rest]
     lines = [
-        f"attach {sql.text(str(_file(paths)))} as workspace (read_only);",
-        f"attach {sql.text(str(store.address(base)))} as larder (read_only);",
+        f"attach {sql.literal(str(_file(paths)))} as workspace (read_only);",
+        f"attach {sql.literal(str(store.address(base)))} as larder (read_only);",
         f"set search_path = '{','.join(path)}';",
         "set timezone = 'UTC';",
     ]

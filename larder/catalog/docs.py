@@ -1,8 +1,8 @@
 """`larder docs`: the catalogue of the published generation as one static page."""
 
+from ingestion.core.files import write_atomically
 from larder.core import console
 from larder.core.errors import LarderError
-from larder.core.files import write_atomically
 from larder.core.settings import Paths
 from larder.project import dbt
 from larder.warehouse.store import Store

@@ -10,8 +10,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from ingestion.core.errors import ExpectedError
 from larder.cli import build, develop, govern, load, operate, read
-from larder.core.errors import LarderError
 from larder.core.settings import PROJECT, current_paths
 
 INTERRUPTED = 130
@@ -63,7 +63,7 @@ def main() -> None:
 
 def _explain(error: Exception) -> tuple[str, str]:
     """The message and the next step for what a verb raised."""
-    if isinstance(error, LarderError):
+    if isinstance(error, ExpectedError):
         return str(error), error.next_step
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return (

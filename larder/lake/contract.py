@@ -4,6 +4,7 @@ import difflib
 
 from ingestion.accept import propose
 from ingestion.contract import contract
+from ingestion.core.files import write_atomically
 from ingestion.sources import NAMES
 from larder.core import console
 from larder.core.errors import LarderError
@@ -27,7 +28,7 @@ def accept(paths: Paths, source: str, write: bool) -> None:
     if not write:
         console.done(f"proposed only. Review it, then: larder contract accept {source} --write")
         return
-    proposal.file.write_text(proposal.after)
+    write_atomically(proposal.file, proposal.after)
     contract.cache_clear()
     console.done(
         f"written: {name}. Have it reviewed as any change; then: larder quarantine replay --source {source}"

@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 
+from ingestion.core.text import first_line
 from larder.core import console
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
@@ -39,7 +40,7 @@ class Published:
                 found = connection.execute(sql).fetchall()
         except duckdb.Error as error:
             raise LarderError(
-                f"DuckDB cannot answer this: {str(error).splitlines()[0]}",
+                f"DuckDB cannot answer this: {first_line(error)}",
                 "Look at the types of the columns in --where; --sql shows the whole question",
             ) from error
         return [[cell.date() if isinstance(cell, datetime) else cell for cell in row] for row in found]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ingestion.core.files import write_atomically
 from larder.build import candidate
 from larder.core import console
 from larder.core.errors import LarderError
@@ -50,7 +51,7 @@ def run(paths: Paths, names: list[str], check: bool) -> bool:
     report = compare(PROJECT, dictionary, by_name(manifest), names)
     if not check:
         for path, content in report.files.items():
-            path.write_text(content)
+            write_atomically(path, content)
     _render(report, check)
     return not report.problems and not (check and report.files)
 

@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 from sqlglot import exp
 
+from ingestion.core.text import first_line
 from larder.core.errors import LarderError
 
 Columns = dict[str, str]
@@ -56,7 +57,7 @@ def _prepare(connection: duckdb.DuckDBPyConnection, node: Mapping[str, Any]) -> 
         connection.execute(f"create table {table} as ({node['compiled_code']}\n) with no data")
     except duckdb.Error as error:
         raise LarderError(
-            f"{node['name']}: DuckDB refuses its SQL: {str(error).splitlines()[0]}",
+            f"{node['name']}: DuckDB refuses its SQL: {first_line(error)}",
             f"Look at it: dbt compile --select {node['name']}",
         ) from error
     rows: Iterable[tuple[Any, ...]] = connection.execute(f"describe {table}").fetchall()

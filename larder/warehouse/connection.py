@@ -8,7 +8,9 @@ from typing import Any
 
 import duckdb
 
-from larder.core import machine, sql
+from ingestion.core import sql
+from ingestion.core.text import first_line
+from larder.core import machine
 from larder.core.errors import Busy, LarderError
 
 SPILL = "spill-"
@@ -57,7 +59,7 @@ def attach(files: Mapping[str, Path], purpose: Purpose, warehouse: Path) -> duck
     for name, file in files.items():
         mode = "" if purpose.writes else " (read_only)"
         try:
-            connection.execute(f"attach {sql.text(str(file))} as {sql.name(name)}{mode}")
+            connection.execute(f"attach {sql.literal(str(file))} as {sql.name(name)}{mode}")
         except duckdb.IOException as error:
             connection.close()
             raise _explained(error, file) from error
@@ -93,7 +95,7 @@ def _is_running(pid: str) -> bool:
 
 
 def _explained(error: duckdb.IOException, file: Path) -> LarderError:
-    first = str(error).splitlines()[0]
+    first = first_line(error)
     if "lock" in first.lower():
         return Busy(f"another program has {file} open: {first}", "Close it there, then try again.")
     return LarderError(

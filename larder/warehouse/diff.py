@@ -6,7 +6,8 @@ from typing import Any
 
 import duckdb
 
-from larder.core import console, sql
+from ingestion.core import sql
+from larder.core import console
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
 from larder.project import manifest as project_manifest
@@ -186,7 +187,7 @@ class _Comparison:
 
     def _is_unique(self, side: str, table: str, key: list[str]) -> bool:
         found = self._connection.execute(
-            f"select 1 from {side}.{sql.relation(table)} group by {', '.join(map(sql.name, key))} having count(*) > 1 limit 1"
+            f"select 1 from {side}.{sql.name(*table.split('.'))} group by {', '.join(map(sql.name, key))} having count(*) > 1 limit 1"
         )
         return found.fetchone() is None
 
@@ -194,7 +195,7 @@ class _Comparison:
         """Rows added, removed and changed, then the rows changed by column. DuckDB spills what does not fit in memory."""
         columns = ", ".join(map(sql.name, [*key, *shared]))
         before, after = (
-            f"(select true as is_there, {columns} from {side}.{sql.relation(table)})"
+            f"(select true as is_there, {columns} from {side}.{sql.name(*table.split('.'))})"
             for side in ("before", "after")
         )
         on = " and ".join(f"a.{sql.name(column)} is not distinct from b.{sql.name(column)}" for column in key)
@@ -213,7 +214,9 @@ class _Comparison:
         return list(found or [0] * len(conditions))
 
     def _count(self, alias: str, table: str) -> int:
-        found = self._connection.execute(f"select count(*) from {alias}.{sql.relation(table)}").fetchone()
+        found = self._connection.execute(
+            f"select count(*) from {alias}.{sql.name(*table.split('.'))}"
+        ).fetchone()
         return int(found[0]) if found else 0
 
     def _columns(self, alias: str) -> dict[str, dict[str, str]]:

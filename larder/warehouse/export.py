@@ -17,7 +17,8 @@ from typing import Any
 
 import duckdb
 
-from larder.core import console, machine, sql
+from ingestion.core import sql
+from larder.core import console, machine
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
 from larder.project import fingerprint, manifest
@@ -228,7 +229,7 @@ class _Export:
         target = fresh / mart / f"{part.label}.parquet"
         columns = ", ".join(map(sql.name, order))
         self._connection.cursor().execute(
-            f"copy (select * from marts.{sql.name(mart)} where {part.filter} order by {columns}) to {sql.text(str(target))}"
+            f"copy (select * from marts.{sql.name(mart)} where {part.filter} order by {columns}) to {sql.literal(str(target))}"
             " (format parquet, compression zstd)"
         )
         _flush(target)
@@ -339,7 +340,7 @@ def _filter(column: str, low: str | None, high: str | None) -> str:
     return (
         f"{column} is null"
         if low is None
-        else f"{column} between {sql.text(low)} and {sql.text(high or low)}"
+        else f"{column} between {sql.literal(low)} and {sql.literal(high or low)}"
     )
 
 

@@ -2,10 +2,15 @@
 
 import duckdb
 
-from larder.core import sql
+from ingestion.core import sql
 
 BUILD_RECORDS = ("raw", "observe")
 """Schemas with records of builds, which differ between builds of the same content."""
+
+
+def quoted(relation: str) -> str:
+    """A table or view, given as `<schema>.<name>`, for SQL."""
+    return sql.name(*relation.split(".", 1))
 
 
 def relations(connection: duckdb.DuckDBPyConnection) -> set[str]:
@@ -27,4 +32,6 @@ def drop(connection: duckdb.DuckDBPyConnection, relation: str) -> None:
         [schema, table],
     ).fetchone()
     if found:
-        connection.execute(f"drop {'view' if found[0] == 'VIEW' else 'table'} {sql.relation(relation)}")
+        connection.execute(
+            f"drop {'view' if found[0] == 'VIEW' else 'table'} {sql.name(*relation.split('.'))}"
+        )

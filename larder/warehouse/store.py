@@ -20,6 +20,7 @@ from typing import Any
 
 import duckdb
 
+from ingestion.core.files import write_atomically
 from larder.core.errors import LarderError
 from larder.project.fingerprint import Fingerprint
 from larder.warehouse.connection import BUILD, Purpose, attach, connect, leftover_spills
@@ -242,7 +243,8 @@ class Store:
         for spilled in leftover_spills(self._warehouse):
             shutil.rmtree(spilled)
         for folder in self._folders():
-            (folder / "manifest.new").unlink(missing_ok=True)
+            for unfinished in folder.glob(f".{MANIFEST}.*"):
+                unfinished.unlink()
         return sorted(folder.name for folder in before.difference(self._folders()))
 
     def _compact(self, address: Path) -> None:
@@ -313,13 +315,7 @@ class Store:
             )
 
     def _write(self, manifest: Manifest) -> None:
-        target = self._folder(manifest) / MANIFEST
-        fresh = target.with_suffix(".new")
-        with fresh.open("w") as file:
-            file.write(json.dumps(asdict(manifest), indent=2) + "\n")
-            file.flush()
-            os.fsync(file.fileno())  # a power cut must not leave an empty manifest under its final name
-        fresh.replace(target)
+        write_atomically(self._folder(manifest) / MANIFEST, json.dumps(asdict(manifest), indent=2) + "\n")
 
     def _read(self, folder: Path) -> Manifest | None:
         """The manifest of a folder, also one that another version of Larder wrote; None where there is none."""

@@ -25,8 +25,8 @@ from ingestion import stream as core
 from ingestion.brokers import Event, connect
 from ingestion.brokers.jetstream import JetStream
 from ingestion.contract import contract
+from ingestion.core.errors import IngestionError
 from ingestion.deliveries import deliveries
-from ingestion.errors import IngestionError
 from ingestion.lake import recorded_loads, table_files
 from ingestion.pipelines import follow, ingest
 from ingestion.quarantine import Quarantine
