@@ -64,6 +64,10 @@ class Paths:
         return self.demo / "clock.json"
 
     @property
+    def calendar(self) -> Path:
+        return self.demo / "calendar.json"
+
+    @property
     def state(self) -> Path:
         return self.demo / "state.json"
 

@@ -15,7 +15,7 @@ import psycopg2
 
 from demo import broker, landing, postgres, processes, records, tills
 from demo.broker import NATS_ERRORS, Stream
-from demo.clock import LAST_DAY, Clock
+from demo.clock import Calendar, Clock
 from demo.credentials import Credentials
 from demo.database import Database
 from demo.errors import DemoError
@@ -63,19 +63,37 @@ class Retailer:
         self._paths = paths
         self._external_url = os.environ.get(POSTGRES_URL) or None
 
-    def start(self, to: date | None, ports: Ports, report: Report) -> None:
-        """Start what is not running and bring the year to the end of the day `to`.
+    @property
+    def calendar(self) -> Calendar:
+        """The days that this instance serves: the real year, where it has not been started with others."""
+        return Calendar.read(self._paths.calendar) or Calendar()
 
-        Without `to` a new demo gets the whole year and one that exists stays at its day. Whatever fails, nothing that
+    def choose_calendar(self, first_year: int | None, years: int | None) -> Calendar:
+        """The calendar that a start asks for: a new demo has the choice, one that exists keeps its own."""
+        usual = self.calendar
+        wanted = Calendar(first_year or usual.first_year, years or usual.years)
+        if wanted != usual and Clock.read(self._paths.clock).floor:
+            raise DemoError(
+                f"this demo serves {usual.first_day} to {usual.last_day}: for other years choose another LARDER_DATA, "
+                f"or delete {self._paths.landing} and {self._paths.demo} to begin again"
+            )
+        return wanted
+
+    def start(self, calendar: Calendar, to: date | None, ports: Ports, report: Report) -> None:
+        """Start what is not running and bring the calendar to the end of the day `to`.
+
+        Without `to` a new demo gets all its days and one that exists stays at its day. Whatever fails, nothing that
         this call has started is left running.
         """
         data_folder()
         with self._alone("start"), self._nothing_left_on_failure():
+            if calendar != self.calendar:
+                calendar.write(self._paths.calendar)
             self._stop_orphans()
             wanted = (ports.api, ports.postgres, ports.broker)
             for service, port in zip(self._services(), wanted, strict=True):
                 self._check_port(service, port)
-            target = self._target(to or Clock.read(self._paths.clock).floor or LAST_DAY)
+            target = self._target(to or Clock.read(self._paths.clock).floor or calendar.last_day)
             credentials = Credentials.read_or_create(self._paths.secrets)
             database = self._start_database(credentials, ports.postgres, report)
             stream = self._start_broker(credentials, ports.broker, report)
@@ -103,7 +121,7 @@ class Retailer:
             stream = self._find_stream()
             if stream is None:
                 raise DemoError("the demo is not running: run 'larder demo start' first")
-            with closing(open_year(self._paths.scratch)) as year:
+            with closing(open_year(self._paths.scratch, self.calendar)) as year:
                 return tills.publish(year, stream, first, last, speed, report)
 
     def stop(self) -> list[str]:
@@ -138,7 +156,7 @@ class Retailer:
         before = Clock.read(self._paths.clock)
         if before != Clock(to):
             Clock(before.day, advancing_to=to).write(self._paths.clock)
-        with closing(open_year(self._paths.scratch)) as year:
+        with closing(open_year(self._paths.scratch, self.calendar)) as year:
             tills.publish_new(year, stream, self._paths, to, report)
             landing.deliver(year, self._paths, to, report)
             if database.day() != to:

@@ -1,0 +1,19 @@
+{#
+  The date whose calendar year is the fiscal year of a week, and whose place in that year tells the week's number. Weeks run from
+  Monday to Sunday; what differs is which day of the week decides, so that no rule has a special case for week 53.
+    retail: the Sunday, so week 1 holds 1 January
+    iso: the Thursday, so week 1 holds 4 January (ISO 8601)
+    4-4-5: the Thursday, 31 days earlier: the year begins on the Monday nearest to 1 February, and has the number of the calendar
+    year in which it begins; its last week ends on the Sunday nearest to 31 January
+  week_start: a Monday
+#}
+{% macro fiscal_key_date(week_start) -%}
+    {% set days_after_monday = {'retail': 6, 'iso': 3, '4-4-5': -28} -%}
+    {% set calendar = var('fiscal_calendar') -%}
+    {% if calendar not in days_after_monday -%}
+        {{ exceptions.raise_compiler_error(
+            "variable fiscal_calendar is '" ~ calendar ~ "': choose one of " ~ days_after_monday | join(', ')
+        ) }}
+    {%- endif -%}
+    cast({{ dbt.dateadd('day', days_after_monday[calendar], week_start) }} as date)
+{%- endmacro %}
