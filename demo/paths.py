@@ -68,6 +68,11 @@ class Paths:
         return self.demo / "calendar.json"
 
     @property
+    def home(self) -> Path:
+        """Which data folder the demo was started in; another one is a copy of it."""
+        return self.demo / "home"
+
+    @property
     def state(self) -> Path:
         return self.demo / "state.json"
 

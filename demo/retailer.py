@@ -266,6 +266,21 @@ class Retailer:
                 self._stop_all(but=before)
             raise
 
+    def _leave_the_original_alone(self) -> None:
+        """Forget the servers of the demo that this data folder is a copy of: their pids, their ports, their addresses."""
+        if self._is_copy():
+            self._paths.state.unlink(missing_ok=True)
+            self._paths.connections.unlink(missing_ok=True)
+        elif self._paths.home.exists():
+            return
+        write_atomically(self._paths.home, f"{self._paths.data}\n")
+
+    def _is_copy(self) -> bool:
+        try:
+            return self._paths.home.read_text(encoding="utf-8") != f"{self._paths.data}\n"
+        except FileNotFoundError:
+            return False
+
     # The state file: pids, and the ports that are taken again at the next start
 
     def _find(self, service: Service) -> Running | None:
@@ -295,6 +310,8 @@ class Retailer:
         write_atomically(self._paths.state, json.dumps(state, indent=2) + "\n")
 
     def _state(self) -> dict[str, dict[str, int | None]]:
+        if self._is_copy():
+            return {}
         try:
             state = json.loads(self._paths.state.read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):
@@ -331,6 +348,7 @@ class Retailer:
             handle.truncate(0)
             handle.write(f"'larder demo {verb}' (pid {os.getpid()})\n")
             handle.flush()
+            self._leave_the_original_alone()
             yield
 
     # Status
