@@ -29,8 +29,8 @@ def let_pass(user: int, folder: Path) -> None:
         if status.st_mode & stat.S_IXOTH or status.st_uid == user:
             continue
         entries = _entries(each, status.st_mode)
-        if entries.get((USER, user), 0) & PASS:
-            continue
+        if entries.get((USER, user), 0) & entries.get((MASK, NOBODY_IN_PARTICULAR), 0) & PASS:
+            continue  # a chmod of the folder since would have taken it out of the mask
         entries[USER, user] = entries.get((USER, user), 0) | PASS
         entries[MASK, NOBODY_IN_PARTICULAR] = _mask(entries)
         try:
