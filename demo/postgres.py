@@ -57,6 +57,8 @@ class Server:
             let_pass(account.user, _binaries())
         if not (self._paths.postgres / "PG_VERSION").exists():
             self._initialise(account)
+        if account is not None:
+            self._hand_over(account)
         self._drop_stale_pid_file()
         command = [
             str(_binaries() / "postgres"),
@@ -103,6 +105,12 @@ class Server:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             password_file.unlink(missing_ok=True)
+
+    def _hand_over(self, account: Account) -> None:
+        """Give the data directory to the system user where a copy made by root has taken it from him."""
+        if self._paths.postgres.stat().st_uid != account.user:
+            for each in (self._paths.postgres, *self._paths.postgres.rglob("*")):
+                os.chown(each, account.user, account.group)
 
     def _drop_stale_pid_file(self) -> None:
         """Forget a pid file whose process is gone or, after a restart of the machine, is another program."""
