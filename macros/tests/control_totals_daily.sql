@@ -5,15 +5,15 @@
 #}
 {% macro control_totals_daily() %}
     select
-        cast({{ dbt.dateadd('day', '364 * moves.moves', 'control_totals.business_date') }} as date) as business_date,
-        control_totals.lines,
-        control_totals.baskets,
-        control_totals.households,
-        control_totals.sales_usd,
-        control_totals.loyalty_discount_usd,
-        control_totals.coupon_discount_usd,
-        control_totals.coupon_match_discount_usd
-    from {{ ref('control_totals_daily') }} as control_totals
+        cast({{ dbt.dateadd('day', '364 * moves.moves', 'totals.business_date') }} as date) as business_date,
+        totals.lines,
+        totals.baskets,
+        totals.households,
+        totals.sales_usd,
+        totals.loyalty_discount_usd,
+        totals.coupon_discount_usd,
+        totals.coupon_match_discount_usd
+    from {{ ref('control_totals_daily') }} as totals
     cross join (
         select
             cast(greatest(floor(

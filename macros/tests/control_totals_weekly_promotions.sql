@@ -4,14 +4,14 @@
 #}
 {% macro control_totals_weekly_promotions() %}
     select
-        cast(control_totals.week_number + 52 * moves.moves as integer) as week_number,
-        control_totals.placements,
-        control_totals.repeats,
-        control_totals.products,
-        control_totals.stores,
-        control_totals.displayed,
-        control_totals.mailed
-    from {{ ref('control_totals_weekly_promotions') }} as control_totals
+        cast(totals.week_number + 52 * moves.moves as integer) as week_number,
+        totals.placements,
+        totals.repeats,
+        totals.products,
+        totals.stores,
+        totals.displayed,
+        totals.mailed
+    from {{ ref('control_totals_weekly_promotions') }} as totals
     cross join (
         select cast(greatest(floor((min(week_number) - 1) / 52), 0) as integer) as moves
         from {{ ref('agg_promotion_stores_weekly') }}

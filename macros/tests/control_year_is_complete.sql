@@ -5,5 +5,5 @@
 #}
 {% macro control_year_is_complete(alone=false) -%}
     (select max(business_date) from {{ ref('fct_basket_lines') }} where is_settled)
-    {{ '=' if alone else '>=' }} (select max(business_date) from ({{ control_totals_daily() }}) as control_totals)
+    {{ '=' if alone else '>=' }} (select max(business_date) from ({{ control_totals_daily() }}) as control_days)
 {%- endmacro %}

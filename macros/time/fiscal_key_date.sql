@@ -11,10 +11,10 @@
 {% macro fiscal_key_date(week_start) -%}
     {% set days_after_monday = {'retail': 6, 'iso': 3, '4-4-5': -29} -%}
     {% set calendar = var('fiscal_calendar') -%}
-    {% if calendar not in days_after_monday -%}
+    {% if calendar not in days_after_monday and exceptions is defined -%}
         {{ exceptions.raise_compiler_error(
             "variable fiscal_calendar is '" ~ calendar ~ "': choose one of " ~ days_after_monday | join(', ')
         ) }}
     {%- endif -%}
-    cast({{ dbt.dateadd('day', days_after_monday[calendar], week_start) }} as date)
+    cast({{ dbt.dateadd('day', days_after_monday.get(calendar, 0), week_start) }} as date)
 {%- endmacro %}

@@ -26,8 +26,8 @@ deliveries as (
     from days
 ),
 
--- Mondays, so that every window is of whole weeks; the first one has four weeks before it. Counted from the calendar's beginning
--- (week 2, 6, 10, …), and not from the first delivery, so that an earlier day that comes late moves none of them.
+-- Mondays, so that every window is of whole weeks; the first one has four weeks before it. Counted from the calendar's
+-- beginning (week 2, 6, 10, …), not from the first delivery: an earlier day that comes late moves none of them.
 before_dates as (
     select dates.calendar_date as before_date
     from dates

@@ -18,8 +18,8 @@ delivered as (
     from basket_lines
 ),
 
--- A week that began before the first delivered day is none. It is complete when its last day is delivered; one more is to be
--- planned.
+-- A week that began before the first delivered day is none. It is complete when its last day is delivered; one more is
+-- to be planned.
 weeks as (
     select
         dates.week_number,

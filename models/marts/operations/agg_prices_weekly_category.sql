@@ -35,7 +35,7 @@ sold as (
     group by product_id, week_number
 ),
 
--- What an item cost without card or coupon, on average, in the eight weeks after the first one, which may be a part of a week.
+-- What an item cost without card or coupon, on average, in the eight weeks after the first one, which may lack days.
 base_prices as (
     select
         sold.product_id,

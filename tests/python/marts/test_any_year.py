@@ -36,7 +36,6 @@ def seeded_days(calendar: Calendar, last: date) -> Figures:
             day = date.fromisoformat(row["business_date"]) + timedelta(days=364 * move)
             if day <= last:
                 days.setdefault(day, tuple(row.values())[1:])
-    # The year after begins with its second day, also where the first was closed or sold something.
     return days
 
 
@@ -70,6 +69,7 @@ def built(instance: Instance, calendar: Calendar, last: date) -> None:
     assert gaps == [(0,)]
 
 
+@pytest.mark.nightly
 def test_a_week_over_a_years_end_builds(instance: Instance) -> None:
     """From the last day of 2017, which is in week 53, to the second week of 2018."""
     built(instance, Calendar(first_year=2018), date(2018, 1, 8))
