@@ -15,7 +15,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import uvicorn
@@ -27,7 +27,7 @@ from starlette.routing import Route
 
 from demo import campaigns
 from demo.campaigns import Position, Resource
-from demo.clock import BEFORE_FIRST_DAY, Clock
+from demo.clock import Calendar, Clock
 from demo.credentials import Credentials
 from demo.paths import Paths
 from demo.year import open_year
@@ -58,20 +58,20 @@ class TokenBucket:
 class ClockReader:
     """The demo's clock, read again only when its file has changed."""
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._stamp, self._day = path, (0, 0), BEFORE_FIRST_DAY
+    def __init__(self, path: Path, before: date) -> None:
+        self._path, self._before, self._stamp, self._day = path, before, (0, 0), before
 
     def day(self) -> date:
         """The last day that has happened."""
         status = self._path.stat()
         stamp = (status.st_mtime_ns, status.st_ino)
         if stamp != self._stamp:
-            self._day, self._stamp = Clock.read(self._path).day or BEFORE_FIRST_DAY, stamp
+            self._day, self._stamp = Clock.read(self._path).day or self._before, stamp
         return self._day
 
 
 class CampaignApi:
-    """The endpoints over the records of the whole year, as far as the clock lets them be seen."""
+    """The endpoints over the records of all years, as far as the clock lets them be seen."""
 
     def __init__(self, resources: Mapping[str, Resource], token: str, day: Callable[[], date]) -> None:
         self._resources, self._token, self._day = resources, token, day
@@ -176,10 +176,12 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     arguments = parser.parse_args()
     paths = Paths(arguments.data)
-    year = open_year(paths.scratch)
+    calendar = Calendar.read(paths.calendar) or Calendar()
+    year = open_year(paths.scratch, calendar)
     resources = campaigns.load(year)
     year.close()
-    api = CampaignApi(resources, Credentials.read(paths.secrets).api_token, ClockReader(paths.clock).day)
+    clock = ClockReader(paths.clock, before=calendar.first_day - timedelta(days=1))
+    api = CampaignApi(resources, Credentials.read(paths.secrets).api_token, clock.day)
     uvicorn.run(
         api.application(),
         host="127.0.0.1",

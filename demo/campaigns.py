@@ -1,7 +1,7 @@
-"""Records of the campaign application: what its API serves, for the whole year, in the order of its pages.
+"""Records of the campaign application: what its API serves, for all its years, in the order of its pages.
 
-A record exists from its day on: campaigns, their households and their coupons from the campaign's start (from
-2017-01-01 where that is earlier), redemptions from the day of the redemption. Ids follow the whole year's order, so
+A record exists from its day on: campaigns, their households and their coupons from the campaign's start (from the year's
+first day where that is earlier), redemptions from the day of the redemption. Ids follow the whole year's order, so
 they do not depend on how far the demo's clock has come.
 """
 
@@ -14,30 +14,27 @@ import duckdb
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-STARTS = "greatest(campaign_descriptions.start_date::date, date '2017-01-01')"
 RESOURCES = {
-    "campaigns": f"""
-        select campaign_id as id, campaign_id, campaign_type, start_date::date as start_date,
-            end_date::date as end_date, {STARTS} as day
+    "campaigns": """
+        select campaign_id as id, campaign_id, campaign_type, start_date, end_date, announced_on as day
         from campaign_descriptions
     """,
-    "campaign_households": f"""
-        select row_number() over (order by {STARTS}, campaign_id, campaigns.household_id) as id,
-            campaign_id, campaigns.household_id, {STARTS} as day
+    "campaign_households": """
+        select row_number() over (order by announced_on, campaign_id, campaigns.household_id) as id,
+            campaign_id, campaigns.household_id, announced_on as day
         from campaigns
         inner join campaign_descriptions using (campaign_id)
     """,
     # Exact repeats are in the real data; each keeps its own id.
-    "coupons": f"""
-        select row_number() over (order by {STARTS}, campaign_id, coupons.coupon_upc, coupons.product_id) as id,
-            coupons.coupon_upc, coupons.product_id, campaign_id, {STARTS} as day
+    "coupons": """
+        select row_number() over (order by announced_on, campaign_id, coupons.coupon_upc, coupons.product_id) as id,
+            coupons.coupon_upc, coupons.product_id, campaign_id, announced_on as day
         from coupons
         inner join campaign_descriptions using (campaign_id)
     """,
     "coupon_redemptions": """
         select row_number() over (order by redemption_date, household_id, coupon_upc, campaign_id) as id,
-            household_id, coupon_upc, campaign_id, redemption_date::date as redemption_date,
-            redemption_date::date as day
+            household_id, coupon_upc, campaign_id, redemption_date, redemption_date as day
         from coupon_redemptions
     """,
 }

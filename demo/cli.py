@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from demo import processes
-from demo.clock import parse_day
+from demo.clock import MOST_YEARS, REAL_YEAR
 from demo.errors import DemoError
 from demo.paths import Paths
 from demo.retailer import Ports, Retailer, Status
@@ -40,7 +40,17 @@ app = typer.Typer(
 
 To = Annotated[
     str | None,
-    typer.Option("--to", metavar="DATE", help="The day to stop at, from 2017-01-01 to 2017-12-31."),
+    typer.Option("--to", metavar="DATE", help="The day to stop at; without --first-year a day of 2017."),
+]
+FirstYear = Annotated[
+    int | None,
+    typer.Option(
+        min=REAL_YEAR, help="Move the real year to this one, by 364 days a year: every day keeps its weekday."
+    ),
+]
+Years = Annotated[
+    int | None,
+    typer.Option(min=1, max=MOST_YEARS, help="Serve so many years one after the other, each 364 days later."),
 ]
 Needed = Annotated[
     str, typer.Option("--to", metavar="DATE", help="The day to go to; never earlier than the clock.")
@@ -55,7 +65,7 @@ ApiPort = Annotated[
 BrokerPort = Annotated[
     int | None, typer.Option(min=1, max=65535, help="Insist on this port for the NATS broker.")
 ]
-From = Annotated[str, typer.Option("--from", metavar="DATE", help="The first day, of 2017.")]
+From = Annotated[str, typer.Option("--from", metavar="DATE", help="The first day.")]
 Until = Annotated[str, typer.Option("--to", metavar="DATE", help="The last day, included.")]
 Speed = Annotated[str, typer.Option(metavar="EVENTS", help="Events a second, or max.")]
 
@@ -63,20 +73,24 @@ Speed = Annotated[str, typer.Option(metavar="EVENTS", help="Events a second, or 
 @app.command()
 def start(
     to: To = None,
+    first_year: FirstYear = None,
+    years: Years = None,
     postgres_port: PostgresPort = None,
     api_port: ApiPort = None,
     broker_port: BrokerPort = None,
 ) -> None:
     """Start the retailer's systems and let the year happen.
 
-    A new demo gets the whole year unless --to names an earlier day; one that exists stays at its day. Starting again
-    restarts what has died and makes nothing twice.
+    A new demo gets the whole year unless --to names an earlier day; one that exists stays at its day, and keeps its
+    years. Starting again restarts what has died and makes nothing twice.
 
     Example: larder demo start --to 2017-01-31
     """
-    retailer, day = Retailer(Paths.from_environment()), parse_day(to) if to else None
+    retailer = Retailer(Paths.from_environment())
+    calendar = retailer.choose_calendar(first_year, years)
+    day = calendar.parse_day(to) if to else None
     with _progress() as report:
-        retailer.start(day, Ports(postgres_port, api_port, broker_port), report)
+        retailer.start(calendar, day, Ports(postgres_port, api_port, broker_port), report)
     _show(retailer.status())
 
 
@@ -86,7 +100,8 @@ def advance(to: Needed) -> None:
 
     Example: larder demo advance --to 2017-06-30
     """
-    retailer, day = Retailer(Paths.from_environment()), parse_day(to)
+    retailer = Retailer(Paths.from_environment())
+    day = retailer.calendar.parse_day(to)
     with _progress() as report:
         retailer.advance(day, report)
     _show(retailer.status())
@@ -101,7 +116,8 @@ def stream(first: From, last: Until, speed: Speed = "max") -> None:
     Example: larder demo stream --from 2017-01-09 --to 2017-01-09 --speed 500
     """
     retailer = Retailer(Paths.from_environment())
-    days, rate = (parse_day(first), parse_day(last)), _rate(speed)
+    calendar, rate = retailer.calendar, _rate(speed)
+    days = calendar.parse_day(first), calendar.parse_day(last)
     with _progress() as report:
         count = retailer.stream(*days, rate, report)
     out.print(f"published: {count:,} events")

@@ -9,7 +9,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from demo.clock import LAST_DAY
+from demo.clock import REAL_YEAR
 
 FIRST_NAMES = (
     "Ada", "Alma", "Amir", "Ana", "Ben", "Bruno", "Carla", "Chen", "Clara", "Dana", "David", "Dora", "Elena", "Eli",
@@ -58,9 +58,9 @@ def contact(household_id: int, age_band: str | None) -> Contact:
     )
 
 
-def moving_day(household_id: int, registered_on: date) -> date | None:
-    """The day of 2017 on which a household moves: about one in twenty does, never on its first day."""
-    days_left = (LAST_DAY - registered_on).days
+def moving_day(household_id: int, registered_on: date, last_day: date) -> date | None:
+    """The day up to `last_day` on which a household moves: about one in twenty does, never on its first day."""
+    days_left = (last_day - registered_on).days
     if days_left < 1 or _number(household_id, "moves") % 20:
         return None
     return registered_on + timedelta(days=1 + _number(household_id, "moving day") % days_left)
@@ -87,9 +87,9 @@ def _postal_code(household_id: int, address: int) -> str:
 
 
 def _birth_date(household_id: int, age_band: str | None) -> date:
-    """A birth date with which the household stays inside its age band during all of 2017."""
+    """A birth date with which the household stays inside its age band during all of the real year."""
     youngest, oldest = _ages(age_band)
-    birth_year = 2017 - oldest + _number(household_id, "birth year") % (oldest - youngest)
+    birth_year = REAL_YEAR - oldest + _number(household_id, "birth year") % (oldest - youngest)
     return date(birth_year, 1, 1) + timedelta(days=_number(household_id, "birthday") % 365)
 
 

@@ -5,7 +5,7 @@ every day, an empty one for a day without sales (25 December), so that a missing
 
     pos/business_date=YYYY-MM-DD/sales_a.parquet    store group A: the stores whose id is not a multiple of 4
     pos/business_date=YYYY-MM-DD/sales_b.csv.gz     store group B: the others; header, ISO timestamps in UTC
-    promotions/week=NN/placements.parquet           delivered on the first day of the week
+    promotions/week=NN/placements.parquet           running week (of 2017: 01 to 53), delivered on its first day
 
 Money is US dollars as decimal(18, 2). Rows are in a total order and the writers add no time of their own, so a file's
 bytes depend on its day only. A file is written beside the landing folders and then renamed, and never written again.
@@ -21,10 +21,10 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from demo.clock import FIRST_DAY, week_of
+from demo.clock import week_of
 from demo.errors import DemoError
 from demo.paths import Paths
-from demo.year import Report, quoted
+from demo.year import Report, first_day, quoted
 
 TILL_A, TILL_B, PLACEMENTS = "sales_a.parquet", "sales_b.csv.gz", "placements.parquet"
 
@@ -56,9 +56,9 @@ def deliver(year: duckdb.DuckDBPyConnection, paths: Paths, to: date, report: Rep
 
 def refuse_later_files(paths: Paths, to: date) -> None:
     """A landing folder that is ahead of `to` belongs to another run of the year: a DemoError says so."""
-    days = {f"business_date={to}"} | _names(paths.pos, "business_date=*")
-    weeks = {_week_folder(week_of(to))} | _names(paths.promotions, "week=*")
-    if max(days) > f"business_date={to}" or max(weeks) > _week_folder(week_of(to)):
+    days = {path.name for path in paths.pos.glob("business_date=*")}
+    weeks = {int(path.name.removeprefix("week=")) for path in paths.promotions.glob("week=*")}
+    if any(day > f"business_date={to}" for day in days) or any(week > week_of(to) for week in weeks):
         raise DemoError(
             f"{paths.landing} already holds files later than {to}: choose a later day, "
             f"or delete {paths.landing} and {paths.demo} to begin the year again"
@@ -83,7 +83,7 @@ def count_rows(paths: Paths) -> dict[str, int]:
 
 
 def _deliver_tills(year: duckdb.DuckDBPyConnection, paths: Paths, to: date, report: Report) -> None:
-    due = [day for day in _days(to) if not _is_complete(paths.pos / f"business_date={day}")]
+    due = [day for day in _days(first_day(year), to) if not _is_complete(paths.pos / f"business_date={day}")]
     if not due:
         return
     report("till files", 0, len(due))
@@ -101,8 +101,8 @@ def _deliver_tills(year: duckdb.DuckDBPyConnection, paths: Paths, to: date, repo
     year.execute("drop table tills")
 
 
-def _days(to: date) -> list[date]:
-    return [FIRST_DAY + timedelta(days=n) for n in range((to - FIRST_DAY).days + 1)]
+def _days(first: date, last: date) -> list[date]:
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
 
 def _is_complete(folder: Path) -> bool:
@@ -138,7 +138,8 @@ def _till_b(year: duckdb.DuckDBPyConnection, due: list[date]) -> dict[date, str]
 
 
 def _deliver_promotions(year: duckdb.DuckDBPyConnection, paths: Paths, to: date, report: Report) -> None:
-    targets = {week: paths.promotions / _week_folder(week) / PLACEMENTS for week in range(1, week_of(to) + 1)}
+    weeks = range(week_of(first_day(year)), week_of(to) + 1)
+    targets = {week: paths.promotions / _week_folder(week) / PLACEMENTS for week in weeks}
     due = [week for week, target in targets.items() if not target.exists()]
     for done, week in enumerate(due, start=1):
         _write_once(paths, targets[week], _placements_writer(year, week))
@@ -186,10 +187,6 @@ def _count(connection: duckdb.DuckDBPyConnection, reader: str, pattern: Path) ->
         return 0
     row = connection.execute(f"select count(*) from {reader.format(quoted(pattern))}").fetchone()
     return int(row[0]) if row else 0
-
-
-def _names(folder: Path, pattern: str) -> set[str]:
-    return {path.name for path in folder.glob(pattern)}
 
 
 def _week_folder(week: int) -> str:

@@ -64,6 +64,15 @@ class Paths:
         return self.demo / "clock.json"
 
     @property
+    def calendar(self) -> Path:
+        return self.demo / "calendar.json"
+
+    @property
+    def home(self) -> Path:
+        """Which data folder the demo was started in; another one is a copy of it."""
+        return self.demo / "home"
+
+    @property
     def state(self) -> Path:
         return self.demo / "state.json"
 

@@ -8,7 +8,6 @@ import os
 import pwd
 import shutil
 import signal
-import stat
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +17,7 @@ import psycopg2
 
 from demo import processes
 from demo.errors import DemoError
+from demo.passage import let_pass
 from demo.paths import Paths
 from demo.processes import Account, Running, Service
 
@@ -53,10 +53,12 @@ class Server:
         """Make the data directory if there is none, start the server and wait until it answers."""
         account = _account()
         if account is not None:
-            _open_the_way(self._paths.demo)
-            _open_the_way(_binaries())
+            let_pass(account.user, self._paths.demo)
+            let_pass(account.user, _binaries())
         if not (self._paths.postgres / "PG_VERSION").exists():
             self._initialise(account)
+        if account is not None:
+            self._hand_over(account)
         self._drop_stale_pid_file()
         command = [
             str(_binaries() / "postgres"),
@@ -103,6 +105,12 @@ class Server:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             password_file.unlink(missing_ok=True)
+
+    def _hand_over(self, account: Account) -> None:
+        """Give the data directory to the system user where a copy made by root has taken it from him."""
+        if self._paths.postgres.stat().st_uid != account.user:
+            for each in (self._paths.postgres, *self._paths.postgres.rglob("*")):
+                os.chown(each, account.user, account.group)
 
     def _drop_stale_pid_file(self) -> None:
         """Forget a pid file whose process is gone or, after a restart of the machine, is another program."""
@@ -157,11 +165,3 @@ def _add_system_user() -> pwd.struct_passwd:
             f"PostgreSQL does not run as root and the system user '{SYSTEM_USER}' could not be added: "
             "run as an ordinary user, or name a running server in LARDER_DEMO_POSTGRES_URL"
         ) from error
-
-
-def _open_the_way(folder: Path) -> None:
-    """Let the system user pass (not list) the folders above its own, as PostgreSQL must reach its files by path."""
-    for each in [folder, *folder.parents]:
-        mode = each.stat().st_mode
-        if not mode & stat.S_IXOTH:
-            each.chmod(stat.S_IMODE(mode) | stat.S_IXOTH)

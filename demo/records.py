@@ -12,7 +12,10 @@ from datetime import date
 import duckdb
 
 from demo import contacts
-from demo.year import quoted
+from demo.clock import FIRST_DAY, LAST_DAY
+from demo.year import first_day, quoted
+
+YEAR = LAST_DAY - FIRST_DAY
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,8 @@ TABLES = (
     ),
 )
 
-# A product is listed a week before it is first needed. What that would put before 2017, and what is never needed, was
-# listed at some day of 2016; so were the stores.
+# A product is listed a week before it is first needed. What that would put before the first day, and what is never needed,
+# was listed on one of the 366 days before it; so were the stores.
 PRODUCTS = """
 create table products_versions as
 with needs as (
@@ -69,7 +72,7 @@ with needs as (
     union all
     select product_id, week_start(min(week)) as day from promotions group by product_id
     union all
-    select coupons.product_id, min(campaign_descriptions.start_date)::date as day
+    select coupons.product_id, min(campaign_descriptions.start_date) as day
     from coupons
     inner join campaign_descriptions using (campaign_id)
     group by coupons.product_id
@@ -83,8 +86,8 @@ listed as (
     select
         products.*,
         case
-            when first_needs.day >= date '2017-01-01' then first_needs.day
-            else date '2016-01-01' + pick('listed/' || products.product_id, 366)::integer
+            when first_needs.day >= first_day() then first_needs.day
+            else first_day() - 366 + pick('listed/' || products.product_id, 366)::integer
         end as day
     from products
     left join first_needs using (product_id)
@@ -96,14 +99,14 @@ select *, at_some_hour(day, 'product/' || product_id) as updated_at from listed
 STORES = """
 create table stores_versions as
 with store_ids as (
-    select distinct store_id from transactions
+    select distinct store_id from real_transactions
 ),
 
 opened as (
     select
         store_id,
         case when store_id % 4 = 0 then 'B' else 'A' end as till_system,
-        date '2016-01-01' + pick('opened/' || store_id, 366)::integer as day
+        first_day() - 366 + pick('opened/' || store_id, 366)::integer as day
     from store_ids
 )
 
@@ -114,12 +117,12 @@ REGISTRATIONS = """
 with signs_of_life as (
     select household_id, min(business_date) as day from sales group by household_id
     union all
-    select campaigns.household_id, min(greatest(campaign_descriptions.start_date::date, date '2017-01-01')) as day
+    select campaigns.household_id, min(campaign_descriptions.announced_on) as day
     from campaigns
     inner join campaign_descriptions using (campaign_id)
     group by campaigns.household_id
     union all
-    select household_id, min(redemption_date)::date as day from coupon_redemptions group by household_id
+    select household_id, min(redemption_date) as day from coupon_redemptions group by household_id
 )
 
 select signs_of_life.household_id, any_value(demographics.age) as age, min(signs_of_life.day) as registered_on
@@ -148,7 +151,7 @@ with contact_versions as (
     )
 )
 
-select *, at_some_hour(day, 'household/' || household_id || '/' || day) as updated_at from contact_versions
+select *, at_some_hour(day, 'household/' || household_id || '/' || real_day(day)) as updated_at from contact_versions
 """
 
 DEMOGRAPHICS = """
@@ -187,7 +190,8 @@ def changes(table: Table, after: date | None, to: date) -> str:
 
 
 def _contact_versions(year: duckdb.DuckDBPyConnection) -> list[dict[str, object]]:
-    """One row per household and address: its registration and, where it moves, the move."""
+    """One row per household and address: its registration and, where it moves within the first year, the move."""
+    first = first_day(year)
     versions = []
     for household_id, age_band, registered_on in year.execute(REGISTRATIONS).fetchall():
         details = vars(contacts.contact(household_id, age_band))
@@ -195,10 +199,11 @@ def _contact_versions(year: duckdb.DuckDBPyConnection) -> list[dict[str, object]
             "day": registered_on,
             "household_id": household_id,
             **details,
+            "birth_date": details["birth_date"] + (first - FIRST_DAY),
             "registered_on": registered_on,
         }
         versions.append(version)
-        moved_on = contacts.moving_day(household_id, registered_on)
+        moved_on = contacts.moving_day(household_id, registered_on, first + YEAR)
         if moved_on is not None:
             phone, postal_code = contacts.new_address(household_id)
             versions.append({**version, "day": moved_on, "phone": phone, "postal_code": postal_code})

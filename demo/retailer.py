@@ -15,7 +15,7 @@ import psycopg2
 
 from demo import broker, landing, postgres, processes, records, tills
 from demo.broker import NATS_ERRORS, Stream
-from demo.clock import LAST_DAY, Clock
+from demo.clock import Calendar, Clock
 from demo.credentials import Credentials
 from demo.database import Database
 from demo.errors import DemoError
@@ -63,19 +63,37 @@ class Retailer:
         self._paths = paths
         self._external_url = os.environ.get(POSTGRES_URL) or None
 
-    def start(self, to: date | None, ports: Ports, report: Report) -> None:
-        """Start what is not running and bring the year to the end of the day `to`.
+    @property
+    def calendar(self) -> Calendar:
+        """The days that this instance serves: the real year, where it has not been started with others."""
+        return Calendar.read(self._paths.calendar) or Calendar()
 
-        Without `to` a new demo gets the whole year and one that exists stays at its day. Whatever fails, nothing that
+    def choose_calendar(self, first_year: int | None, years: int | None) -> Calendar:
+        """The calendar that a start asks for: a new demo has the choice, one that exists keeps its own."""
+        usual = self.calendar
+        wanted = Calendar(first_year or usual.first_year, years or usual.years)
+        if wanted != usual and Clock.read(self._paths.clock).floor:
+            raise DemoError(
+                f"this demo serves {usual.first_day} to {usual.last_day}: for other years choose another LARDER_DATA, "
+                f"or delete {self._paths.landing} and {self._paths.demo} to begin again"
+            )
+        return wanted
+
+    def start(self, calendar: Calendar, to: date | None, ports: Ports, report: Report) -> None:
+        """Start what is not running and bring the calendar to the end of the day `to`.
+
+        Without `to` a new demo gets all its days and one that exists stays at its day. Whatever fails, nothing that
         this call has started is left running.
         """
         data_folder()
         with self._alone("start"), self._nothing_left_on_failure():
+            if calendar != self.calendar:
+                calendar.write(self._paths.calendar)
             self._stop_orphans()
             wanted = (ports.api, ports.postgres, ports.broker)
             for service, port in zip(self._services(), wanted, strict=True):
                 self._check_port(service, port)
-            target = self._target(to or Clock.read(self._paths.clock).floor or LAST_DAY)
+            target = self._target(to or Clock.read(self._paths.clock).floor or calendar.last_day)
             credentials = Credentials.read_or_create(self._paths.secrets)
             database = self._start_database(credentials, ports.postgres, report)
             stream = self._start_broker(credentials, ports.broker, report)
@@ -103,7 +121,7 @@ class Retailer:
             stream = self._find_stream()
             if stream is None:
                 raise DemoError("the demo is not running: run 'larder demo start' first")
-            with closing(open_year(self._paths.scratch)) as year:
+            with closing(open_year(self._paths.scratch, self.calendar)) as year:
                 return tills.publish(year, stream, first, last, speed, report)
 
     def stop(self) -> list[str]:
@@ -138,7 +156,7 @@ class Retailer:
         before = Clock.read(self._paths.clock)
         if before != Clock(to):
             Clock(before.day, advancing_to=to).write(self._paths.clock)
-        with closing(open_year(self._paths.scratch)) as year:
+        with closing(open_year(self._paths.scratch, self.calendar)) as year:
             tills.publish_new(year, stream, self._paths, to, report)
             landing.deliver(year, self._paths, to, report)
             if database.day() != to:
@@ -248,6 +266,21 @@ class Retailer:
                 self._stop_all(but=before)
             raise
 
+    def _leave_the_original_alone(self) -> None:
+        """Forget the servers of the demo that this data folder is a copy of: their pids, their ports, their addresses."""
+        if self._is_copy():
+            self._paths.state.unlink(missing_ok=True)
+            self._paths.connections.unlink(missing_ok=True)
+        elif self._paths.home.exists():
+            return
+        write_atomically(self._paths.home, f"{self._paths.data}\n")
+
+    def _is_copy(self) -> bool:
+        try:
+            return self._paths.home.read_text(encoding="utf-8") != f"{self._paths.data}\n"
+        except FileNotFoundError:
+            return False
+
     # The state file: pids, and the ports that are taken again at the next start
 
     def _find(self, service: Service) -> Running | None:
@@ -277,6 +310,8 @@ class Retailer:
         write_atomically(self._paths.state, json.dumps(state, indent=2) + "\n")
 
     def _state(self) -> dict[str, dict[str, int | None]]:
+        if self._is_copy():
+            return {}
         try:
             state = json.loads(self._paths.state.read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):
@@ -313,6 +348,7 @@ class Retailer:
             handle.truncate(0)
             handle.write(f"'larder demo {verb}' (pid {os.getpid()})\n")
             handle.flush()
+            self._leave_the_original_alone()
             yield
 
     # Status

@@ -5,7 +5,7 @@ create schema demo_control;
 comment on schema demo_control is 'The demo''s own bookkeeping; no part of the retailer and closed to its readers.';
 
 create table demo_control.clock (only_row boolean primary key default true check (only_row), day date not null);
-comment on table demo_control.clock is 'The last day of 2017 that this database shows.';
+comment on table demo_control.clock is 'The last day that this database shows.';
 
 create schema merchandising;
 comment on schema merchandising is 'Product and store master data.';
@@ -59,7 +59,7 @@ comment on column loyalty.households.phone is 'SYNTHETIC: made from the househol
 comment on column loyalty.households.postal_code is 'SYNTHETIC: made from the household id; changes when it moves.';
 comment on column loyalty.households.birth_date is 'SYNTHETIC: made from the household id, inside its real age band.';
 comment on column loyalty.households.registered_on is
-    'SYNTHETIC: the first day in 2017 on which the household buys, is targeted by a campaign or redeems a coupon.';
+    'SYNTHETIC: the first day on which the household buys, is targeted by a campaign or redeems a coupon.';
 comment on column loyalty.households.updated_at is 'SYNTHETIC: when the row was last written.';
 
 create table loyalty.demographics (

@@ -15,10 +15,9 @@ import duckdb
 from nats.js import JetStreamContext
 
 from demo.broker import Stream
-from demo.clock import FIRST_DAY
 from demo.landing import TILL_COLUMNS, TILL_ORDER
 from demo.paths import Paths, write_atomically
-from demo.year import Report
+from demo.year import Report, first_day
 
 RECENT_DAYS = 7
 """A long jump of the clock publishes only so many of its days: a stream is for what happens now, files bring the rest."""
@@ -51,7 +50,7 @@ def publish_new(
     last = _published(paths)
     if last and last >= to:
         return
-    due = last + timedelta(days=1) if last else FIRST_DAY
+    due = last + timedelta(days=1) if last else first_day(year)
     recent = max(due, to - timedelta(days=RECENT_DAYS - 1))
     step = STEP if recent == due else f"{STEP}, last {RECENT_DAYS} days"
     publish(year, stream, recent, to, None, lambda _, done, total: report(step, done, total))

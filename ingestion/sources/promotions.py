@@ -1,7 +1,12 @@
-"""Promotion plan: one Parquet file a retailer's week, `landing/week=NN/placements.parquet`."""
+"""Promotion plan: one Parquet file a retailer's week, `landing/week=NN/placements.parquet`.
+
+Weeks are counted without end from the Monday that `SOURCES__PROMOTIONS__FIRST_WEEK_START` or .dlt/config.toml names; NN has as
+many digits as it needs.
+"""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +20,18 @@ from ingestion.intake import FROZEN, Intake, Origin
 from ingestion.landing import REDELIVER, load_files
 from ingestion.reading import Reading
 
-BEFORE_WEEK_1 = date(2016, 12, 19)
-"""A Monday, a week before the one whose last day is week 1."""
-
 
 @dlt.source(name="promotions")
-def promotions(reading: Reading, landing: str = dlt.config.value) -> Any:
+def promotions(
+    reading: Reading, landing: str = dlt.config.value, first_week_start: str = dlt.config.value
+) -> Any:
     """Weekly plans below the folder `landing` that no completed load has brought yet."""
 
     @dlt.resource(name="placements", schema_contract=FROZEN)
     def placements() -> Iterator[Any]:
         intake = Intake(contract("promotions"), "placements")
-        yield from ahead(load_files(reading, intake, Path(landing), "week=*/*.parquet", origin, days_of))
+        span = partial(days_of, date.fromisoformat(first_week_start))
+        yield from ahead(load_files(reading, intake, Path(landing), "week=*/*.parquet", origin, span))
 
     return placements
 
@@ -46,7 +51,7 @@ def _week(name: str) -> int:
     return int(week)
 
 
-def days_of(name: str) -> tuple[date, date]:
-    """The days of a file's week: week 1 of 2017 is its 1 January, a Sunday, the others begin on Mondays."""
-    first = BEFORE_WEEK_1 + timedelta(weeks=_week(name))
+def days_of(first_week_start: date, name: str) -> tuple[date, date]:
+    """The days of a file's week, Monday to Sunday, where week 1 begins on `first_week_start`."""
+    first = first_week_start + timedelta(weeks=_week(name) - 1)
     return first, first + timedelta(days=6)

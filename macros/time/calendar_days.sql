@@ -1,12 +1,16 @@
-{# Every day from `first` to `last`, both included, as a subquery with the one column calendar_date. #}
-{% macro calendar_days(first, last) -%}
-    {{ return(adapter.dispatch('calendar_days', 'larder')(first, last)) }}
+{#
+  Every day from `first` to `last`, both included, as a subquery with the one column calendar_date.
+    first, last: SQL for dates, over the one row of `span`; no day where they are null
+    span: a relation or CTE
+#}
+{% macro calendar_days(first, last, span) -%}
+    {{ return(adapter.dispatch('calendar_days', 'larder')(first, last, span)) }}
 {%- endmacro %}
 
 
-{% macro duckdb__calendar_days(first, last) -%}
+{% macro duckdb__calendar_days(first, last, span) -%}
     (
-        select cast(days.day as date) as calendar_date
-        from generate_series(date '{{ first }}', date '{{ last }}', interval 1 day) as days (day)
+        select cast(unnest(generate_series({{ first }}, {{ last }}, interval 1 day)) as date) as calendar_date
+        from {{ span }}
     )
 {%- endmacro %}

@@ -1,11 +1,11 @@
 {#
-  The retailer's week of a store-local date: week 1 of 2017 is 1 January alone (a Sunday), then weeks start on Mondays.
-  Counting whole weeks from Monday 2016-12-26 says the same without a special case. No calendar is known for other
-  years: there the week is null, and not a guess.
+  The retailer's week of a store-local date: whole weeks, Monday to Sunday, counted without end from the Monday of variable
+  first_week_start, which is in week 1. A year's end cuts none. Null before week 1: set the variable to an earlier Monday.
 #}
 {% macro retail_week_number(date) -%}
+    {% set first_week_start = "cast('" ~ var('first_week_start') ~ "' as date)" -%}
     case
-        when {{ date }} between cast('2017-01-01' as date) and cast('2017-12-31' as date)
-            then cast(floor({{ dbt.datediff("cast('2016-12-26' as date)", date, 'day') }} / 7) + 1 as integer)
+        when {{ date }} >= {{ first_week_start }}
+            then cast(floor({{ dbt.datediff(first_week_start, date, 'day') }} / 7) + 1 as integer)
     end
 {%- endmacro %}

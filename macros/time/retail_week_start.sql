@@ -1,4 +1,6 @@
-{# The Monday of a retailer's week of 2017; week 1, which is 1 January alone, has the Monday before it. #}
+{# The Monday of a retailer's week, by its running number. #}
 {% macro retail_week_start(week_number) -%}
-    cast({{ dbt.dateadd('day', '7 * (' ~ week_number ~ ' - 1)', "cast('2016-12-26' as date)") }} as date)
+    cast({{ dbt.dateadd(
+        'day', '7 * (' ~ week_number ~ ' - 1)', "cast('" ~ var('first_week_start') ~ "' as date)"
+    ) }} as date)
 {%- endmacro %}

@@ -1,6 +1,6 @@
 {#
   Every day up to the last one that files have brought adds up, to the cent, to what the source's own files say (seed
-  control_totals_daily); a day without sales in between must have none there either. Holds on any prefix of the year. A later
+  control_totals_daily, moved to where the data have that year); a day without sales in between must have none there either. Holds on any prefix of the year; other years have none. A later
   day, which only the stream has told of, is not judged before its files are there; nor is a day of which rows are in
   quarantine or were discarded, which observe.ledger accounts for.
   Fails? A day that is short: look for its file in the landing folder and in the lake's quarantine. A day that is double:
@@ -11,7 +11,7 @@ with basket_lines as (
 ),
 
 control_totals as (
-    select * from {{ ref('control_totals_daily') }}
+    {{ control_totals_daily() }}
 ),
 
 year_bounds as (

@@ -1,6 +1,6 @@
 {#
-  Every fault that is counted is known (seed data_faults), every known one is counted, and once the year is complete each
-  has exactly the rows that the source's own files have.
+  Every fault that is counted is known (seed data_faults), every known one is counted, and once the year that has
+  control totals is complete, and while no other is there, each has exactly the rows that the source's own files have.
   Fails? More rows: the source got worse, or a join doubles. Fewer: something drops rows in silence.
 #}
 with counted as (
@@ -15,14 +15,14 @@ final as (
     select
         coalesce(counted.fault_name, known.fault_name) as fault_name,
         counted.fault_rows,
-        known.rows_in_2017
+        known.control_rows
     from counted
     full outer join known
         on counted.fault_name = known.fault_name
     where
         counted.fault_name is null
         or known.fault_name is null
-        or (counted.fault_rows <> known.rows_in_2017 and {{ year_is_complete() }})
+        or (counted.fault_rows <> known.control_rows and {{ control_year_is_complete(alone=true) }})
 )
 
 select * from final

@@ -1,11 +1,11 @@
 {#
-  Once the year is complete, each of its 53 weeks has a promotion plan. Beside weekly_promotions_match_control_totals, which
+  Once the year that has control totals is complete, each of its 53 weeks has a promotion plan. Beside weekly_promotions_match_control_totals, which
   judges the weeks up to the last one delivered: only the tills know that the year has ended. A week of which rows are in
   quarantine or were discarded is accounted for in observe.ledger, and not judged here.
   Fails? The week's file never came: look for it in the landing folder.
 #}
 with control_totals as (
-    select * from {{ ref('control_totals_weekly_promotions') }}
+    {{ control_totals_weekly_promotions() }}
 ),
 
 stores as (
@@ -20,7 +20,7 @@ final as (
     select control_totals.week_number
     from control_totals
     where
-        {{ year_is_complete() }}
+        {{ control_year_is_complete() }}
         and control_totals.week_number not in (select stores.week_number from stores)
         and {{ retail_week_start('control_totals.week_number') }} not in (
             select short_weeks.business_date from short_weeks

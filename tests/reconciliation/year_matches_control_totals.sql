@@ -1,14 +1,31 @@
 {#
-  Once the year is complete, the mart gives exactly the published figures of the source. The figures are written here
+  Once the year that has control totals is complete, the mart gives exactly the published figures of the source. The figures are written here
   and not counted by any code of the project. Not while rows are in quarantine, or when some were discarded.
   Fails? If daily_sales_match_control_totals fails too, start there: it names the day.
 #}
-with basket_lines as (
-    select * from {{ ref('fct_basket_lines') }}
+with control_totals as (
+    {{ control_totals_daily() }}
+),
+
+control_year as (
+    select
+        min(business_date) as first_date,
+        max(business_date) as last_date
+    from control_totals
+),
+
+basket_lines as (
+    select lines.*
+    from {{ ref('fct_basket_lines') }} as lines
+    inner join control_year
+        on lines.business_date between control_year.first_date and control_year.last_date
 ),
 
 baskets as (
-    select * from {{ ref('fct_baskets') }}
+    select all_baskets.*
+    from {{ ref('fct_baskets') }} as all_baskets
+    inner join control_year
+        on all_baskets.business_date between control_year.first_date and control_year.last_date
 ),
 
 short_days as (
@@ -44,8 +61,9 @@ final as (
         basket_count.baskets
     from actual
     cross join basket_count
+    cross join control_year
     where
-        {{ year_is_complete() }}
+        {{ control_year_is_complete() }}
         and not exists (select 1 from short_days)
         and not (
             actual.lines = 1469307
@@ -59,8 +77,9 @@ final as (
             and actual.products = 68509
             and actual.days = 364
             and actual.weeks = 53
-            and actual.first_date = cast('2017-01-01' as date)
-            and actual.last_date = cast('2017-12-31' as date)
+            and actual.first_date = control_year.first_date
+            and actual.last_date = control_year.last_date
+            and {{ dbt.datediff('actual.first_date', 'actual.last_date', 'day') }} = 364
         )
 )
 

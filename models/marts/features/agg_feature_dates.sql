@@ -20,17 +20,22 @@ redemptions as (
 ),
 
 deliveries as (
-    select cast({{ dbt.dateadd('day', 1, 'max(business_date)') }} as date) as next_date
+    select
+        min(business_date) as first_date,
+        cast({{ dbt.dateadd('day', 1, 'max(business_date)') }} as date) as next_date
     from days
 ),
 
--- Mondays, so that every window is of whole weeks; the first one has four weeks before it.
+-- Mondays, so that every window is of whole weeks; the first one has four weeks before it. Counted from the calendar's
+-- beginning (week 2, 6, 10, …), not from the first delivery: an earlier day that comes late moves none of them.
 before_dates as (
     select dates.calendar_date as before_date
     from dates
     inner join deliveries
-        on dates.calendar_date between cast('2017-01-30' as date) and deliveries.next_date
-    where {{ dbt.datediff("cast('2017-01-30' as date)", 'dates.calendar_date', 'day') }} % 28 = 0
+        on
+            dates.calendar_date >= {{ dbt.dateadd('day', 28, 'deliveries.first_date') }}
+            and dates.calendar_date <= deliveries.next_date
+    where {{ dbt.datediff("cast('" ~ var('first_week_start') ~ "' as date)", 'dates.calendar_date', 'day') }} % 28 = 7
 ),
 
 sold as (

@@ -12,21 +12,26 @@ dates as (
 ),
 
 delivered as (
-    select max(business_date) as last_date
+    select
+        min(business_date) as first_date,
+        max(business_date) as last_date
     from basket_lines
 ),
 
--- Week 1 is one day long. A week is complete when its last day is delivered; one more is to be planned.
+-- A week that began before the first delivered day is none. It is complete when its last day is delivered; one more is
+-- to be planned.
 weeks as (
     select
         dates.week_number,
-        cast(ceil(extract(day from min(dates.calendar_date)) / 7.0) as integer) as week_of_month,
-        delivered.last_date >= max(dates.calendar_date) as is_complete
+        cast(ceil(extract(day from dates.week_start_date) / 7.0) as integer) as week_of_month,
+        delivered.last_date >= {{ dbt.dateadd('day', 6, 'dates.week_start_date') }} as is_complete
     from dates
-    cross join delivered
-    where dates.week_number > 1
-    group by dates.week_number, delivered.last_date
-    having min(dates.calendar_date) <= {{ dbt.dateadd('day', 1, 'delivered.last_date') }}
+    inner join delivered
+        on
+            dates.week_start_date >= delivered.first_date
+            and dates.week_start_date <= {{ dbt.dateadd('day', 1, 'delivered.last_date') }}
+    where dates.week_number is not null
+    group by dates.week_number, dates.week_start_date, delivered.last_date
 ),
 
 sold as (

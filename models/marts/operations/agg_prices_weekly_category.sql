@@ -7,6 +7,11 @@ products as (
     select * from {{ ref('dim_products') }}
 ),
 
+first_week as (
+    select min(week_number) as week_number
+    from basket_lines
+),
+
 sold as (
     select
         product_id,
@@ -30,14 +35,16 @@ sold as (
     group by product_id, week_number
 ),
 
--- What an item cost without card or coupon, on average, in weeks 2 to 9.
+-- What an item cost without card or coupon, on average, in the eight weeks after the first one, which may lack days.
 base_prices as (
     select
-        product_id,
-        {{ money_per_unit('sum(sales_usd + retailer_discount_usd)', 'cast(sum(units) as bigint)') }} as base_price_usd
+        sold.product_id,
+        {{ money_per_unit('sum(sold.sales_usd + sold.retailer_discount_usd)', 'cast(sum(sold.units) as bigint)') }}
+            as base_price_usd
     from sold
-    where week_number between 2 and 9
-    group by product_id
+    inner join first_week
+        on sold.week_number between first_week.week_number + 1 and first_week.week_number + 8
+    group by sold.product_id
 ),
 
 weekly as (

@@ -114,21 +114,44 @@ placed as (
     {% endif %}
 ),
 
+plan_weeks as (
+    select week_number
+    from planned_store_weeks
+    group by week_number
+),
+
+-- A week is in the block of each week whose window it is in: mostly one, at a block's end two.
+week_blocks as (
+    select
+        plan_weeks.week_number,
+        {{ week_block('later_weeks.week_number') }} as week_block
+    from plan_weeks
+    inner join plan_weeks as later_weeks
+        on later_weeks.week_number between plan_weeks.week_number and plan_weeks.week_number + {{ window }}
+    group by plan_weeks.week_number, {{ week_block('later_weeks.week_number') }}
+),
+
 placed_weeks as (
     select
-        product_id,
-        store_id,
-        bit_or({{ week_bit('week_number') }}) as weeks
+        placed.product_id,
+        placed.store_id,
+        week_blocks.week_block,
+        bit_or({{ week_bit('placed.week_number', 'week_blocks.week_block') }}) as weeks
     from placed
-    group by product_id, store_id
+    inner join week_blocks
+        on placed.week_number = week_blocks.week_number
+    group by placed.product_id, placed.store_id, week_blocks.week_block
 ),
 
 planned_weeks as (
     select
-        store_id,
-        bit_or({{ week_bit('week_number') }}) as weeks
+        planned_store_weeks.store_id,
+        week_blocks.week_block,
+        bit_or({{ week_bit('planned_store_weeks.week_number', 'week_blocks.week_block') }}) as weeks
     from planned_store_weeks
-    group by store_id
+    inner join week_blocks
+        on planned_store_weeks.week_number = week_blocks.week_number
+    group by planned_store_weeks.store_id, week_blocks.week_block
 ),
 
 base_sales as (
@@ -202,7 +225,8 @@ counted as (
         case
             when cases.week_number > carried.first_week + {{ window }}
                 then {{ weeks_before(
-                    'planned_weeks.weeks & ~coalesce(placed_weeks.weeks, 0)', 'cases.week_number', window
+                    'planned_weeks.weeks & ~coalesce(placed_weeks.weeks, 0)',
+                    'cases.week_number', 'planned_weeks.week_block', window
                 ) }}
             else 0
         end as base_weeks
@@ -214,11 +238,13 @@ counted as (
     inner join planned_weeks
         on
             cases.store_id = planned_weeks.store_id
-            and planned_weeks.weeks & {{ week_bit('cases.week_number') }} <> 0
+            and {{ week_block('cases.week_number') }} = planned_weeks.week_block
+            and planned_weeks.weeks & {{ week_bit('cases.week_number', 'planned_weeks.week_block') }} <> 0
     left join placed_weeks
         on
             cases.product_id = placed_weeks.product_id
             and cases.store_id = placed_weeks.store_id
+            and planned_weeks.week_block = placed_weeks.week_block
     left join placed
         on
             cases.product_id = placed.product_id

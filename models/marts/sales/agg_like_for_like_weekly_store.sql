@@ -33,6 +33,11 @@ weeks as (
     group by week_number
 ),
 
+first_week as (
+    select min(week_number) as week_number
+    from weeks
+),
+
 -- Weeks to compare with. A base that reaches before the first delivered week is no base.
 bases as (
     select
@@ -52,7 +57,8 @@ bases as (
     from weeks
     inner join weeks as base
         on base.week_number between weeks.week_number - 4 and weeks.week_number - 1
-    where weeks.week_number > 4
+    inner join first_week
+        on weeks.week_number >= first_week.week_number + 4
 ),
 
 -- The days of the week on which the chain traded in the week and in every week of its base.

@@ -19,6 +19,10 @@ current_files as (
     where file_lines._dlt_load_id >= coalesce(current_deliveries._dlt_load_id, '')
 ),
 
+time_zones as (
+    select * from {{ ref('store_time_zones') }}
+),
+
 {% if is_incremental() %}
     touched_lines as (
         {{ touched_lines() }}
@@ -82,10 +86,12 @@ ranked as (
 
 dated as (
     select
-        *,
-        {{ store_local_date('transaction_timestamp') }} as store_date
+        ranked.*,
+        {{ store_local_date('ranked.transaction_timestamp', zone='time_zones.time_zone') }} as store_date
     from ranked
-    where delivery_rank = 1
+    left join time_zones
+        on ranked.store_id = time_zones.store_id
+    where ranked.delivery_rank = 1
 ),
 
 final as (

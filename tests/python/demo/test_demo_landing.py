@@ -143,3 +143,11 @@ def test_files_later_than_the_clock_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DemoError, match="later than 2017-02-28"):
         landing.refuse_later_files(Paths(tmp_path), date(2017, 2, 28))
     landing.refuse_later_files(Paths(tmp_path), date(2017, 3, 1))
+
+
+def test_weeks_are_compared_as_numbers(tmp_path: Path) -> None:
+    """In the order of letters week 100 would come before week 99."""
+    (tmp_path / "landing/promotions/week=100").mkdir(parents=True)
+    with pytest.raises(DemoError, match="later than 2018-11-18"):
+        landing.refuse_later_files(Paths(tmp_path), date(2018, 11, 18))
+    landing.refuse_later_files(Paths(tmp_path), date(2018, 11, 19))

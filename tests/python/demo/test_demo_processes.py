@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,8 @@ import pytest
 from demo_instance import Demo
 
 from demo import postgres, processes
+from demo.errors import DemoError
+from demo.passage import let_pass
 from demo.paths import Paths
 
 DAY = "2017-01-02"
@@ -105,8 +109,6 @@ def test_an_interrupted_start_leaves_no_server_and_the_next_one_completes(demo: 
     assert demo.query("select max(registered_on)::text from loyalty.households")[0][0] <= "2017-01-31"
 
     # deleting the data folder under running servers is no obstacle either
-    import shutil
-
     shutil.rmtree(demo.data)
     demo.run("start", "--to", DAY)
     assert demo.query("select count(*) from merchandising.stores") == [(457,)]
@@ -170,6 +172,64 @@ def test_a_running_server_is_used_where_its_url_is_given(demo: Demo, tmp_path: P
         assert "password" in wrong.stderr and len(wrong.stderr.splitlines()) == 1
     finally:
         processes.stop((server.service, running.pid))
+
+
+def test_a_copied_folder_leaves_the_original_alone(demo: Demo, tmp_path: Path) -> None:
+    """Its pids, ports and addresses are those of the original, of which nothing may be stopped, asked or loaded."""
+    demo.run("start", "--to", DAY)
+    before, copy = demo.state, Demo(tmp_path / "copy")
+    shutil.copytree(demo.data, copy.data)
+    assert {each["address"] for each in copy.status()["systems"] if each["kind"] != "files"} == {"-"}
+    assert "nothing was running" in copy.run("stop").stdout
+    # Otherwise `larder ingest` would read from the original.
+    assert not (copy.data / "demo/connections.toml").exists()
+    assert demo.state == before and all(listening(each["port"]) for each in before.values())
+
+
+def test_a_copied_folder_is_another_retailer(demo: Demo, tmp_path: Path) -> None:
+    demo.run("start", "--to", DAY)
+    demo.run("stop")
+    copy = Demo(tmp_path / "copy")
+    shutil.copytree(demo.data, copy.data)
+    try:
+        copy.run("start")
+        demo.run("start")
+        ports = [{each["port"] for each in made.state.values()} for made in (demo, copy)]
+        assert not ports[0] & ports[1]
+        assert copy.query("select count(*) from merchandising.stores") == [(457,)]
+        copy.run("stop")
+        assert all(listening(port) for port in ports[0])
+    finally:
+        copy.run("stop")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only for root PostgreSQL runs as another user")
+def test_for_root_only_the_servers_user_may_pass_the_folders_above(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    demo = Demo(closed / "data")
+    try:
+        demo.run("start", "--to", DAY)
+        assert demo.query("select count(*) from merchandising.stores") == [(457,)]
+        assert not closed.stat().st_mode & 0o007
+        nobody = subprocess.run(
+            ["ls", closed / "data/landing"], user=65534, extra_groups=[], capture_output=True
+        )
+        assert nobody.returncode != 0
+    finally:
+        demo.run("stop")
+
+
+def test_a_folder_that_cannot_be_opened_to_the_server_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(os, "setxattr", refuse)
+    tmp_path.chmod(0o700)
+    with pytest.raises(DemoError, match=f"may not pass {tmp_path} .*LARDER_DATA"):
+        let_pass(12345, tmp_path)
 
 
 @pytest.mark.parametrize("verb", ["start", "advance", "stream", "stop", "status"])

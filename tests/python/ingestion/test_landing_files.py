@@ -144,11 +144,15 @@ def test_a_landing_folder_that_lost_much_is_not_believed_unless_forced(landing: 
 
 
 def test_a_week_of_promotions_knows_its_days() -> None:
-    """As the calendar of the retailer has them: week 1 ends on Sunday, 1 January, week 53 on 31 December."""
-    assert days_of("week=1/placements.parquet")[1] == date(2017, 1, 1)
-    assert days_of("week=2/placements.parquet") == (date(2017, 1, 2), date(2017, 1, 8))
-    first, last = days_of("week=53/placements.parquet")
+    """As the calendar of the retailer has them: week 1 ends on Sunday, 1 January, week 53 on 31 December, and no year ends the count."""
+    assert days_of(date(2016, 12, 26), "week=1/placements.parquet")[1] == date(2017, 1, 1)
+    assert days_of(date(2016, 12, 26), "week=2/placements.parquet") == (date(2017, 1, 2), date(2017, 1, 8))
+    first, last = days_of(date(2016, 12, 26), "week=53/placements.parquet")
     assert (first + timedelta(days=6), last) == (date(2017, 12, 31), date(2017, 12, 31))
+    assert days_of(date(2016, 12, 26), "week=105/placements.parquet") == (
+        date(2018, 12, 24),
+        date(2018, 12, 30),
+    )
 
 
 def test_a_load_that_died_before_its_completion_is_swept_and_loaded_again(
