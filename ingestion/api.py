@@ -17,7 +17,7 @@ from dlt.sources.helpers.rest_client.auth import BearerTokenAuth
 from requests.exceptions import JSONDecodeError
 
 from ingestion.contract import Table
-from ingestion.errors import IngestionError
+from ingestion.core.errors import IngestionError
 from ingestion.held import CURSOR, Held, deletions, versions
 from ingestion.intake import FROZEN, Intake, Origin, records
 from ingestion.reading import Reading

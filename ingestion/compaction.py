@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ingestion import lake
-from ingestion.errors import IngestionError
+from ingestion.core.errors import IngestionError
 from ingestion.lake import COMPACTED, Compacted
 
 SMALL = 16 * 2**20

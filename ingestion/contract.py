@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
-from ingestion.errors import IngestionError
+from ingestion.core.errors import IngestionError
 
 FOLDER = Path(__file__).parent / "contracts"
 

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from ingestion.ahead import ahead
 from ingestion.contract import Table
-from ingestion.errors import IngestionError
+from ingestion.core.errors import IngestionError
 from ingestion.intake import Intake, Origin
 from ingestion.quarantine import FUTURE
 from ingestion.reading import Reading

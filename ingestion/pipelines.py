@@ -21,7 +21,7 @@ from ingestion import stream
 from ingestion.brokers import Broker
 from ingestion.compaction import MANY, compact
 from ingestion.deliveries import drift
-from ingestion.errors import IngestionError, NotConfigured
+from ingestion.core.errors import IngestionError, NotConfigured
 from ingestion.lake import recorded_loads, remove_cut_records, row_counts, sweep_dead_loads
 from ingestion.quarantine import Quarantine
 from ingestion.reading import Reading, Request

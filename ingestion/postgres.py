@@ -24,7 +24,7 @@ from psycopg2 import sql
 from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import parse_dsn
 
-from ingestion.errors import IngestionError
+from ingestion.core.errors import IngestionError
 
 BLOCK_BYTES = 8 << 20
 CONNECT_SECONDS = 10

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
-from ingestion.errors import IngestionError
+from ingestion.core.errors import IngestionError
 
 
 class Event(NamedTuple):

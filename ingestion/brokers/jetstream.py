@@ -19,7 +19,7 @@ from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
 from ingestion.brokers import Event, Unreachable
-from ingestion.errors import IngestionError
+from ingestion.core.errors import IngestionError
 
 CONSUMER = "larder"
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from ingestion.brokers import Event, Unreachable
-from ingestion.errors import IngestionError
+from ingestion.core.errors import IngestionError
 
 try:
     from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition

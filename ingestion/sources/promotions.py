@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ingestion.ahead import ahead
 from ingestion.contract import contract
-from ingestion.errors import IngestionError
+from ingestion.core.errors import IngestionError
 from ingestion.intake import FROZEN, Intake, Origin
 from ingestion.landing import REDELIVER, load_files
 from ingestion.reading import Reading

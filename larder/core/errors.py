@@ -1,12 +1,10 @@
-"""The one error that a verb raises for what its user can mend."""
+"""The one error that a verb raises for what its user can fix."""
+
+from ingestion.core.errors import ExpectedError
 
 
-class LarderError(Exception):
+class LarderError(ExpectedError):
     """`str(error)` says what is wrong and where; `next_step` says what to do about it."""
-
-    def __init__(self, message: str, next_step: str) -> None:
-        super().__init__(message)
-        self.next_step = next_step
 
 
 class Busy(LarderError):

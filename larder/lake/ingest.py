@@ -2,7 +2,7 @@
 
 from ingestion import quarantine
 from ingestion.checks import Drift
-from ingestion.errors import IngestionError, NotConfigured
+from ingestion.core.errors import IngestionError, NotConfigured
 from ingestion.pipelines import BROKERS, NEWS, SOURCES, Loaded, follow, ingest
 from ingestion.reading import Request
 from ingestion.sources import OPTIONAL

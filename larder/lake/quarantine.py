@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ingestion import replay as replays
-from ingestion.errors import IngestionError
+from ingestion.core.errors import IngestionError
 from ingestion.pipelines import SOURCES, ingest
 from ingestion.quarantine import Quarantine, all_sources, sentence
 from larder.core import console

@@ -14,7 +14,7 @@ import uvicorn
 
 from demo.api import CampaignApi
 from demo.campaigns import Resource, microseconds
-from ingestion.errors import IngestionError
+from ingestion.core.errors import IngestionError
 from ingestion.lake import completed_loads
 from ingestion.pipelines import Loaded, ingest
 from ingestion.reading import Request

@@ -11,7 +11,7 @@ import pytest
 
 from ingestion import checks
 from ingestion.contract import contract, parse
-from ingestion.errors import IngestionError
+from ingestion.core.errors import IngestionError
 from ingestion.intake import records
 from ingestion.sources import NAMES
 

@@ -18,7 +18,7 @@ import pytest
 from conftest import Instance, connections
 from psycopg2 import sql
 
-from ingestion.errors import IngestionError
+from ingestion.core.errors import IngestionError
 from ingestion.lake import completed_loads, table_files
 from ingestion.pipelines import Loaded, ingest
 from ingestion.postgres import Snapshot

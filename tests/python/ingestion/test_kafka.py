@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from test_stream import line
 
 from ingestion.brokers.kafka import Kafka
-from ingestion.errors import IngestionError
+from ingestion.core.errors import IngestionError
 from ingestion.lake import recorded_loads, table_files
 from ingestion.pipelines import ingest
 

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 from conftest import Instance, connections
 
-from ingestion.errors import IngestionError
+from ingestion.core.errors import IngestionError
 from ingestion.lake import completed_loads, sweep_dead_loads, table_files
 from ingestion.pipelines import ingest
 from ingestion.reading import Request

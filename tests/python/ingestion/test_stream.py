@@ -26,7 +26,7 @@ from ingestion.brokers import Event, connect
 from ingestion.brokers.jetstream import JetStream
 from ingestion.contract import contract
 from ingestion.deliveries import deliveries
-from ingestion.errors import IngestionError
+from ingestion.core.errors import IngestionError
 from ingestion.lake import recorded_loads, table_files
 from ingestion.pipelines import follow, ingest
 from ingestion.quarantine import Quarantine

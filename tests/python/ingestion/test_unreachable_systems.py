@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import Instance, connections
 
-from ingestion.errors import IngestionError
+from ingestion.core.errors import IngestionError
 from ingestion.lake import completed_loads
 from ingestion.pipelines import ingest
 

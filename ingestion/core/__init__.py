@@ -1,0 +1,1 @@
+"""What all of ingestion stands on: errors, files, SQL, requests, sources. Knows nothing of dlt."""
