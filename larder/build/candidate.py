@@ -217,7 +217,7 @@ def _versions() -> dict[str, str]:
 
 
 def _require_loads(loads: Loads) -> None:
-    missing = [source for source, ids in loads.items() if not ids and source not in OPTIONAL]
+    missing = [source for source, last in loads.items() if not last and source not in OPTIONAL]
     if missing:
         raise LarderError(
             f"the lake has no completed load of: {', '.join(missing)}", "Load them first: larder ingest"

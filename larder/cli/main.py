@@ -79,11 +79,11 @@ def ingest(
     holds is not believed, and the lake stays as it was.
     Example: `larder ingest pos campaigns`, or `larder ingest pos --from 2017-01-03 --to 2017-01-05`
     """
-    from ingestion.reading import Request
+    from ingestion.core.request import LoadRequest
     from larder.lake import ingest
 
     days = {"first": first and first.date(), "last": last and last.date()}
-    asked = Request(**{name: day for name, day in days.items() if day}, full=full, force=force)
+    asked = LoadRequest(**{name: day for name, day in days.items() if day}, full=full, force=force)
     if follow:
         ingest.run_for_ever(paths(), sources or [], asked)
     else:

@@ -1,9 +1,11 @@
-"""Where everything lies. `LARDER_DATA` moves all that a run writes; nothing else decides a path."""
+"""Where everything lies. `LARDER_DATA` moves all that a run writes, `LARDER_LAKE` the lake alone; nothing else decides a path."""
 
 import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+
+from larder.core.errors import LarderError
 
 PROJECT = Path(__file__).resolve().parents[2]
 """The repository: dbt project, profiles, dlt configuration."""
@@ -17,7 +19,14 @@ class Paths:
 
     @property
     def lake(self) -> Path:
-        return self.data / "lake"
+        """`LARDER_LAKE`, or `lake` below the data root, as dbt takes it too (macro `lake_path`)."""
+        named = os.environ.get("LARDER_LAKE")
+        if named and "://" in named:
+            raise LarderError(
+                f"LARDER_LAKE={named} is no folder of this machine",
+                "Name a folder: what reads a lake on object storage is dbt alone, so far.",
+            )
+        return Path(named).resolve() if named else self.data / "lake"
 
     @property
     def warehouse(self) -> Path:

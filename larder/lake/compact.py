@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-from ingestion import compaction
+from ingestion.lake import compaction
 from ingestion.sources import NAMES
 from larder.core import console
 from larder.core.errors import Busy, LarderError

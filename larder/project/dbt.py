@@ -90,7 +90,7 @@ def _command(artifacts: Path, where: Paths, target: str, arguments: list[str]) -
 
 
 def _environment(where: Paths, extra: dict[str, str]) -> dict[str, str]:
-    own = {"LARDER_DATA": str(where.data), "DO_NOT_TRACK": "1"}
+    own = {"LARDER_DATA": str(where.data), "LARDER_LAKE": str(where.lake), "DO_NOT_TRACK": "1"}
     return {**os.environ, **machine.duckdb_limits(where.data), **own, **extra}
 
 

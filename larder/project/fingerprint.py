@@ -16,7 +16,7 @@ from typing import Any
 import sqlglot
 from sqlglot.errors import SqlglotError
 
-from ingestion.lake import filled_loads
+from ingestion.lake.visible import last_filled_load, refresh_all
 from ingestion.sources import NAMES
 from larder.core.settings import PROJECT
 
@@ -65,9 +65,16 @@ class Fingerprint:
     reads_data: bool
 
 
-def loads(lake: Path) -> dict[str, list[str]]:
-    """The completed loads of every source that brought anything, oldest first."""
-    return {source: sorted(filled_loads(lake / "raw" / source)) for source in NAMES}
+def loads(lake: Path) -> dict[str, dict[str, str | int]]:
+    """The last load of every source that brought anything, and its position in the source's log; empty before there is one.
+
+    First brings the record of what readers see up to what the lake holds: a killed ingestion may have left it behind.
+    """
+    refresh_all(lake)
+    found = {source: last_filled_load(lake / "raw" / source) for source in NAMES}
+    return {
+        source: {"load_id": last[0], "position": last[1]} if last else {} for source, last in found.items()
+    }
 
 
 def project() -> str:

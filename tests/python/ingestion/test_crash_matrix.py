@@ -17,7 +17,8 @@ from cases import SOURCE_ROWS, Case, cases, content
 from conftest import PROJECT, Instance
 from faults import ACKNOWLEDGE, CLEAR, KILLED, LAND, RECORD, STEPS, Fault, Step, ingest
 
-from ingestion import lake, pipelines
+from ingestion import pipelines
+from ingestion.lake import loads as lake
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import Instance, connections
 
-from ingestion import contract as contracts
-from ingestion.accept import propose
-from ingestion.deliveries import Account, accounts, deliveries
-from ingestion.lake import completed_loads, recorded_loads, row_counts
+from ingestion.contracts import contract as contracts
+from ingestion.lake.deliveries import Account, accounts, deliveries
+from ingestion.lake.loads import completed_loads, recorded_loads, row_counts
 from ingestion.pipelines import Loaded, ingest
-from ingestion.quarantine import Quarantine
+from ingestion.proposals import propose
+from ingestion.quarantine.store import Quarantine
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
 from larder.lake import contract, quarantine

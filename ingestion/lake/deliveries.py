@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ingestion.lake import DELIVERIES, recorded_loads, table_files
-from ingestion.quarantine import Quarantine
+from ingestion.lake.loads import DELIVERIES, recorded_loads, table_files
+from ingestion.quarantine.store import Quarantine
 
 SCHEMA = pa.schema(
     [
