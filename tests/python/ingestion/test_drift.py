@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import Instance, connections
 
-from ingestion.lake.deliveries import accounts, deliveries
+from ingestion.lake.deliveries import deliveries
 from ingestion.lake.loads import completed_loads, recorded_loads, row_counts
 from ingestion.pipelines import Loaded, ingest
+from ingestion.quarantine.accounts import accounts
 
 Change = Callable[[Path], int]
 """Breaks a file in place and returns how many rows it delivers then."""

@@ -12,10 +12,11 @@ import pytest
 from conftest import Instance, connections
 
 from ingestion.contracts import contract as contracts
-from ingestion.lake.deliveries import Account, accounts, deliveries
+from ingestion.lake.deliveries import deliveries
 from ingestion.lake.loads import completed_loads, recorded_loads, row_counts
 from ingestion.pipelines import Loaded, ingest
 from ingestion.proposals import propose
+from ingestion.quarantine.accounts import Account, accounts
 from ingestion.quarantine.store import Quarantine
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
