@@ -159,6 +159,7 @@ def test_a_load_that_died_before_its_completion_is_swept_and_loaded_again(
     dataset = tmp_path / "lake" / "raw" / "pos"
     for marker in (dataset / "_dlt_loads").glob("*.jsonl"):
         marker.unlink()
+    shutil.rmtree(dataset / "_loads")
     shutil.rmtree(tmp_path / "dlt")
     assert load(tmp_path) == delivered(landing)
     assert visible(tmp_path) == (delivered(landing), delivered(landing))

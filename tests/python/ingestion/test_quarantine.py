@@ -212,6 +212,7 @@ def test_what_a_dead_load_put_aside_is_swept_and_put_aside_once(where: Paths) ->
     load(where)
     for record in (where.lake / "raw/pos/_dlt_loads").glob("*.jsonl"):
         record.unlink()
+    shutil.rmtree(where.lake / "raw/pos/_loads")
     shutil.rmtree(where.dlt)
     assert quarantine.collect(where, None, everything=True) == []
     assert len(load(where).quarantined) == 1
