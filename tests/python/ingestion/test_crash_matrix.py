@@ -94,9 +94,7 @@ def test_a_death_in_the_recovery(
 
 def every_load_counts() -> None:
     """The mutant: whatever has left a file in the lake counts as complete."""
-    lake.ordered_loads = lambda dataset: sorted(
-        {lake.load_id(file) for file in dataset.glob("[!_]*/*.parquet")}
-    )
+    lake.named_loads = lambda dataset: {lake.load_id(file) for file in dataset.glob("[!_]*/*.parquet")}
 
 
 def test_without_the_filter_by_completed_loads_the_matrix_fails(
@@ -106,7 +104,7 @@ def test_without_the_filter_by_completed_loads_the_matrix_fails(
     assert dies(
         pos, tmp_path, Fault(RECORD, "before"), kept=False
     )  # all files have landed, nothing is said of them
-    monkeypatch.setattr(lake, "ordered_loads", lake.ordered_loads)  # put back at the end
+    monkeypatch.setattr(lake, "named_loads", lake.named_loads)  # put back at the end
     every_load_counts()
     with pytest.raises(AssertionError):
         pos.check(tmp_path, every_load_counts)
@@ -145,7 +143,7 @@ def test_without_the_filter_dbt_sees_the_files_of_a_dead_load(
 ) -> None:
     pos = case("pos")
     assert dies(pos, tmp_path / "data", Fault(RECORD, "before"), kept=False)
-    monkeypatch.setattr(lake, "ordered_loads", lake.ordered_loads)  # put back at the end
+    monkeypatch.setattr(lake, "named_loads", lake.named_loads)  # put back at the end
     every_load_counts()
     visible.refresh(tmp_path / "data/lake/raw/pos")
     assert rows_that_dbt_sees(tmp_path / "data", PROJECT) == pos.whole["transactions"][0]
