@@ -17,14 +17,15 @@ from dlt.common.storages.exceptions import StorageException
 from dlt.destinations import filesystem
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from ingestion import stream
-from ingestion.brokers import Broker
-from ingestion.compaction import MANY, compact
+from ingestion.connectors import stream
+from ingestion.connectors.brokers import Broker
 from ingestion.core.errors import IngestionError, NotConfigured
-from ingestion.deliveries import drift
-from ingestion.lake import recorded_loads, remove_cut_records, row_counts, sweep_dead_loads
-from ingestion.quarantine import Quarantine
-from ingestion.reading import Reading, Request
+from ingestion.core.request import ExtractContext, LoadRequest
+from ingestion.lake.compaction import MANY, compact
+from ingestion.lake.deliveries import drift
+from ingestion.lake.loads import recorded_loads, remove_cut_records, row_counts, sweep_dead_loads
+from ingestion.lake.visible import refresh
+from ingestion.quarantine.store import Quarantine
 from ingestion.sources.campaigns import campaigns
 from ingestion.sources.loyalty import loyalty
 from ingestion.sources.merchandising import merchandising
@@ -46,7 +47,7 @@ BROKERS: dict[str, Callable[[], Broker]] = {"pos_stream": broker}
 
 Report = Callable[[str], None]
 
-NEWS = Request()
+NEWS = LoadRequest()
 
 REMAINS = {errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST}
 """What dlt meets when it goes on with a folder of which a kill left half, or two copies."""
@@ -75,73 +76,75 @@ def ingest(
     lake: Path,
     work: Path,
     report: Report,
-    request: Request = NEWS,
-    extract: Callable[[Reading], Any] | None = None,
+    request: LoadRequest = NEWS,
+    extract: Callable[[ExtractContext], Any] | None = None,
 ) -> Loaded:
     """Load what is asked for of `source` into `<lake>/raw/<source>`; `work` is dlt's working directory.
 
     `extract` gives a dlt source of the same name to load instead, as a replay does.
 
-    The caller holds the source's lease. The state lives with the data: the working directory only matters to a load
+    The caller holds the source's lock. The state lives with the data: the working directory only matters to a load
     that is under way, and losing it loses nothing. Raises IngestionError for whatever an operator can mend.
     """
-    reading = Reading(source=source, lake=lake, work=work, **vars(request))
-    with _plain_errors(source), reading.closing:
-        started, before = time.monotonic(), recorded_loads(reading.dataset)
-        pipeline = _prepare(reading, report)
-        for part in [extract(reading)] if extract else _parts(reading, report):
+    context = ExtractContext(source=source, lake=lake, work=work, **vars(request))
+    with _plain_errors(source), context.closing:
+        started, before = time.monotonic(), recorded_loads(context.dataset)
+        pipeline = _prepare(context, report)
+        for part in [extract(context)] if extract else _parts(context, report):
             pipeline.run(part, loader_file_format="parquet")
-        return _finish(reading, before, started)
+        return _finish(context, before, started)
 
 
 def follow(source: str, lake: Path, work: Path, report: Report) -> Iterator[Loaded]:
     """Load the events of a stream as they come, for ever; yields what each micro-batch brought. Otherwise as `ingest`."""
-    reading = Reading(source=source, lake=lake, work=work)
+    context = ExtractContext(source=source, lake=lake, work=work)
     with _plain_errors(source):
-        pipeline = _prepare(reading, report)
-        for part in _parts(reading, report, forever=True):
-            started, before = time.monotonic(), recorded_loads(reading.dataset)
+        pipeline = _prepare(context, report)
+        for part in _parts(context, report, forever=True):
+            started, before = time.monotonic(), recorded_loads(context.dataset)
             pipeline.run(part, loader_file_format="parquet")
-            yield _finish(reading, before, started)
+            yield _finish(context, before, started)
 
 
-def _parts(reading: Reading, report: Report, forever: bool = False) -> Iterator[Any]:
+def _parts(context: ExtractContext, report: Report, forever: bool = False) -> Iterator[Any]:
     """What dlt is to load, one load after the other: to ask for the next one says that one is complete."""
-    load = SOURCES[reading.source]
-    if reading.source not in BROKERS:
-        yield load(reading)
+    load = SOURCES[context.source]
+    if context.source not in BROKERS:
+        yield load(context)
         return
-    held = stream.positions(reading.dataset)
-    with closing(BROKERS[reading.source]()) as connected:
+    held = stream.positions(context.dataset)
+    with closing(BROKERS[context.source]()) as connected:
         found = (
-            stream.again(connected, held, reading)
-            if reading.is_reload
+            stream.again(connected, held, context)
+            if context.is_reload
             else stream.batches(connected, held, forever, report)
         )
-        yield from (load(reading, events) for events in found)
+        yield from (load(context, events) for events in found)
 
 
-def _prepare(reading: Reading, report: Report) -> dlt.Pipeline:
+def _prepare(context: ExtractContext, report: Report) -> dlt.Pipeline:
     """A pipeline that begins with what the lake holds, after what was interrupted has been finished or given up."""
-    quarantine = Quarantine(reading.lake, reading.source)
-    pipeline = _pipeline(reading.source, reading.lake, reading.work, report)
-    remove_cut_records(reading.dataset)
+    quarantine = Quarantine(context.lake, context.source)
+    pipeline = _pipeline(context.source, context.lake, context.work, report)
+    remove_cut_records(context.dataset)
     _finish_interrupted(pipeline)
-    sweep_dead_loads(reading.dataset)
+    sweep_dead_loads(context.dataset)
     quarantine.sweep()
     quarantine.review()
+    refresh(context.dataset)
     return pipeline.drop()
 
 
-def _finish(reading: Reading, before: set[str], started: float) -> Loaded:
+def _finish(context: ExtractContext, before: set[str], started: float) -> Loaded:
     """Look after what was loaded since `before`, and say what it was."""
-    source, dataset, quarantine = reading.source, reading.dataset, Quarantine(reading.lake, reading.source)
+    source, dataset, quarantine = context.source, context.dataset, Quarantine(context.lake, context.source)
     quarantine.review()
     compact(dataset, least=MANY)
+    refresh(dataset)
     loads = recorded_loads(dataset) - before
-    if reading.is_range and not loads and not reading.refusals:
+    if context.is_range and not loads and not context.refusals:
         raise IngestionError(
-            f"{source} has nothing of {reading.days}", "Choose other days: nothing was loaded."
+            f"{source} has nothing of {context.days}", "Choose other days: nothing was loaded."
         )
     return Loaded(
         source,
@@ -150,7 +153,7 @@ def _finish(reading: Reading, before: set[str], started: float) -> Loaded:
         quarantined=[entry for entry in quarantine.entries() if entry["load_id"] in loads],
         drift=drift(dataset, loads),
         held=quarantine.held(),
-        refused=reading.refusals,
+        refused=context.refusals,
     )
 
 

@@ -9,16 +9,19 @@ import dlt
 import pyarrow as pa
 from psycopg2 import sql
 
-from ingestion.checks import AGAIN
-from ingestion.contract import Table, contract
-from ingestion.intake import FROZEN, Intake, Origin, records
-from ingestion.postgres import Snapshot, select
-from ingestion.quarantine import FUTURE
+from ingestion.connectors.postgres import Snapshot, select
+from ingestion.contracts.contract import Table, contract
+from ingestion.quarantine.store import FUTURE
 from ingestion.sources import pos, promotions
+from ingestion.validation.checks import AGAIN
+from ingestion.validation.validator import FROZEN, Provenance, Validator, records
 
 Entry = dict[str, Any]
 
-ORIGINS: dict[str, Callable[[str, str, str], Origin]] = {"pos": pos.origin, "promotions": promotions.origin}
+PROVENANCES: dict[str, Callable[[str, str, str], Provenance]] = {
+    "pos": pos.provenance,
+    "promotions": promotions.provenance,
+}
 """How the place of a row is understood, where it says something of the row."""
 
 
@@ -54,13 +57,15 @@ def _by_delivery(entry: Entry) -> tuple[str, str]:
 
 
 def _rows(table: Table, entries: list[Entry]) -> Iterator[Any]:
-    intake = Intake({table.name: table}, table.name)
-    origin = ORIGINS.get(table.source, Origin)
+    validator = Validator({table.name: table}, table.name)
+    provenance = PROVENANCES.get(table.source, Provenance)
     for (place, digest), group in groupby(sorted(entries, key=_by_delivery), key=_by_delivery):
         delivered, ids = _again(table, list(group))
         if ids:
-            yield from intake.admit(delivered, origin(place, "replay", digest), is_text=True, replays=ids)
-    yield from intake.close()
+            yield from validator.accept(
+                delivered, provenance(place, "replay", digest), is_text=True, replays=ids
+            )
+    yield from validator.close()
 
 
 def _again(table: Table, entries: list[Entry]) -> tuple[pa.Table, list[str]]:

@@ -11,8 +11,8 @@ import duckdb
 import psycopg2
 
 from ingestion import pipelines
-from ingestion.compaction import compact
-from ingestion.lake import completed_loads, table_files
+from ingestion.lake.compaction import compact
+from ingestion.lake.loads import completed_loads, table_files
 
 PROJECT = Path(__file__).resolve().parents[2]
 

@@ -5,14 +5,14 @@ from typing import Any
 
 import dlt
 
-from ingestion.api import Api, records_of
-from ingestion.contract import contract
-from ingestion.reading import Reading
+from ingestion.connectors.api import Api, records_of
+from ingestion.contracts.contract import contract
+from ingestion.core.request import ExtractContext
 
 
 @dlt.source(name="campaigns")
 def campaigns(
-    reading: Reading, base_url: str = dlt.config.value, token: str = dlt.secrets.value
+    context: ExtractContext, base_url: str = dlt.config.value, token: str = dlt.secrets.value
 ) -> Iterator[Any]:
     """Campaign records that were added, changed or deleted since the last completed load."""
-    yield from records_of(reading, Api(base_url, token), contract("campaigns"))
+    yield from records_of(context, Api(base_url, token), contract("campaigns"))

@@ -8,12 +8,12 @@ from typing import Any
 
 import dlt
 
-from ingestion.contract import contract
-from ingestion.database import records
-from ingestion.reading import Reading
+from ingestion.connectors.database import records
+from ingestion.contracts.contract import contract
+from ingestion.core.request import ExtractContext
 
 
 @dlt.source(name="loyalty")
-def loyalty(reading: Reading, credentials: str = dlt.secrets.value) -> Iterator[Any]:
+def loyalty(context: ExtractContext, credentials: str = dlt.secrets.value) -> Iterator[Any]:
     """Households and demographics that were added, changed or deleted since the last completed load."""
-    yield from records(reading, credentials, "loyalty", contract("loyalty"))
+    yield from records(context, credentials, "loyalty", contract("loyalty"))

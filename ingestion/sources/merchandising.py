@@ -5,12 +5,12 @@ from typing import Any
 
 import dlt
 
-from ingestion.contract import contract
-from ingestion.database import records
-from ingestion.reading import Reading
+from ingestion.connectors.database import records
+from ingestion.contracts.contract import contract
+from ingestion.core.request import ExtractContext
 
 
 @dlt.source(name="merchandising")
-def merchandising(reading: Reading, credentials: str = dlt.secrets.value) -> Iterator[Any]:
+def merchandising(context: ExtractContext, credentials: str = dlt.secrets.value) -> Iterator[Any]:
     """Products and stores that were added, changed or deleted since the last completed load."""
-    yield from records(reading, credentials, "merchandising", contract("merchandising"))
+    yield from records(context, credentials, "merchandising", contract("merchandising"))

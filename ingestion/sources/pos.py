@@ -4,49 +4,59 @@
 without sales an empty one, so a day that is missing between two others is a fault and not a holiday.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import dlt
 import pyarrow as pa
 
-from ingestion.ahead import ahead
-from ingestion.contract import contract
+from ingestion.connectors.landing import REDELIVER, known_files, landed, load_files
+from ingestion.connectors.prefetch import prefetch
+from ingestion.contracts.contract import contract
 from ingestion.core.errors import IngestionError
-from ingestion.intake import FROZEN, Intake, Origin
-from ingestion.landing import REDELIVER, known_files, landed, load_files
-from ingestion.reading import Reading
+from ingestion.core.request import ExtractContext
+from ingestion.validation.validator import FROZEN, Provenance, Validator
 
 FILES = "business_date=*/sales_*"
 
 
 @dlt.source(name="pos")
-def pos(reading: Reading, landing: str = dlt.config.value) -> Any:
+def pos(context: ExtractContext, landing: str = dlt.config.value) -> Any:
     """Till exports below the folder `landing` that no completed load has brought yet."""
 
     @dlt.resource(name="transactions", schema_contract=FROZEN)
     def transactions() -> Iterator[Any]:
         root = Path(landing)
-        intake = Intake(contract("pos"), "transactions")
+        validator = Validator(contract("pos"), "transactions")
+        names = {path.relative_to(root).as_posix() for path in landed(root, FILES)}
+        future = future_files(names, datetime.now(UTC).date())
         files = load_files(
-            reading, intake, root, FILES, origin, lambda name: (_day(name),) * 2, _future(root)
+            context, validator, root, FILES, provenance, lambda name: (_day(name),) * 2, future
         )
-        yield from ahead(files)
+        yield from prefetch(files)
         _refuse_missing_days(root)
 
     return transactions
 
 
-def origin(name: str, kind: str, digest: str) -> Origin:
+def provenance(name: str, kind: str, digest: str) -> Provenance:
     """What the name of a till file says of its rows."""
     day = _day(name)
-    return Origin(name, kind, digest, day, {"business_date": pa.scalar(day), "_source_file": pa.scalar(name)})
+    return Provenance(
+        name, kind, digest, day, {"business_date": pa.scalar(day), "_source_file": pa.scalar(name)}
+    )
 
 
 def _day(name: str) -> date:
-    folder = name.partition("/")[0]
+    return _day_of(name.partition("/")[0])
+
+
+@cache
+def _day_of(folder: str) -> date:
+    """A landing folder's day; a year has 365 of them, and many files in each."""
     try:
         return date.fromisoformat(folder.removeprefix("business_date="))
     except ValueError as error:
@@ -55,7 +65,7 @@ def _day(name: str) -> date:
         ) from error
 
 
-def _days(names: set[str]) -> dict[str, set[date]]:
+def _days(names: Iterable[str]) -> dict[str, set[date]]:
     """The delivered days of each group of stores."""
     days: dict[str, set[date]] = {}
     for name in names:
@@ -63,19 +73,26 @@ def _days(names: set[str]) -> dict[str, set[date]]:
     return days
 
 
-def _future(root: Path) -> set[str]:
-    """Files of days that have not come: later than today, or days ahead of all other groups after a gap of its own."""
-    days = _days({path.relative_to(root).as_posix() for path in landed(root, FILES)})
-    today, ahead = datetime.now(UTC).date(), set()
+def future_files(names: Iterable[str], today: date) -> set[str]:
+    """Files of days that have not come: later than today, or days after all other groups, with a gap before them."""
+    days = _days(names)
+    future: set[str] = set()
+    latest = sorted(
+        ((max(past), group) for group, d in days.items() if (past := _until(d, today))), reverse=True
+    )
     for group, delivered in days.items():
-        others = [day for other in days if other != group for day in days[other] if day <= today]
-        reached = max(others) if others else today
+        others = [day for day, other in latest[:2] if other != group]
+        reached = others[0] if others else today
         for day in sorted(delivered):
             if day > max(today, reached) or day > reached + timedelta(days=1):
-                ahead.add(f"business_date={day}/{group}")
+                future.add(f"business_date={day}/{group}")
             else:
                 reached = max(reached, day)
-    return ahead
+    return future
+
+
+def _until(days: set[date], last: date) -> list[date]:
+    return [day for day in days if day <= last]
 
 
 def _refuse_missing_days(root: Path) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 import dlt
 from dlt.common.configuration import with_config
 
-from ingestion.brokers import Broker, Event, connect
-from ingestion.contract import contract
-from ingestion.intake import FROZEN, Intake
-from ingestion.reading import Reading
-from ingestion.stream import admit
+from ingestion.connectors.brokers import Broker, Event, connect
+from ingestion.connectors.stream import accept
+from ingestion.contracts.contract import contract
+from ingestion.core.request import ExtractContext
+from ingestion.validation.validator import FROZEN, Validator
 
 
 @with_config(sections=("sources", "pos_stream"))
@@ -26,11 +26,11 @@ def broker(
 
 
 @dlt.source(name="pos_stream")
-def pos_stream(reading: Reading, events: Sequence[Event] = ()) -> Any:
+def pos_stream(context: ExtractContext, events: Sequence[Event] = ()) -> Any:
     """One micro-batch of events."""
 
     @dlt.resource(name="transactions", schema_contract=FROZEN)
     def transactions() -> Iterator[Any]:
-        yield from admit(Intake(contract("pos_stream"), "transactions"), events, reading.kind)
+        yield from accept(Validator(contract("pos_stream"), "transactions"), events, context.kind)
 
     return transactions

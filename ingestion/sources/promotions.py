@@ -13,32 +13,34 @@ from typing import Any
 import dlt
 import pyarrow as pa
 
-from ingestion.ahead import ahead
-from ingestion.contract import contract
+from ingestion.connectors.landing import REDELIVER, load_files
+from ingestion.connectors.prefetch import prefetch
+from ingestion.contracts.contract import contract
 from ingestion.core.errors import IngestionError
-from ingestion.intake import FROZEN, Intake, Origin
-from ingestion.landing import REDELIVER, load_files
-from ingestion.reading import Reading
+from ingestion.core.request import ExtractContext
+from ingestion.validation.validator import FROZEN, Provenance, Validator
 
 
 @dlt.source(name="promotions")
 def promotions(
-    reading: Reading, landing: str = dlt.config.value, first_week_start: str = dlt.config.value
+    context: ExtractContext, landing: str = dlt.config.value, first_week_start: str = dlt.config.value
 ) -> Any:
     """Weekly plans below the folder `landing` that no completed load has brought yet."""
 
     @dlt.resource(name="placements", schema_contract=FROZEN)
     def placements() -> Iterator[Any]:
-        intake = Intake(contract("promotions"), "placements")
+        validator = Validator(contract("promotions"), "placements")
         span = partial(days_of, date.fromisoformat(first_week_start))
-        yield from ahead(load_files(reading, intake, Path(landing), "week=*/*.parquet", origin, span))
+        yield from prefetch(
+            load_files(context, validator, Path(landing), "week=*/*.parquet", provenance, span)
+        )
 
     return placements
 
 
-def origin(name: str, kind: str, digest: str) -> Origin:
+def provenance(name: str, kind: str, digest: str) -> Provenance:
     """What the name of a weekly file says of its rows."""
-    return Origin(
+    return Provenance(
         name, kind, digest, constants={"_source_file": pa.scalar(name)}, claims={"week": _week(name)}
     )
 

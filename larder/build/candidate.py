@@ -8,7 +8,7 @@ from importlib import metadata
 import duckdb
 
 from ingestion.core import sql
-from ingestion.lake import filled_loads
+from ingestion.lake.visible import last_filled_load, refresh_all
 from ingestion.sources import NAMES, OPTIONAL
 from larder.build import failures, plan
 from larder.build.plan import RELATIONS, Loads, Plan
@@ -219,13 +219,20 @@ def _versions() -> dict[str, str]:
     return {name: metadata.version(name) for name in ("dbt-core", "dbt-duckdb", "dlt", "duckdb")}
 
 
-def _loads(paths: Paths) -> dict[str, list[str]]:
-    """The completed loads of every source that brought anything, oldest first."""
-    return {source: sorted(filled_loads(paths.lake / "raw" / source)) for source in NAMES}
+def _loads(paths: Paths) -> dict[str, dict[str, str | int]]:
+    """The last load of every source that brought anything, and its position in the source's log; empty before there is one.
+
+    First the record of visible files is brought up to date: a killed ingestion may have left it behind.
+    """
+    refresh_all(paths.lake)
+    found = {source: last_filled_load(paths.lake / "raw" / source) for source in NAMES}
+    return {
+        source: {"load_id": last[0], "position": last[1]} if last else {} for source, last in found.items()
+    }
 
 
 def _require_loads(loads: Loads) -> None:
-    missing = [source for source, ids in loads.items() if not ids and source not in OPTIONAL]
+    missing = [source for source, last in loads.items() if not last and source not in OPTIONAL]
     if missing:
         raise LarderError(
             f"the lake has no completed load of: {', '.join(missing)}", "Load them first: larder ingest"

@@ -9,8 +9,8 @@ from larder.core import console
 from larder.core.errors import LarderError
 from larder.project.fingerprint import Fingerprint
 
-Loads = Mapping[str, list[str]]
-"""Completed load ids by source."""
+Loads = Mapping[str, Mapping[str, str | int]]
+"""The last load of each source that readers see, and its position; as older generations have it, a list of ids."""
 
 RELATIONS = {"model", "seed"}
 """Kinds of nodes that leave a relation in the warehouse."""
@@ -59,7 +59,7 @@ def make(
 
     `everything` gives the reason to build all nodes regardless; it is empty where the comparison decides.
     """
-    fresh = {source for source, ids in loads.items() if ids != loads_before.get(source)}
+    fresh = {source for source, last in loads.items() if last != loads_before.get(source)}
     steps = [Step(node, *_decide(node, now, before, fresh, everything)) for node in now if _runs(node)]
     tables = {node.relation for node in now.values()}
     gone = [name for name, node in before.items() if name not in now and node.relation not in tables]

@@ -53,11 +53,11 @@ def ingest(
 
     Example: `larder ingest pos campaigns`, or `larder ingest pos --from 2017-01-03 --to 2017-01-05`
     """
-    from ingestion.reading import Request
+    from ingestion.core.request import LoadRequest
     from larder.lake import ingest
 
     days = {"first": day(first), "last": day(last)}
-    request = Request(**{name: given for name, given in days.items() if given}, full=full, force=force)
+    request = LoadRequest(**{name: given for name, given in days.items() if given}, full=full, force=force)
     if follow:
         ingest.follow_stream(current_paths(), sources or [], request)
     else:

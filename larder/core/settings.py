@@ -1,9 +1,11 @@
-"""Paths. `LARDER_DATA` moves everything that a run writes."""
+"""Paths. `LARDER_DATA` moves everything that a run writes, `LARDER_LAKE` the lake alone."""
 
 import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+
+from larder.core.errors import LarderError
 
 PROJECT = Path(__file__).resolve().parents[2]
 """The repository: dbt project, profiles, dlt configuration."""
@@ -17,7 +19,14 @@ class Paths:
 
     @property
     def lake(self) -> Path:
-        return self.data / "lake"
+        """`LARDER_LAKE`, or `lake` below the data root, as dbt takes it too (macro `lake_path`)."""
+        named = os.environ.get("LARDER_LAKE")
+        if named and "://" in named:
+            raise LarderError(
+                f"LARDER_LAKE={named} is not a local folder",
+                "Name a folder: so far only dbt reads a lake on object storage.",
+            )
+        return Path(named).resolve() if named else self.data / "lake"
 
     @property
     def warehouse(self) -> Path:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from ingestion import compaction
+from ingestion.lake import compaction
 from ingestion.sources import NAMES
 from larder.core import console
 from larder.core.errors import Busy, LarderError

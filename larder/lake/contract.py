@@ -2,9 +2,9 @@
 
 import difflib
 
-from ingestion.accept import propose
-from ingestion.contract import contract
+from ingestion.contracts.contract import contract
 from ingestion.core.files import write_atomically
+from ingestion.proposals import propose
 from ingestion.sources import NAMES
 from larder.core import console
 from larder.core.errors import LarderError

@@ -1,11 +1,11 @@
 """`larder ingest`: load what is new in the source systems into the lake."""
 
-from ingestion import quarantine
-from ingestion.checks import Drift
 from ingestion.core.errors import IngestionError, NotConfigured
+from ingestion.core.request import LoadRequest
 from ingestion.pipelines import BROKERS, NEWS, SOURCES, Loaded, follow, ingest
-from ingestion.reading import Request
+from ingestion.quarantine import store as quarantine
 from ingestion.sources import OPTIONAL
+from ingestion.validation.checks import Drift
 from larder.core import console
 from larder.core.errors import Busy, LarderError
 from larder.core.settings import Paths, use_demo_connections
@@ -19,7 +19,7 @@ CLEAR = (
 )
 
 
-def run(paths: Paths, sources: list[str], request: Request) -> None:
+def run(paths: Paths, sources: list[str], request: LoadRequest) -> None:
     """Load the named sources, or all. LarderError at the end names those that failed and those that are held."""
     if request.first > request.last:
         raise LarderError(
@@ -47,7 +47,7 @@ def complain(loaded: list[Loaded], failures: list[str]) -> None:
         raise LarderError(f"held: {', '.join(held)} ({complete} other sources are complete)", CLEAR)
 
 
-def load(paths: Paths, sources: list[str], request: Request = NEWS) -> tuple[list[Loaded], list[str]]:
+def load(paths: Paths, sources: list[str], request: LoadRequest = NEWS) -> tuple[list[Loaded], list[str]]:
     """Load the named sources, or all; one that fails does not stop the others. Returns the results, and what failed."""
     unknown = [name for name in sources if name not in SOURCES]
     if unknown:
@@ -70,7 +70,7 @@ def load(paths: Paths, sources: list[str], request: Request = NEWS) -> tuple[lis
     return loaded, failures
 
 
-def follow_stream(paths: Paths, sources: list[str], request: Request) -> None:
+def follow_stream(paths: Paths, sources: list[str], request: LoadRequest) -> None:
     """Load the events of one stream as they come, until somebody interrupts it."""
     if len(sources) != 1 or sources[0] not in BROKERS:
         raise LarderError(
@@ -92,7 +92,7 @@ def follow_stream(paths: Paths, sources: list[str], request: Request) -> None:
         console.done(f"{source}: stopped after {rows:,} rows in {loads:,} loads")
 
 
-def _one(paths: Paths, source: str, request: Request) -> Loaded:
+def _one(paths: Paths, source: str, request: LoadRequest) -> Loaded:
     with lock(paths.locks, f"ingest-{source}"), console.progress(f"ingest {source}") as report:
         result = ingest(source, paths.lake, paths.dlt, report, request)
     _say(result)

@@ -8,7 +8,7 @@ from typing import Any
 from ingestion import replay as replays
 from ingestion.core.errors import IngestionError
 from ingestion.pipelines import SOURCES, ingest
-from ingestion.quarantine import Quarantine, all_sources, sentence
+from ingestion.quarantine.store import Quarantine, all_sources, sentence
 from larder.core import console
 from larder.core.errors import LarderError
 from larder.core.settings import Paths, use_demo_connections

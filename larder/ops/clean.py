@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from ingestion.lake import dead_files
-from ingestion.quarantine import Quarantine
+from ingestion.lake.loads import dead_files
+from ingestion.quarantine.store import Quarantine
 from ingestion.sources import NAMES
 from larder.core import console
 from larder.core.errors import LarderError

@@ -6,9 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ingestion.deliveries import Account, accounts
-from ingestion.lake import completed_loads, row_counts
-from ingestion.quarantine import all_sources
+from ingestion.lake.loads import completed_loads, row_counts
+from ingestion.quarantine.accounts import Account, accounts
+from ingestion.quarantine.store import all_sources
 from larder.core import console
 from larder.core.settings import Paths
 from larder.project import manifest

@@ -95,7 +95,7 @@ def _command(artifacts: Path, paths: Paths, target: str, arguments: list[str]) -
 
 
 def _environment(paths: Paths, extra: dict[str, str]) -> dict[str, str]:
-    own = {"LARDER_DATA": str(paths.data), "DO_NOT_TRACK": "1"}
+    own = {"LARDER_DATA": str(paths.data), "LARDER_LAKE": str(paths.lake), "DO_NOT_TRACK": "1"}
     return {**os.environ, **machine.duckdb_limits(paths.data), **own, **extra}
 
 

@@ -53,7 +53,7 @@ LOCK_FORMAT = "hhqqi4x"
 class Manifest:
     """What a generation is and how it came about. Times are UTC, ISO 8601.
 
-    `loads` are dlt's load ids by source, `marts` the rows and the content hash of each mart by `<schema>.<name>`, `nodes`
+    `loads` are the last load of each source and its position in the log, `marts` the rows and the content hash of each mart by `<schema>.<name>`, `nodes`
     the fingerprints of everything that was built into it or tested on it.
     """
 
@@ -63,7 +63,7 @@ class Manifest:
     created_at: str
     project: str = ""
     git: str = ""
-    loads: dict[str, list[str]] = field(default_factory=dict)
+    loads: dict[str, dict[str, str | int]] = field(default_factory=dict)
     nodes: dict[str, Fingerprint] = field(default_factory=dict)
     marts: dict[str, dict[str, int | str]] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 {#
-  Post-hook of an incremental model: remember, in the model's own transaction, which loads it now holds. A model that
-  fails rolls back both. The memory sits beside the table and not in it, so a mart's content never depends on how many
-  loads brought it.
+  Post-hook of an incremental model: remember, in the model's own transaction, up to which load of each source it now holds
+  all: loads have positions in their source's log, and readers see them up to one. A model that fails rolls back both. The
+  memory sits beside the table and not in it, so a mart's content never depends on how many loads brought it.
   Arguments: the sources' names, e.g. 'pos', 'pos_stream'.
 #}
 {% macro record_built_loads() %}
@@ -9,11 +9,13 @@
     delete from observe.built_loads
     where model = '{{ this.identifier }}' and source in ({{ sources }});
 
-    insert into observe.built_loads (model, source, load_id)
+    insert into observe.built_loads (model, source, load_id, position)
     select
         '{{ this.identifier }}' as model,
         loads.source,
-        loads.load_id
+        max_by(loads.load_id, loads.position) as load_id,
+        max(loads.position) as position
     from raw.completed_loads as loads
     where loads.source in ({{ sources }})
+    group by loads.source
 {% endmacro %}

@@ -21,7 +21,7 @@ from nats.js.api import StreamInfo
 from test_stream import line
 
 from demo.broker import Stream
-from ingestion import lake
+from ingestion.lake import loads as lake
 
 KEYS = {
     "transactions": "basket_id, product_id",

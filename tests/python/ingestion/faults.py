@@ -66,7 +66,7 @@ COMPLETE_PACKAGE = Step(
     "package put away", "dlt.common.storages.load_storage:LoadStorage.complete_load_package", ("after",)
 )
 SWEEP = Step("dead load swept", "ingestion.pipelines:sweep_dead_loads")
-ACKNOWLEDGE = Step("broker told", "ingestion.brokers.jetstream:JetStream.acknowledge")
+ACKNOWLEDGE = Step("broker told", "ingestion.connectors.brokers.jetstream:JetStream.acknowledge")
 
 STEPS = (CLEAR, EXTRACT, COMMIT_EXTRACT, NORMALISE, LAND, RECORD, COMPLETE_PACKAGE, SWEEP)
 

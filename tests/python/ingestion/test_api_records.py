@@ -15,9 +15,9 @@ import uvicorn
 from demo.api import CampaignApi
 from demo.campaigns import Resource, microseconds
 from ingestion.core.errors import IngestionError
-from ingestion.lake import completed_loads
+from ingestion.core.request import LoadRequest
+from ingestion.lake.loads import completed_loads
 from ingestion.pipelines import Loaded, ingest
-from ingestion.reading import Request
 
 TOKEN = "the-token-of-this-test"
 TABLES = ("campaigns", "campaign_households", "coupons", "coupon_redemptions")
@@ -45,7 +45,7 @@ class Service:
         }
 
     def load(self, **how: Any) -> Loaded:
-        return ingest("campaigns", self.root / "lake", self.root / "dlt", lambda _: None, Request(**how))
+        return ingest("campaigns", self.root / "lake", self.root / "dlt", lambda _: None, LoadRequest(**how))
 
     def application(self) -> Any:
         """The demo's own application over the records as they are now."""

@@ -11,7 +11,7 @@ from cases import Case, cases, content
 from conftest import Instance
 from faults import COMMIT_EXTRACT, KILLED, LAND, Fault, ingest
 
-from ingestion.quarantine import Quarantine
+from ingestion.quarantine.store import Quarantine
 from larder.core.settings import Paths
 from larder.ops import clean
 from larder.warehouse.locks import lock

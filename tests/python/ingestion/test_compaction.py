@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ingestion import compaction, lake
-from ingestion.lake import completed_loads, row_counts, sweep_dead_loads, table_files
+from ingestion.lake import compaction
+from ingestion.lake import loads as lake
+from ingestion.lake.loads import completed_loads, row_counts, sweep_dead_loads, table_files
 
 ROWS = 7
 
@@ -116,7 +117,7 @@ def test_killed_at_any_step_nothing_is_lost_or_double(dataset: Path, step: int) 
     code = f"""
 import os, signal
 from pathlib import Path
-from ingestion import compaction
+from ingestion.lake import compaction
 steps = 0
 def before(step):
     def counted(*arguments):

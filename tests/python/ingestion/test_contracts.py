@@ -1,4 +1,4 @@
-"""What a table of rows is held to, function by function: names, types, values, keys, and what is said of a breach."""
+"""What a table of rows is held to, function by function: names, types, values, keys, and what is said of a violation."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ingestion import checks
-from ingestion.contract import contract, parse
+from ingestion.contracts.contract import contract, parse
 from ingestion.core.errors import IngestionError
-from ingestion.intake import records
 from ingestion.sources import NAMES
+from ingestion.validation import checks
+from ingestion.validation.validator import records
 
 TABLE = parse(
     "shop",
@@ -59,7 +59,7 @@ def test_json_records_become_the_declared_types() -> None:
     found = fitted(ROW, {**dict.fromkeys(ROW), "id": 2})
     assert found.table.schema == TABLE.schema
     assert found.table.to_pylist() == [TYPED, {**dict.fromkeys(ROW), "id": 2}]
-    assert (found.breaches, found.drift) == ([], [])
+    assert (found.violations, found.drift) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_value_that_does_not_cast_exactly_is_named_and_its_neighbours_are_kept
     column: str, value: object, reason: str
 ) -> None:
     found = fitted(ROW, {**ROW, column: value}, ROW)
-    assert [(b.column, b.reason, b.rows.tolist()) for b in found.breaches] == [(column, reason, [1])]
+    assert [(b.column, b.reason, b.rows.tolist()) for b in found.violations] == [(column, reason, [1])]
     assert found.table.to_pylist() == [TYPED, {**TYPED, column: None}, TYPED]
 
 
@@ -107,7 +107,7 @@ def test_another_type_of_the_same_value_is_loaded(column: str, array: pa.Array, 
     table = records([ROW, ROW])
     table = table.set_column(table.column_names.index(column), column, array)
     found = checks.fit(table, TABLE)
-    assert found.breaches == []
+    assert found.violations == []
     assert found.table[column][1].as_py() == value
 
 
@@ -121,9 +121,9 @@ def test_times_lose_neither_zone_nor_nanoseconds() -> None:
         ),
     ]:
         found = checks.fit(pa.table({"id": [1, 2], "at": came}), TABLE)
-        assert [(b.column, b.reason, b.rows.tolist()) for b in found.breaches] == [(at.name, reason, [0])]
+        assert [(b.column, b.reason, b.rows.tolist()) for b in found.violations] == [(at.name, reason, [0])]
     exact = pa.array([1_000, 0], pa.timestamp("ns", "America/New_York"))
-    assert checks.fit(pa.table({"id": [1, 2], "at": exact}), TABLE).breaches == []
+    assert checks.fit(pa.table({"id": [1, 2], "at": exact}), TABLE).violations == []
 
 
 def test_the_shape_of_a_delivery_is_compared() -> None:
@@ -134,7 +134,7 @@ def test_the_shape_of_a_delivery_is_compared() -> None:
         ("missing", "day", "its rows are loaded with nulls"),
         ("new", "tip", "int64"),
     ]
-    assert [(b.column, b.reason) for b in found.breaches] == [
+    assert [(b.column, b.reason) for b in found.violations] == [
         ("id", "the column is missing; renamed to ids?")
     ]
     assert found.table["name"].to_pylist() == ["Ann"], "an alias is another name of the column"
@@ -146,7 +146,7 @@ def test_another_type_is_reported_though_its_values_load() -> None:
         ("retyped", "id", "string"),
         ("retyped", "name", "int64"),
     ]
-    assert found.breaches == []
+    assert found.violations == []
 
 
 def values(**columns: list[Any]) -> list[tuple[str, str, list[int]]]:
@@ -155,8 +155,8 @@ def values(**columns: list[Any]) -> list[tuple[str, str, list[int]]]:
         for n, row in enumerate(zip(*columns.values(), strict=True))
     ]
     found = fitted(*rows)
-    assert found.breaches == []
-    return [(b.column, b.reason, b.rows.tolist()) for b in checks.breaches(found.table, TABLE, [0])]
+    assert found.violations == []
+    return [(b.column, b.reason, b.rows.tolist()) for b in checks.violations(found.table, TABLE, [0])]
 
 
 def test_values_are_held_to_what_is_allowed() -> None:
@@ -168,7 +168,7 @@ def test_values_are_held_to_what_is_allowed() -> None:
 def test_a_key_comes_once_in_a_place_and_the_first_counts() -> None:
     assert values(id=[7, 8, 7, 7]) == [("id", "the key comes again", [2, 3])]
     table = fitted({**ROW, "id": 7}, {**ROW, "id": 7}).table
-    assert list(checks.breaches(table, TABLE, [0, 1])) == []
+    assert list(checks.violations(table, TABLE, [0, 1])) == []
 
 
 def test_rows_are_of_the_day_of_their_place() -> None:
@@ -177,8 +177,8 @@ def test_rows_are_of_the_day_of_their_place() -> None:
     times = pa.chunked_array(
         [pa.array([datetime(2017, 3, 12, h, tzinfo=UTC) for h in (4, 5, 23)] + [None], pos.by_name[pos.local_day.column].arrow)]
     )  # fmt: skip
-    (breach,) = checks.of_day(times, pos.local_day, date(2017, 3, 12))
-    assert breach.rows.tolist() == [0], "midnight in New York is at five"
+    (violation,) = checks.of_day(times, pos.local_day, date(2017, 3, 12))
+    assert violation.rows.tolist() == [0], "midnight in New York is at five"
     assert list(checks.of_day(times.slice(1), pos.local_day, date(2017, 3, 12))) == []
 
 

@@ -18,11 +18,11 @@ import pytest
 from conftest import Instance, connections
 from psycopg2 import sql
 
+from ingestion.connectors.postgres import Snapshot
 from ingestion.core.errors import IngestionError
-from ingestion.lake import completed_loads, table_files
+from ingestion.core.request import LoadRequest
+from ingestion.lake.loads import completed_loads, table_files
 from ingestion.pipelines import Loaded, ingest
-from ingestion.postgres import Snapshot
-from ingestion.reading import Request
 
 
 class Crm:
@@ -39,7 +39,7 @@ class Crm:
             return cursor.rowcount
 
     def load(self, **how: Any) -> Loaded:
-        return ingest("loyalty", self.root / "lake", self.root / "dlt", lambda _: None, Request(**how))
+        return ingest("loyalty", self.root / "lake", self.root / "dlt", lambda _: None, LoadRequest(**how))
 
     def visible(self, columns: str, table: str = "households", where: str = "true") -> list[tuple[Any, ...]]:
         """What the completed loads hold."""
@@ -191,15 +191,15 @@ def test_a_connection_that_breaks_in_the_middle_is_one_clear_error(crm: Crm) -> 
 
     with closing(psycopg2.connect(crm.admin)) as connection, connection.cursor() as cursor:
         cursor.execute("lock table loyalty.demographics in access exclusive mode")
-        reading = threading.Thread(target=load)
-        reading.start()
+        context = threading.Thread(target=load)
+        context.start()
         while not crm.run(
             "select pg_terminate_backend(pid) from pg_stat_activity where wait_event_type = 'Lock'"
         ):
             time.sleep(0.2)
-            assert reading.is_alive()
+            assert context.is_alive()
         connection.rollback()
-        reading.join()
+        context.join()
     (error,) = caught
     assert isinstance(error, IngestionError)
     assert "broke off" in str(error)

@@ -10,9 +10,9 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from test_stream import line
 
-from ingestion.brokers.kafka import Kafka
+from ingestion.connectors.brokers.kafka import Kafka
 from ingestion.core.errors import IngestionError
-from ingestion.lake import recorded_loads, table_files
+from ingestion.lake.loads import recorded_loads, table_files
 from ingestion.pipelines import ingest
 
 PARTITIONS = 4
@@ -87,7 +87,7 @@ def test_a_topic_that_began_anew_is_not_taken_for_the_old_one(cluster: Cluster) 
 
 
 def test_a_topic_that_is_not_there_is_named(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ingestion.brokers.kafka.SECONDS", 1.0)
+    monkeypatch.setattr("ingestion.connectors.brokers.kafka.SECONDS", 1.0)
     broker = Kafka("127.0.0.1:9", "tills", {})
     with pytest.raises(IngestionError, match=r"Kafka at 127\.0\.0\.1:9, topic tills"):
         broker.start({})

@@ -9,9 +9,9 @@ import pytest
 from conftest import Instance, connections
 
 from ingestion.core.errors import IngestionError
-from ingestion.lake import completed_loads, sweep_dead_loads, table_files
+from ingestion.core.request import LoadRequest
+from ingestion.lake.loads import completed_loads, sweep_dead_loads, table_files
 from ingestion.pipelines import ingest
-from ingestion.reading import Request
 from ingestion.sources.promotions import days_of
 
 DAY = "business_date=2017-01-05"
@@ -117,7 +117,7 @@ def test_files_that_the_retailer_has_cleared_away_are_not_missed(landing: Path, 
 
 def test_days_are_read_again_by_declaration(landing: Path, tmp_path: Path) -> None:
     load(tmp_path)
-    day = Request(first=date(2017, 1, 5), last=date(2017, 1, 5))
+    day = LoadRequest(first=date(2017, 1, 5), last=date(2017, 1, 5))
     again = ingest("pos", tmp_path / "lake", tmp_path / "dlt", lambda _: None, day)
     assert again.rows == {"transactions": sum(lines_of(file) for file in (landing / DAY).iterdir())}
     assert load(tmp_path) == 0
@@ -125,7 +125,7 @@ def test_days_are_read_again_by_declaration(landing: Path, tmp_path: Path) -> No
     accounts = [str(file) for file in table_files(dataset, "deliveries", completed_loads(dataset))]
     found = duckdb.execute("select place from read_parquet(?) where kind = 'reload' order by 1", [accounts])
     assert found.fetchall() == [(f"{DAY}/sales_a.parquet",), (f"{DAY}/sales_b.csv.gz",)]
-    elsewhere = Request(first=date(2017, 2, 1))
+    elsewhere = LoadRequest(first=date(2017, 2, 1))
     with pytest.raises(IngestionError, match="pos has nothing of 2017-02-01 to the end"):
         ingest("pos", tmp_path / "lake", tmp_path / "dlt", lambda _: None, elsewhere)
 
@@ -134,11 +134,11 @@ def test_a_landing_folder_that_lost_much_is_not_believed_unless_forced(landing: 
     load(tmp_path)
     for folder in sorted(landing.iterdir())[:3]:
         shutil.rmtree(folder)
-    found = ingest("pos", tmp_path / "lake", tmp_path / "dlt", lambda _: None, Request(full=True))
+    found = ingest("pos", tmp_path / "lake", tmp_path / "dlt", lambda _: None, LoadRequest(full=True))
     assert found.rows == {}
     assert f"landing folder {landing} has only" in found.refused[0]
     forced = ingest(
-        "pos", tmp_path / "lake", tmp_path / "dlt", lambda _: None, Request(full=True, force=True)
+        "pos", tmp_path / "lake", tmp_path / "dlt", lambda _: None, LoadRequest(full=True, force=True)
     )
     assert forced.rows == {"transactions": delivered(landing)}
 
@@ -163,6 +163,7 @@ def test_a_load_that_died_before_its_completion_is_swept_and_loaded_again(
     dataset = tmp_path / "lake" / "raw" / "pos"
     for marker in (dataset / "_dlt_loads").glob("*.jsonl"):
         marker.unlink()
+    shutil.rmtree(dataset / "_loads")
     shutil.rmtree(tmp_path / "dlt")
     assert load(tmp_path) == delivered(landing)
     assert visible(tmp_path) == (delivered(landing), delivered(landing))

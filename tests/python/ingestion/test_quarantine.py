@@ -11,12 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import Instance, connections
 
-from ingestion import contract as contracts
-from ingestion.accept import propose
-from ingestion.deliveries import Account, accounts, deliveries
-from ingestion.lake import completed_loads, recorded_loads, row_counts
+from ingestion.contracts import contract as contracts
+from ingestion.lake.deliveries import deliveries
+from ingestion.lake.loads import completed_loads, recorded_loads, row_counts
 from ingestion.pipelines import Loaded, ingest
-from ingestion.quarantine import Quarantine
+from ingestion.proposals import propose
+from ingestion.quarantine.accounts import Account, accounts
+from ingestion.quarantine.store import Quarantine
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
 from larder.lake import contract, quarantine
@@ -211,6 +212,7 @@ def test_what_a_dead_load_put_aside_is_swept_and_put_aside_once(where: Paths) ->
     load(where)
     for record in (where.lake / "raw/pos/_dlt_loads").glob("*.jsonl"):
         record.unlink()
+    shutil.rmtree(where.lake / "raw/pos/_loads")
     shutil.rmtree(where.dlt)
     assert quarantine.collect(where, None, everything=True) == []
     assert len(load(where).quarantined) == 1

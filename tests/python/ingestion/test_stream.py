@@ -21,16 +21,16 @@ from nats.js import JetStreamContext
 from demo import processes
 from demo.broker import STREAM, SUBJECTS, Server, Stream
 from demo.paths import Paths
-from ingestion import stream as core
-from ingestion.brokers import Event, connect
-from ingestion.brokers.jetstream import JetStream
-from ingestion.contract import contract
+from ingestion.connectors import stream as core
+from ingestion.connectors.brokers import Event, connect
+from ingestion.connectors.brokers.jetstream import JetStream
+from ingestion.contracts.contract import contract
 from ingestion.core.errors import IngestionError
-from ingestion.deliveries import deliveries
-from ingestion.lake import recorded_loads, table_files
+from ingestion.core.request import LoadRequest
+from ingestion.lake.deliveries import deliveries
+from ingestion.lake.loads import recorded_loads, table_files
 from ingestion.pipelines import follow, ingest
-from ingestion.quarantine import Quarantine
-from ingestion.reading import Request
+from ingestion.quarantine.store import Quarantine
 
 TOKEN = "a-secret-token"
 
@@ -126,7 +126,7 @@ def test_a_kill_between_load_and_acknowledgement_repeats_nothing(till: Till, tmp
 import os, signal
 from datetime import date
 from pathlib import Path
-from ingestion.brokers.jetstream import JetStream
+from ingestion.connectors.brokers.jetstream import JetStream
 from ingestion.pipelines import ingest
 JetStream.acknowledge = lambda _: os.kill(os.getpid(), signal.SIGKILL)
 ingest("pos_stream", Path({str(tmp_path / "lake")!r}), Path({str(tmp_path / "dlt")!r}), lambda _: None)
@@ -146,7 +146,7 @@ def test_events_that_were_handed_out_and_never_loaded_come_first(
     """The broker keeps them back for a reader that is gone; acknowledging later ones would bury them."""
     till.publish(*map(line, range(3)))
     with monkeypatch.context() as patched:
-        patched.setattr("ingestion.sources.pos_stream.admit", lambda *_: 1 / 0)
+        patched.setattr("ingestion.sources.pos_stream.accept", lambda *_: 1 / 0)
         with pytest.raises(Exception, match="division"):
             load(tmp_path)
     assert till.consumer().num_ack_pending == 3
@@ -176,7 +176,7 @@ def test_the_broker_may_die_and_come_back_while_it_is_followed(
     till: Till, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(core, "PAUSE_SECONDS", 0.2)
-    monkeypatch.setattr("ingestion.brokers.jetstream.SECONDS", 1.0)
+    monkeypatch.setattr("ingestion.connectors.brokers.jetstream.SECONDS", 1.0)
     said: list[str] = []
     till.publish(line(0), line(1))
     batches = follow("pos_stream", tmp_path / "lake", tmp_path / "dlt", said.append)
@@ -263,7 +263,7 @@ def test_a_backlog_is_loaded_in_few_large_batches(
 def test_a_broker_that_cannot_be_read_is_named_and_no_secret(
     till: Till, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
 ) -> None:
-    monkeypatch.setattr("ingestion.brokers.jetstream.SECONDS", 1.0)
+    monkeypatch.setattr("ingestion.connectors.brokers.jetstream.SECONDS", 1.0)
     monkeypatch.setenv(f"SOURCES__POS_STREAM__{name}", value.format(port=till.running.port))
     with pytest.raises(IngestionError, match=said) as raised:
         load(tmp_path)
@@ -311,7 +311,7 @@ def test_days_are_read_again_by_declaration_and_new_events_are_not_passed_over(
     till.publish(line(0), line(1, **other), line(2))
     load(tmp_path)
     till.publish(line(3), line(4, **other))
-    day = Request(first=date(2017, 1, 2), last=date(2017, 1, 2))
+    day = LoadRequest(first=date(2017, 1, 2), last=date(2017, 1, 2))
     again = ingest("pos_stream", tmp_path / "lake", tmp_path / "dlt", lambda _: None, day)
     assert again.rows == {"transactions": 1}  # the one that the lake holds
     assert load(tmp_path) == 2

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from ingestion.ahead import ahead
-from ingestion.postgres import _Blocks
+from ingestion.connectors.postgres import _Blocks
+from ingestion.connectors.prefetch import prefetch
 
 
 def test_the_next_item_is_prepared_while_the_present_one_is_in_use() -> None:
@@ -20,7 +20,7 @@ def test_the_next_item_is_prepared_while_the_present_one_is_in_use() -> None:
             yield number
 
     seen = []
-    for number in ahead(items()):
+    for number in prefetch(items()):
         assert all(event.wait(10) for event in prepared[: number + 2])
         assert not any(event.is_set() for event in prepared[number + 2 :])  # one item ahead, no more
         seen.append(number)
@@ -32,7 +32,7 @@ def test_an_error_comes_in_its_turn() -> None:
         yield 1
         raise ValueError("of the second item")
 
-    read = ahead(items())
+    read = prefetch(items())
     assert next(read) == 1
     with pytest.raises(ValueError, match="of the second item"):
         next(read)
@@ -48,7 +48,7 @@ def test_who_stops_reading_stops_the_preparation() -> None:
         finally:
             closed.set()
 
-    read = ahead(items())
+    read = prefetch(items())
     next(read)
     read.close()
     assert closed.is_set()

@@ -9,7 +9,7 @@ import pytest
 from conftest import Instance, connections
 
 from ingestion.core.errors import IngestionError
-from ingestion.lake import completed_loads
+from ingestion.lake.loads import completed_loads
 from ingestion.pipelines import ingest
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ingestion import lake
+from ingestion.lake import loads as lake
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
 from larder.lake import compact

@@ -12,10 +12,10 @@ from typing import Any
 
 import yaml
 
-from ingestion.contract import Table, contract, parse, path
-from ingestion.deliveries import drift
-from ingestion.lake import recorded_loads
-from ingestion.quarantine import Quarantine
+from ingestion.contracts.contract import Table, contract, parse, path
+from ingestion.lake.deliveries import drift
+from ingestion.lake.loads import recorded_loads
+from ingestion.quarantine.store import Quarantine
 
 TYPES = {
     "int8": "int64",
@@ -42,7 +42,7 @@ class Proposal:
 
 
 def propose(lake: Path, source: str) -> Proposal:
-    """What `source` would have to promise for the drift and the breaches that were seen to be legal.
+    """What `source` would have to promise for the drift and the violations that were seen to be legal.
 
     A change of type is not proposed: the lake holds the column in its old type, so it is a new column.
     """

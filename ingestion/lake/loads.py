@@ -1,20 +1,26 @@
 """The raw Parquet of one source in the lake, and which of its loads are complete.
 
-`<lake>/raw/<source>/<table>/<load_id>.<file_id>.parquet`; a load is complete when dlt has named it in `_dlt_loads`. Of
-those, readers see the ones before the first that is held: `<lake>/quarantine/<source>/held/<load_id>`.
+`<lake>/raw/<source>/<table>/<load_id>.<file_id>.parquet`; a load is complete when dlt has named it in `_dlt_loads`, and
+later in the log `_loads/`, which takes the names in (`ingestion/lake/visible.py`). Of those, readers see the ones before
+the first that is blocked: `<lake>/quarantine/<source>/held/<load_id>`.
 Many small files may have been put into one, `compacted-<id>.parquet`: `_compactions/<table>.jsonl` says which loads it
-holds, and their own files do not count any more (`ingestion/compaction.py`).
+holds, and their own files do not count any more (`ingestion/lake/compaction.py`).
 """
 
 import json
-import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from ingestion.core.files import write_atomically
+
 LOADS = "_dlt_loads"
+LOG = "_loads"
+"""Every complete load of a source with its position, for ever: `<position>,<load_id>,<completed_at>`."""
 STATES = "_dlt_pipeline_state"
 SCHEMAS = "_dlt_version"
 COMPACTIONS = "_compactions"
@@ -30,25 +36,49 @@ DELETIONS = "deletions"
 
 
 def recorded_loads(dataset: Path) -> set[str]:
-    """Ids of the loads of one source (`dataset` = `<lake>/raw/<source>`) that dlt has completed, held ones included.
+    """Ids of the loads of one source (`dataset` = `<lake>/raw/<source>`) that dlt has completed, blocked ones included.
 
     The name alone counts: when dlt begins to write this record, everything else of the load is in the lake.
     """
-    return {file.stem.rpartition("__")[2] for file in (dataset / LOADS).glob("*.jsonl")}
+    return set(ordered_loads(dataset))
+
+
+def ordered_loads(dataset: Path) -> list[str]:
+    """The recorded loads in the order of their positions in the log, first those that it has, then those it will take in.
+
+    Names are listed first: the log takes them in before they are removed.
+    """
+    named = named_loads(dataset)
+    logged = [load for segment in segments(dataset) for load, _ in segment_loads(segment)]
+    return logged + sorted(named - set(logged))
 
 
 def completed_loads(dataset: Path) -> set[str]:
-    """Ids of the loads that readers may see: a source stands still at its first held load, until that is cleared."""
-    recorded = recorded_loads(dataset)
-    held = recorded.intersection(file.name for file in _markers(dataset))
-    return {load for load in recorded if load < min(held)} if held else recorded
+    """Ids of the loads that readers may see: a source stands still at its first blocked load, until that is cleared."""
+    return set(visible_loads(dataset))
 
 
-def filled_loads(dataset: Path) -> set[str]:
-    """The completed loads that brought anything. A file that came again as it was leaves a load of dlt's state alone."""
-    files = {load_id(file) for file in _data_files(dataset) if not is_compacted(file)}
-    together = {load for table in tables(dataset) for load in compacted(dataset, table).loads}
-    return completed_loads(dataset) & (files | together)
+def visible_loads(dataset: Path) -> list[str]:
+    """The loads that readers may see, in the order of their positions: those before the first that is blocked."""
+    recorded = ordered_loads(dataset)  # first: the marker of a load is there before the load is complete
+    blocked = {file.name for file in _markers(dataset)}
+    return list(takewhile(lambda load: load not in blocked, recorded))
+
+
+def named_loads(dataset: Path) -> set[str]:
+    """Ids of the loads that dlt's own records name: the latest ones, and all that the log does not have yet."""
+    return {file.stem.rpartition("__")[2] for file in (dataset / LOADS).glob("*.jsonl")}
+
+
+def segments(dataset: Path) -> list[Path]:
+    """The files of the log, oldest first; each is named by the position before its first load."""
+    return sorted((dataset / LOG).glob("[0-9]*.csv"))
+
+
+def segment_loads(segment: Path) -> list[tuple[str, str]]:
+    """The loads of one file of the log: id, and when it was complete."""
+    lines = [line.split(",") for line in segment.read_text().splitlines()]
+    return [(load, completed_at) for _, load, completed_at in lines]
 
 
 @dataclass(frozen=True)
@@ -57,10 +87,10 @@ class Compacted:
 
     files: Mapping[str, Mapping[str, int]]
 
-    @property
+    @cached_property
     def loads(self) -> dict[str, int]:
         """Rows of each load that lies in a compacted file."""
-        return {load: rows for held in self.files.values() for load, rows in held.items()}
+        return {load: rows for inside in self.files.values() for load, rows in inside.items()}
 
 
 def tables(dataset: Path) -> list[str]:
@@ -73,13 +103,13 @@ def parquet_files(dataset: Path, table: str) -> list[Path]:
     return sorted((dataset / table).glob("*.parquet"))
 
 
-def table_files(dataset: Path, table: str, loads: set[str]) -> list[Path]:
+def table_files(dataset: Path, table: str, loads: Set[str]) -> list[Path]:
     """The files that hold the rows of `loads` in a raw table, each row once.
 
     A compacted file may hold other loads as well: where that matters, filter by the column `_dlt_load_id`.
     """
     record = compacted(dataset, table)
-    together = [name for name, held in record.files.items() if not loads.isdisjoint(held)]
+    together = [name for name, inside in record.files.items() if any(load in loads for load in inside)]
     alone = [
         file
         for file in parquet_files(dataset, table)
@@ -118,32 +148,17 @@ def compacted(dataset: Path, table: str) -> Compacted:
         lines = []
     for line in lines:
         entry = json.loads(line)
-        files.setdefault(entry["file"], {})[entry["load_id"]] = entry["rows"]
+        if "load_id" in entry:  # as it was written before: a line for each load
+            files.setdefault(entry["file"], {})[entry["load_id"]] = entry["rows"]
+        else:
+            files[entry["file"]] = entry["loads"]
     return Compacted(files)
 
 
 def write_record(dataset: Path, table: str, record: Compacted) -> None:
     """Replace the record of a raw table in one step: the moment from which readers take the compacted files."""
-    target = record_of(dataset, table)
-    target.parent.mkdir(exist_ok=True)
-    beside = target.with_suffix(".new")
-    with beside.open("w") as file:
-        for name, held in record.files.items():
-            for load, rows in held.items():
-                file.write(json.dumps({"file": name, "load_id": load, "rows": rows}) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    beside.rename(target)
-    sync(target.parent)
-
-
-def sync(folder: Path) -> None:
-    """Have the disk remember the names in a folder, before anything relies on them."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    lines = [json.dumps({"file": name, "loads": dict(inside)}) for name, inside in record.files.items()]
+    write_atomically(record_of(dataset, table), "".join(f"{line}\n" for line in lines))
 
 
 def is_compacted(file: Path) -> bool:

@@ -10,7 +10,7 @@ LEAST_LEFT = 0.8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class LoadRequest:
     """What an operator asks for; without a word, what is new.
 
     With `first` and `last` these days are read again, with `full` everything; `force` believes a source that has lost
@@ -59,7 +59,7 @@ class Request:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading(Request):
+class ExtractContext(LoadRequest):
     """One run of one source: what is asked for, and where the source finds what has been read before.
 
     `work` is dlt's working directory. What the run did not believe is gathered in `refusals` and told at its end: the

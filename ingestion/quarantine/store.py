@@ -6,7 +6,6 @@
 
 import hashlib
 import json
-import os
 import secrets
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -17,8 +16,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ingestion.contract import Table, contract
-from ingestion.lake import load_id, recorded_loads, row_counts
+from ingestion.contracts.contract import Table, contract
+from ingestion.core.files import atomically, write_atomically
+from ingestion.lake.loads import load_id, recorded_loads, row_counts
+from ingestion.lake.visible import refresh
 
 MASKED = "***"
 
@@ -70,7 +71,8 @@ class Quarantine:
         self._mark(load, "")
         rows = pa.Table.from_pylist([{**entry, "load_id": load} for entry in entries], schema=SCHEMA)
         number = sum(1 for _ in folder.glob(f"{load}.*.parquet"))
-        _put(folder / f"{load}.{number}.parquet", lambda path: pq.write_table(rows, path, compression="zstd"))
+        with atomically(folder / f"{load}.{number}.parquet") as beside:
+            pq.write_table(rows, beside, compression="zstd")
 
     def entries(self) -> list[dict[str, Any]]:
         """Everything that complete loads put aside, oldest first, each with the `resolution` that it has or None."""
@@ -107,7 +109,7 @@ class Quarantine:
             json.dumps(asdict(Resolution(one, action, reason, at, by, load))) + "\n" for one in sorted(ids)
         ]
         name = f"{at.replace(':', '')}-{secrets.token_hex(4)}.jsonl"
-        _put(self.folder / "resolutions" / name, lambda path: path.write_text("".join(lines)))
+        write_atomically(self.folder / "resolutions" / name, "".join(lines))
 
     def held(self) -> dict[str, dict[str, Any]]:
         """The complete loads that are held, oldest first, each with its reasons and since when."""
@@ -130,6 +132,7 @@ class Quarantine:
                 self._mark(load, json.dumps({"since": since, "reasons": reasons}))
             else:
                 (self.folder / "held" / load).unlink()
+        refresh(self.dataset)
 
     def dead_files(self, pending: Collection[str] = ()) -> list[Path]:
         """What loads left here that never completed and are not `pending`."""
@@ -155,14 +158,14 @@ class Quarantine:
             share = rows / (rows + loaded.get(name, 0)) if rows else 0
             if unreadable:
                 reasons.append(f"{name}: cannot be read: {', '.join(sorted(unreadable))}")
-            if rows and (was_held or share > tables[name].starves_above):
+            if rows and (was_held or share > tables[name].max_rejected_share):
                 reasons.append(f"{name}: {rows:,} rows in quarantine, {loaded.get(name, 0):,} loaded")
         return reasons
 
     def _mark(self, load: str, text: str) -> None:
         marker = self.folder / "held" / load
         if text or not marker.exists():
-            _put(marker, lambda path: path.write_text(text))
+            write_atomically(marker, text)
 
     def _files(self) -> list[Path]:
         """The files of entries, oldest load first."""
@@ -225,19 +228,6 @@ def is_masked(contract: Table, column: str) -> bool:
 
 def _text(value: Any) -> str:
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
-
-
-def _put(target: Path, write: Any) -> None:
-    """Write beside, then rename: a reader sees the whole file or none."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    try:
-        write(beside)
-        with beside.open("rb") as written:
-            os.fsync(written.fileno())
-        beside.rename(target)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def all_sources(lake: Path) -> Iterator[Quarantine]:

@@ -16,19 +16,19 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
-from ingestion.ahead import ahead
-from ingestion.contract import Table
+from ingestion.connectors.prefetch import prefetch
+from ingestion.contracts.contract import Table
 from ingestion.core.errors import IngestionError
-from ingestion.intake import Intake, Origin
-from ingestion.quarantine import FUTURE
-from ingestion.reading import Reading
+from ingestion.core.request import ExtractContext
+from ingestion.quarantine.store import FUTURE
+from ingestion.validation.validator import Provenance, Validator
 
 REDELIVER = "Have the file delivered again (or restore it), then run `larder ingest` again: nothing else is loaded twice."
 
 Span = Callable[[str], tuple[date, date]]
 """From a file's name below the landing folder: the first and the last day that it is about."""
 
-Describe = Callable[[str, str, str], Origin]
+Describe = Callable[[str, str, str], Provenance]
 """From a file's name below the landing folder, the kind of its delivery and its digest: where its rows come from."""
 
 
@@ -46,8 +46,8 @@ class NewFile(NamedTuple):
 
 
 def load_files(
-    reading: Reading,
-    intake: Intake,
+    context: ExtractContext,
+    validator: Validator,
     root: Path,
     pattern: str,
     describe: Describe,
@@ -59,19 +59,26 @@ def load_files(
     A file that cannot be read goes to the quarantine whole; so does one of the `future`, until its day has come.
     """
     seen = dlt.current.resource_state().setdefault("files", {})
-    files = new_files(reading, root, pattern, span, future or set(), seen)
-    for file, found in ahead(_read_all(files, intake.contract)):
+    files = new_files(context, root, pattern, span, future or set(), seen)
+    for file, found in prefetch(_read_all(files, validator.contract)):
         name = file.path.relative_to(root).as_posix()
-        origin = describe(name, file.kind, file.digest)
+        provenance = describe(name, file.kind, file.digest)
         if name in (future or set()):
-            intake.refuse(origin, FUTURE, "a day that the other files have reached", str(origin.day))
+            validator.refuse(
+                provenance, FUTURE, "a day that the other files have reached", str(provenance.day)
+            )
         else:
-            yield from _admit(intake, file, found, origin)
-    yield from intake.close()
+            yield from _accept(validator, file, found, provenance)
+    yield from validator.close()
 
 
 def new_files(
-    reading: Reading, root: Path, pattern: str, span: Span, future: set[str], seen: dict[str, list[Any]]
+    context: ExtractContext,
+    root: Path,
+    pattern: str,
+    span: Span,
+    future: set[str],
+    seen: dict[str, list[Any]],
 ) -> Iterator[NewFile]:
     """Yield each file below `root` that no completed load has brought yet, in order of names.
 
@@ -80,21 +87,21 @@ def new_files(
     reload yields the files of its days whether they are known or not.
     """
     paths = {path.relative_to(root).as_posix(): path for path in landed(root, pattern)}
-    if reading.is_reload:
-        paths = {name: path for name, path in paths.items() if reading.covers(*span(name))}
-        known = {name: stamp[0] for name, stamp in seen.items() if reading.covers(*span(name))}
+    if context.is_reload:
+        paths = {name: path for name, path in paths.items() if context.covers(*span(name))}
+        known = {name: stamp[0] for name, stamp in seen.items() if context.covers(*span(name))}
         left = sum(path.stat().st_size for name, path in paths.items() if name in known)
-        if not reading.believes(f"landing folder {root}", left, sum(known.values()), "bytes"):
+        if not context.believes(f"landing folder {root}", left, sum(known.values()), "bytes"):
             return
     for name, path in paths.items():
         status = path.stat()
         stamp = [status.st_size, status.st_mtime_ns]
-        if name in seen and seen[name][:2] == stamp and not reading.is_reload:
+        if name in seen and seen[name][:2] == stamp and not context.is_reload:
             continue
         content = _content(path)
         digest = hashlib.sha256(content).hexdigest()
-        if reading.is_reload or name not in seen or seen[name][2] != digest:
-            kind = reading.kind if reading.is_reload else "correction" if name in seen else "new"
+        if context.is_reload or name not in seen or seen[name][2] != digest:
+            kind = context.kind if context.is_reload else "correction" if name in seen else "new"
             yield NewFile(path, kind, digest, content)
         if name not in future:
             seen[name] = [*stamp, digest]
@@ -147,24 +154,26 @@ def _read_csv(file: NewFile, contract: Table) -> pa.Table:
     )
 
 
-def _admit(intake: Intake, file: NewFile, found: pa.Table | Exception, origin: Origin) -> Iterator[Any]:
+def _accept(
+    validator: Validator, file: NewFile, found: pa.Table | Exception, provenance: Provenance
+) -> Iterator[Any]:
     """The good rows of a file go on, what cannot be read as a row is put aside, if need be the whole file."""
     if isinstance(found, pa.Table):
-        yield from intake.admit(found, origin, is_text=file.is_csv)
+        yield from validator.accept(found, provenance, is_text=file.is_csv)
     elif file.is_csv and isinstance(found, pa.ArrowException):
-        yield from _admit_lines(intake, gzip.decompress(file.content), origin)
+        yield from _accept_lines(validator, gzip.decompress(file.content), provenance)
     else:
         reason = f"the file cannot be read: {_first_line(found)}"
-        intake.refuse(origin, reason, "a whole file", f"{len(file.content):,} bytes")
+        validator.refuse(provenance, reason, "a whole file", f"{len(file.content):,} bytes")
 
 
-def _admit_lines(intake: Intake, content: bytes, origin: Origin) -> Iterator[Any]:
+def _accept_lines(validator: Validator, content: bytes, provenance: Provenance) -> Iterator[Any]:
     """A CSV file of which something does not fit: every value as text, so that each is judged for itself."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        intake.refuse(
-            origin,
+        validator.refuse(
+            provenance,
             f"the encoding is wrong at byte {error.start}",
             "UTF-8",
             repr(content[error.start : error.start + 8]),
@@ -178,17 +187,17 @@ def _admit_lines(intake: Intake, content: bytes, origin: Origin) -> Iterator[Any
             rows.append([value or None for value in values])
             numbers.append(number)
         elif values:
-            intake.refuse_row(
-                origin, number, f"{len(header)} values", f"{len(values)} values", ",".join(values)
+            validator.refuse_row(
+                provenance, number, f"{len(header)} values", f"{len(values)} values", ",".join(values)
             )
     if not header or "\0" in text:
-        intake.refuse(origin, "the file has no header", "the names of the columns", repr(text[:40]))
+        validator.refuse(provenance, "the file has no header", "the names of the columns", repr(text[:40]))
         return
     columns = zip(*rows, strict=True) if rows else ([] for _ in header)
     table = pa.table(
         {name: pa.array(column, pa.string()) for name, column in zip(header, columns, strict=True)}
     )
-    yield from intake.admit(table, origin, numbers=np.array(numbers, np.int64), is_text=True)
+    yield from validator.accept(table, provenance, numbers=np.array(numbers, np.int64), is_text=True)
 
 
 def _first_line(error: BaseException) -> str:

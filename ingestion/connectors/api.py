@@ -16,15 +16,15 @@ from dlt.sources.helpers import requests
 from dlt.sources.helpers.rest_client.auth import BearerTokenAuth
 from requests.exceptions import JSONDecodeError
 
-from ingestion.contract import Table
+from ingestion.contracts.contract import Table
 from ingestion.core.errors import IngestionError
-from ingestion.held import CURSOR, Held, deletions, versions
-from ingestion.intake import FROZEN, Intake, Origin, records
-from ingestion.reading import Reading
+from ingestion.core.request import ExtractContext
+from ingestion.lake.known_versions import CURSOR, KnownVersions, deletions, versions
+from ingestion.validation.validator import FROZEN, Provenance, Validator, records
 
 PAGE_ROWS = 5_000
 OVERLAP = timedelta(days=1)
-"""How late a record may come to be found without reading all of them."""
+"""How late a record may come to be found without context all of them."""
 
 ASK = "Ask the owner of the service; check that the configured address is that of the API."
 
@@ -74,33 +74,33 @@ class Api:
         return answer
 
 
-def records_of(reading: Reading, api: Api, contracts: Mapping[str, Table]) -> Iterator[Any]:
+def records_of(context: ExtractContext, api: Api, contracts: Mapping[str, Table]) -> Iterator[Any]:
     """One dlt resource for each table of `contracts`, which the API serves under its name."""
     for name in contracts:
-        rows = _read(reading, api, name, Intake(contracts, name))
+        rows = _read(context, api, name, Validator(contracts, name))
         yield dlt.resource(rows, name=name, schema_contract=FROZEN)
 
 
-def _read(reading: Reading, api: Api, name: str, intake: Intake) -> Iterator[Any]:
-    key = intake.contract.key[0]
-    origin = Origin(f"/{name}", kind=reading.kind)
-    if reading.is_range:
-        first, end = reading.instants
+def _read(context: ExtractContext, api: Api, name: str, validator: Validator) -> Iterator[Any]:
+    key = validator.contract.key[0]
+    provenance = Provenance(f"/{name}", kind=context.kind)
+    if context.is_range:
+        first, end = context.instants
         of_range = (record for record in api.records(name, first) if _is_before(record, end))
-        yield from intake.admit_all([_table(of_range, key)], origin)
+        yield from validator.accept_all([_table(of_range, key)], provenance)
         return
-    with Held(reading, intake.contract) as held:
-        since = held.latest - OVERLAP if held.latest and not reading.full else None
+    with KnownVersions(context, validator.contract) as held:
+        since = held.latest - OVERLAP if held.latest and not context.full else None
         rows = _table(api.records(name, since), key)
         found = held.compare(versions(rows, key), is_all=since is None)
         if since and held.known() != api.count(name):
             rows = _table(api.records(name), key)
             found = held.compare(versions(rows, key))
-    is_believed = reading.believes(f"/{name} of the API", found.left, found.held)
-    if not reading.full:
-        yield from intake.admit_all([found.of_changed(rows, key)], origin)
+    is_believed = context.believes(f"/{name} of the API", found.left, found.held)
+    if not context.full:
+        yield from validator.accept_all([found.of_changed(rows, key)], provenance)
     elif is_believed:
-        yield from intake.admit_all([rows], origin)
+        yield from validator.accept_all([rows], provenance)
     if is_believed:
         yield from deletions(name, found.deleted)
 

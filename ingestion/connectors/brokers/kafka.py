@@ -1,13 +1,13 @@
 """Kafka: one reader of all partitions of a topic, placed where the lake says that it must go on.
 
 Needs the extra `kafka` (confluent-kafka). Partitions are assigned, not shared out by a group: there is one reader, and the
-lease of its source sees to that. Offsets are committed after the load, for whoever watches the lag.
+lock of its source sees to that. Offsets are committed after the load, for whoever watches the lag.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-from ingestion.brokers import Event, Unreachable
+from ingestion.connectors.brokers import Event, Unreachable
 from ingestion.core.errors import IngestionError
 
 try:

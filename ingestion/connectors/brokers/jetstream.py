@@ -18,7 +18,7 @@ from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
-from ingestion.brokers import Event, Unreachable
+from ingestion.connectors.brokers import Event, Unreachable
 from ingestion.core.errors import IngestionError
 
 CONSUMER = "larder"

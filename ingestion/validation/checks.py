@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
-from ingestion.contract import Column, LocalDay, Table
+from ingestion.contracts.contract import Column, LocalDay, Table
 
 Rows = npt.NDArray[np.int64]
 """Positions of rows within a table, from 0."""
@@ -35,7 +35,7 @@ CACHED_ROWS = 1 << 15
 
 
 @dataclass(frozen=True)
-class Breach:
+class Violation:
     """Rows that break the contract in the same way."""
 
     column: str
@@ -43,7 +43,7 @@ class Breach:
     reason: str
     rows: Rows
 
-    def shifted(self, start: int) -> "Breach":
+    def shifted(self, start: int) -> "Violation":
         """The same in a table in which the rows begin at `start`."""
         return replace(self, rows=self.rows + start)
 
@@ -67,10 +67,10 @@ class Drift:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A delivered table in the names and types of its contract: what did not fit is null, and named in `breaches`."""
+    """A delivered table in the names and types of its contract: what did not fit is null, and named in `violations`."""
 
     table: pa.Table
-    breaches: list[Breach]
+    violations: list[Violation]
     drift: list[Drift]
 
 
@@ -83,7 +83,7 @@ def fit(delivered: pa.Table, contract: Table, is_text: bool = False) -> Fitted:
         return Fitted(delivered, [], [])
     found = {column.name: _delivered_as(delivered, column) for column in contract.columns}
     drift = _drift(delivered, contract, found, is_text)
-    columns, breaches = [], []
+    columns, violations = [], []
     for column in contract.columns:
         name = found[column.name]
         if name is None:
@@ -95,15 +95,15 @@ def fit(delivered: pa.Table, contract: Table, is_text: bool = False) -> Fitted:
                 reason = (
                     f"the column is missing; renamed to {renamed}?" if renamed else "the column is missing"
                 )
-                breaches.append(Breach(column.name, column.type, reason, np.arange(delivered.num_rows)))
+                violations.append(Violation(column.name, column.type, reason, np.arange(delivered.num_rows)))
         else:
             values, broken = _cast(delivered[name], column)
             columns.append(values if values.type == column.held_as else values.dictionary_encode())
-            breaches += broken
-    return Fitted(pa.table(columns, schema=contract.schema), [b for b in breaches if len(b.rows)], drift)
+            violations += broken
+    return Fitted(pa.table(columns, schema=contract.schema), [b for b in violations if len(b.rows)], drift)
 
 
-def breaches(table: pa.Table, contract: Table, starts: Sequence[int]) -> Iterator[Breach]:
+def violations(table: pa.Table, contract: Table, starts: Sequence[int]) -> Iterator[Violation]:
     """What breaks the contract's values, rules and keys in a table that fits its names and types.
 
     `starts` are the rows at which another place begins: a key may come again in another place, but not in the same.
@@ -113,22 +113,22 @@ def breaches(table: pa.Table, contract: Table, starts: Sequence[int]) -> Iterato
     for rule in contract.rules:
         rows = _where(table, rule.holds)
         if len(rows):
-            yield Breach(rule.column, rule.expected, "the rule does not hold", rows)
+            yield Violation(rule.column, rule.expected, "the rule does not hold", rows)
     if not contract.key_may_repeat:
         rows = _repeats(table, contract.key, starts)
         if len(rows):
-            yield Breach(contract.key[0], f"each {', '.join(contract.key)} once", AGAIN, rows)
+            yield Violation(contract.key[0], f"each {', '.join(contract.key)} once", AGAIN, rows)
 
 
-def of_claim(values: pa.ChunkedArray, column: str, claimed: Any) -> Iterator[Breach]:
+def of_claim(values: pa.ChunkedArray, column: str, claimed: Any) -> Iterator[Violation]:
     """Rows whose value is not the one that their place names."""
     bounds = pc.min_max(values).as_py()
     if bounds != {"min": claimed, "max": claimed} and len(values) > values.null_count:
         other = pc.fill_null(pc.not_equal(values, pa.scalar(claimed, values.type)), False)
-        yield Breach(column, f"{claimed}, as its place says", "the row is of another place", _true(other))
+        yield Violation(column, f"{claimed}, as its place says", "the row is of another place", _true(other))
 
 
-def of_day(values: pa.ChunkedArray, local: LocalDay, day: date) -> Iterator[Breach]:
+def of_day(values: pa.ChunkedArray, local: LocalDay, day: date) -> Iterator[Violation]:
     """Rows that are not of the store-local `day` that their place names."""
     first, end = (_midnight(day + timedelta(days=n), local.zone) for n in (0, 1))
     bounds = pc.min_max(values).as_py()
@@ -138,7 +138,9 @@ def of_day(values: pa.ChunkedArray, local: LocalDay, day: date) -> Iterator[Brea
             pc.greater_equal(values, pa.scalar(end, values.type)),
         )
         expected = f"a time on {day} in {local.zone}, the day of the file"
-        yield Breach(local.column, expected, "the row is of another day", _true(pc.fill_null(outside, False)))
+        yield Violation(
+            local.column, expected, "the row is of another day", _true(pc.fill_null(outside, False))
+        )
 
 
 def local_day(values: pa.ChunkedArray, zone: str) -> pa.ChunkedArray:
@@ -221,12 +223,12 @@ def _is_retyped(came: pa.DataType, promised: pa.DataType) -> bool:
     return bool(pt.is_decimal(promised) and pt.is_floating(came))
 
 
-def _cast(values: pa.ChunkedArray, column: Column) -> tuple[pa.ChunkedArray, list[Breach]]:
+def _cast(values: pa.ChunkedArray, column: Column) -> tuple[pa.ChunkedArray, list[Violation]]:
     target = column.arrow
     if values.type in (target, column.held_as):
         return values, []
     if pt.is_timestamp(target) and pt.is_timestamp(values.type) and values.type.tz is None:
-        lost = Breach(column.name, column.type, "the time zone is lost", _true(values.is_valid()))
+        lost = Violation(column.name, column.type, "the time zone is lost", _true(values.is_valid()))
         return pa.chunked_array([pa.nulls(len(values), target)]), [lost]
     try:
         whole = _cast_whole(values, target)
@@ -247,7 +249,7 @@ def _cast_whole(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray
     return values.cast(target)
 
 
-def _cast_each(values: pa.ChunkedArray, column: Column) -> tuple[pa.ChunkedArray, list[Breach]]:
+def _cast_each(values: pa.ChunkedArray, column: Column) -> tuple[pa.ChunkedArray, list[Violation]]:
     target = column.arrow
     if pt.is_floating(values.type):
         values = values.cast(pa.string())  # the shortest text that means the number
@@ -262,7 +264,7 @@ def _cast_each(values: pa.ChunkedArray, column: Column) -> tuple[pa.ChunkedArray
             cast.append(None)
             reason = str(error) if isinstance(error, Lossy) else f"the value is not of type {column.type}"
             broken.setdefault(reason, []).append(row)
-    found = [Breach(column.name, column.type, reason, np.array(rows)) for reason, rows in broken.items()]
+    found = [Violation(column.name, column.type, reason, np.array(rows)) for reason, rows in broken.items()]
     return pa.chunked_array([pa.array(cast, target)]), found
 
 
@@ -335,22 +337,24 @@ def _instant(value: Any) -> datetime:
     return moment.astimezone(UTC)
 
 
-def _of_values(values: pa.ChunkedArray, column: Column, required: bool) -> Iterator[Breach]:
+def _of_values(values: pa.ChunkedArray, column: Column, required: bool) -> Iterator[Violation]:
     if required and values.null_count:
-        yield Breach(column.name, "a value", "the value is missing", _true(values.is_null()))
+        yield Violation(column.name, "a value", "the value is missing", _true(values.is_null()))
     if column.allowed:
         rows = _not_in(values, column.allowed)
         if len(rows):
-            yield Breach(column.name, f"one of {', '.join(column.allowed)}", "the value is not allowed", rows)
+            yield Violation(
+                column.name, f"one of {', '.join(column.allowed)}", "the value is not allowed", rows
+            )
     if column.min is None and column.max is None:
         return
     bounds = pc.min_max(values).as_py()
     if column.min is not None and bounds["min"] is not None and bounds["min"] < column.min:
         below = _true(pc.fill_null(pc.less(values, column.min), False))
-        yield Breach(column.name, f"at least {column.min}", f"the value is below {column.min}", below)
+        yield Violation(column.name, f"at least {column.min}", f"the value is below {column.min}", below)
     if column.max is not None and bounds["max"] is not None and bounds["max"] > column.max:
         above = _true(pc.fill_null(pc.greater(values, column.max), False))
-        yield Breach(column.name, f"at most {column.max}", f"the value is above {column.max}", above)
+        yield Violation(column.name, f"at most {column.max}", f"the value is above {column.max}", above)
 
 
 def _not_in(values: pa.ChunkedArray, allowed: Sequence[str]) -> Rows:
@@ -362,7 +366,7 @@ def _not_in(values: pa.ChunkedArray, allowed: Sequence[str]) -> Rows:
 
 
 def _where(table: pa.Table, holds: str) -> Rows:
-    """Rows of which the SQL condition `holds` is false. Null is no breach: whether a value must be there is said elsewhere."""
+    """Rows of which the SQL condition `holds` is false. Null is no violation: whether a value must be there is said elsewhere."""
     with duckdb.connect() as connection:
         connection.register("delivered", table)
         if not connection.sql(f"select count(*) from delivered where not ({holds})").fetchone()[0]:  # type: ignore[index]

@@ -2,11 +2,10 @@
 
 A load's rows keep their load id as a column. The record `_compactions/<table>.jsonl` says which loads a compacted file
 holds; it is replaced in one rename, and from then on readers take that file in place of those loads' own
-(`ingestion/lake.py`, and the macro `completed_files`). Killed at any step, either the record or all it stands for is as
-before. The replaced files lie on until nobody can be reading them: `remove_replaced`.
+(`ingestion/lake/loads.py`, `ingestion/lake/visible.py`). Killed at any step, either the record or all it stands for is as
+before. The replaced files lie on until nobody can be context them: `remove_replaced`.
 """
 
-import os
 import secrets
 import time
 from collections import Counter
@@ -18,9 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ingestion import lake
 from ingestion.core.errors import IngestionError
-from ingestion.lake import COMPACTED, Compacted
+from ingestion.core.files import atomically
+from ingestion.lake import loads as lake
+from ingestion.lake.loads import COMPACTED, Compacted
+from ingestion.lake.visible import refresh
 
 SMALL = 16 * 2**20
 """Bytes from which on a file is left alone: it costs little to open, and much to write again."""
@@ -47,7 +48,7 @@ class Compaction:
 
 
 def compact(dataset: Path, least: int = 2) -> list[Compaction]:
-    """Compact each table of one source that has `least` small files or more. The caller holds the source's lease.
+    """Compact each table of one source that has `least` small files or more. The caller holds the source's lock.
 
     A load that is not complete, or held back, is left alone. Raises nothing that is no fault of the disk: what was there
     stays there until the new file is registered.
@@ -58,6 +59,8 @@ def compact(dataset: Path, least: int = 2) -> list[Compaction]:
         small = _small(lake.table_files(dataset, table, loads))
         if len(small) >= max(least, 2):
             done.append(_compact(dataset, table, small))
+    if done:
+        refresh(dataset)
     return done
 
 
@@ -81,8 +84,9 @@ def replaced_files(dataset: Path) -> list[Path]:
 def remove_replaced(dataset: Path, in_use: Collection[str], grace: float = GRACE) -> list[Path]:
     """Remove replaced files whose names are not `in_use` and whose record is older than `grace` seconds.
 
-    The caller holds the source's lease. Returns what was removed.
+    The caller holds the source's lock. Returns what was removed.
     """
+    refresh(dataset)  # a kill may have left it at the replaced files
     removed = []
     for file in replaced_files(dataset):
         record = lake.record_of(dataset, file.parent.name)
@@ -106,18 +110,16 @@ def _name(file: Path) -> str:
 def _compact(dataset: Path, table: str, small: list[Path]) -> Compaction:
     folder, before = dataset / table, lake.compacted(dataset, table)
     target = folder / f"{COMPACTED}{secrets.token_hex(8)}.parquet"
-    beside = target.with_suffix(".new")
-    for leftover in folder.glob(f"{COMPACTED}*.new"):
+    for leftover in [*folder.glob(f".{COMPACTED}*"), *folder.glob(f"{COMPACTED}*.new")]:
         leftover.unlink()
-    rows = _write(beside, small)
-    expected = sum(int(pq.read_metadata(file).num_rows) for file in small)
-    if sum(rows.values()) != expected:
-        raise IngestionError(
-            f"{beside} has {sum(rows.values()):,} rows, the files that it was made of have {expected:,}",
-            "Nothing was replaced. Check the disk, then run again: larder compact",
-        )
-    beside.rename(target)
-    lake.sync(folder)
+    with atomically(target) as beside:
+        rows = _write(beside, small)
+        expected = sum(int(pq.read_metadata(file).num_rows) for file in small)
+        if sum(rows.values()) != expected:
+            raise IngestionError(
+                f"{beside} has {sum(rows.values()):,} rows, the files that it was made of have {expected:,}",
+                "Nothing was replaced. Check the disk, then run again: larder compact",
+            )
     kept = {name: held for name, held in before.files.items() if folder / name not in small}
     lake.write_record(dataset, table, Compacted({**kept, target.name: dict(rows)}))
     return Compaction(table, len(small), expected)
@@ -127,13 +129,11 @@ def _write(target: Path, files: list[Path]) -> Counter[str]:
     """Write the rows of `files`, in their order, to one file; returns how many each load has."""
     schema = pa.unify_schemas([_plain(pq.read_schema(file)) for file in files])
     rows: Counter[str] = Counter()
-    with target.open("wb") as sink:
-        with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
-            for table in batches(_tables(files, schema)):
-                writer.write_table(table)
-                for count in pc.value_counts(table[LOAD_ID]).to_pylist():
-                    rows[count["values"]] += count["counts"]
-        os.fsync(sink.fileno())
+    with pq.ParquetWriter(target, schema, compression="zstd") as writer:
+        for table in batches(_tables(files, schema)):
+            writer.write_table(table)
+            for count in pc.value_counts(table[LOAD_ID]).to_pylist():
+                rows[count["values"]] += count["counts"]
     return rows
 
 

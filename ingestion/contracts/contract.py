@@ -12,7 +12,7 @@ import yaml
 
 from ingestion.core.errors import IngestionError
 
-FOLDER = Path(__file__).parent / "contracts"
+FOLDER = Path(__file__).parent
 
 TYPES = {
     "int64": pa.int64(),
@@ -27,7 +27,7 @@ TYPES = {
 LABEL = pa.dictionary(pa.int32(), pa.string())
 """Text of which a table has few different values: cheap to check, to carry and to write. In Parquet it is text."""
 
-STARVES_ABOVE = 0.05
+MAX_REJECTED_SHARE = 0.05
 """Share of a load's rows in quarantine above which the source is held, where its contract does not say otherwise."""
 
 
@@ -84,7 +84,7 @@ class Table:
     money: str | None = None
     local_day: LocalDay | None = None
     rules: tuple[Rule, ...] = ()
-    starves_above: float = STARVES_ABOVE
+    max_rejected_share: float = MAX_REJECTED_SHARE
     by_name: Mapping[str, Column] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -102,7 +102,7 @@ class Table:
 
     @property
     def personal(self) -> set[str]:
-        """Columns whose values are masked wherever a breach is shown."""
+        """Columns whose values are masked wherever a violation is shown."""
         return {column.name for column in self.columns if column.personal}
 
 

@@ -11,7 +11,7 @@ from dlt.common.configuration.container import Container
 Item = TypeVar("Item")
 
 
-def ahead(items: Generator[Item]) -> Generator[Item]:
+def prefetch(items: Generator[Item]) -> Generator[Item]:
     """Yield what `items` yields, and have it prepare the next item while the present one is in use.
 
     It is one item ahead, no more, so that memory stays bounded. Arrow and the codecs work outside Python's lock, so that

@@ -16,11 +16,12 @@ import pyarrow.compute as pc
 from dlt.common.schema.typing import TSchemaContractDict
 from dlt.common.storages.load_package import load_package_state
 
-from ingestion import checks, deliveries
-from ingestion.checks import Breach, Drift, Mask, Rows
-from ingestion.contract import Table
-from ingestion.lake import DELIVERIES
-from ingestion.quarantine import MASKED, Quarantine, entry_id, payload, seen
+from ingestion.contracts.contract import Table
+from ingestion.lake import deliveries
+from ingestion.lake.loads import DELIVERIES
+from ingestion.quarantine.store import MASKED, Quarantine, entry_id, payload, seen
+from ingestion.validation import checks
+from ingestion.validation.checks import Drift, Mask, Rows, Violation
 
 BATCH_ROWS = 250_000
 """Rows handed to dlt at a time: large enough for good Parquet row groups, small enough for memory and to begin writing soon."""
@@ -32,7 +33,7 @@ REASONS = {"replayed": "fits the contract now", "superseded": "delivered again"}
 
 
 @dataclass(frozen=True)
-class Origin:
+class Provenance:
     """Where rows come from. `kind` is new, correction, reload or replay.
 
     `digest` tells deliveries of a place apart; a place without one delivers each record for itself. `day` is the
@@ -40,7 +41,7 @@ class Origin:
     it says that each row must say as well.
     """
 
-    place: str
+    location: str
     kind: str = "new"
     digest: str = ""
     day: date | None = None
@@ -55,9 +56,9 @@ class Origin:
 
 @dataclass(frozen=True)
 class _Piece:
-    """What one call of `admit` brought: the rows as they came, their numbers, and the same in the contract's form."""
+    """What one call of `accept` brought: the rows as they came, their numbers, and the same in the contract's form."""
 
-    origin: Origin
+    provenance: Provenance
     delivered: pa.Table
     fitted: checks.Fitted
     first: int
@@ -81,10 +82,10 @@ class _Tally:
     drift: list[Drift] = field(default_factory=list)
 
 
-class Intake:
+class Validator:
     """Admits the rows of one table in one run.
 
-    Call `admit` for whatever arrives and `close` at the end, and yield all that they yield. Rows are gathered until
+    Call `accept` for whatever arrives and `close` at the end, and yield all that they yield. Rows are gathered until
     they make a batch. What breaks the contract is written to the quarantine before the load can be completed, and
     every row is counted in the table `deliveries`, which is committed with the load.
     """
@@ -96,16 +97,16 @@ class Intake:
         self._reset()
 
     def _reset(self) -> None:
-        self._tallies: dict[tuple[Origin, date | None], _Tally] = {}
-        self._refused: list[Origin] = []
+        self._tallies: dict[tuple[Provenance, date | None], _Tally] = {}
+        self._refused: list[Provenance] = []
         self._broken: set[str] = set()
         self._replayed: set[str] = set()
         self._superseded: set[str] = set()
 
-    def admit(
+    def accept(
         self,
         table: pa.Table,
-        origin: Origin,
+        provenance: Provenance,
         first: int = 1,
         numbers: Rows | None = None,
         is_text: bool = False,
@@ -117,42 +118,42 @@ class Intake:
         from there: those that still do not fit stay there.
         """
         fitted = checks.fit(table, self.contract, is_text)
-        self._pieces.append(_Piece(origin, table, fitted, first, numbers, replays))
+        self._pieces.append(_Piece(provenance, table, fitted, first, numbers, replays))
         self._gathered += table.num_rows
         if self._gathered >= BATCH_ROWS:
             yield from self._flush()
 
-    def admit_all(self, tables: Iterable[pa.Table], origin: Origin) -> Iterator[Any]:
+    def accept_all(self, tables: Iterable[pa.Table], provenance: Provenance) -> Iterator[Any]:
         """Take in a stream of tables as delivered, and close."""
         first = 1
         for table in tables:
             if table.num_rows:
-                yield from self.admit(table, origin, first)
+                yield from self.accept(table, provenance, first)
                 first += table.num_rows
         yield from self.close()
 
-    def refuse(self, origin: Origin, reason: str, expected: str, seen: str) -> None:
+    def refuse(self, provenance: Provenance, reason: str, expected: str, seen: str) -> None:
         """Put a whole file aside; one that is there already is no news."""
-        values = {"business_date": origin.day, "expected": expected, "seen": seen, "reason": reason}
-        entry = self._entry(origin, origin.digest, **values)
+        values = {"business_date": provenance.day, "expected": expected, "seen": seen, "reason": reason}
+        entry = self._entry(provenance, provenance.digest, **values)
         if entry["quarantine_id"] not in self._known:
-            self._refused.append(origin)
+            self._refused.append(provenance)
         self._write([entry])
 
-    def refuse_row(self, origin: Origin, number: int, expected: str, seen: str, text: str) -> None:
+    def refuse_row(self, provenance: Provenance, number: int, expected: str, seen: str, text: str) -> None:
         """Put one line of a file aside that is no row of the table."""
-        tally = self._tallies.setdefault((origin, origin.day), _Tally(number, number))
+        tally = self._tallies.setdefault((provenance, provenance.day), _Tally(number, number))
         tally.delivered += 1
         tally.quarantined += 1
-        values = {"business_date": origin.day, "row_number": number, "expected": expected, "seen": seen}
+        values = {"business_date": provenance.day, "row_number": number, "expected": expected, "seen": seen}
         shown = MASKED if self.contract.personal else text
         self._write(
             [
                 self._entry(
-                    origin,
-                    f"{origin.digest}\0{number}",
+                    provenance,
+                    f"{provenance.digest}\0{number}",
                     **values,
-                    reason="it is no row of the table",
+                    reason="malformed row",
                     payload=json.dumps(shown),
                 )
             ]
@@ -161,8 +162,8 @@ class Intake:
     def close(self) -> Iterator[Any]:
         """Hand on what is still gathered, and the account of all that was admitted since the last call."""
         yield from self._flush()
-        rows = [self._delivery(origin, day, tally) for (origin, day), tally in self._tallies.items()]
-        rows += [self._delivery(origin, origin.day, _Tally(0, 0)) for origin in self._refused]
+        rows = [self._delivery(provenance, day, tally) for (provenance, day), tally in self._tallies.items()]
+        rows += [self._delivery(provenance, provenance.day, _Tally(0, 0)) for provenance in self._refused]
         rows = [row for row in rows if row["delivered"] or (row["digest"] and row["kind"] != "replay")]
         if rows:
             self._settle()
@@ -178,7 +179,7 @@ class Intake:
             pa.concat_tables([_with_constants(piece) for piece in pieces])
         ).unify_dictionaries()
         starts = np.cumsum([0, *(piece.delivered.num_rows for piece in pieces)])
-        bad, again = self._put_aside(table, self._breaches(table, pieces, starts), pieces, starts)
+        bad, again = self._put_aside(table, self._violations(table, pieces, starts), pieces, starts)
         self._count(table, pieces, starts, bad, again)
         self._note_replayed(pieces, starts, bad)
         if bad.any():
@@ -194,36 +195,38 @@ class Intake:
             return table
         return table.append_column("business_date", checks.local_day(table[local.column], local.zone))
 
-    def _breaches(self, table: pa.Table, pieces: list[_Piece], starts: Rows) -> list[Breach]:
+    def _violations(self, table: pa.Table, pieces: list[_Piece], starts: Rows) -> list[Violation]:
         found = []
         for piece, start in zip(pieces, starts, strict=False):
-            found += [breach.shifted(start) for breach in (*piece.fitted.breaches, *self._of_place(piece))]
+            found += [
+                violation.shifted(start) for violation in (*piece.fitted.violations, *self._of_place(piece))
+            ]
         occupied = [int(s) for piece, s in zip(pieces, starts, strict=False) if piece.delivered.num_rows]
-        return found + list(checks.breaches(table, self.contract, occupied))
+        return found + list(checks.violations(table, self.contract, occupied))
 
-    def _of_place(self, piece: _Piece) -> Iterator[Breach]:
+    def _of_place(self, piece: _Piece) -> Iterator[Violation]:
         """Rows that are of another day or week than the place where they lie."""
         local, table = self.contract.local_day, piece.fitted.table
-        if local and piece.origin.day:
-            yield from checks.of_day(table[local.column], local, piece.origin.day)
-        for column, value in piece.origin.claims.items():
+        if local and piece.provenance.day:
+            yield from checks.of_day(table[local.column], local, piece.provenance.day)
+        for column, value in piece.provenance.claims.items():
             yield from checks.of_claim(table[column], column, value)
 
     def _put_aside(
-        self, table: pa.Table, breaches: list[Breach], pieces: list[_Piece], starts: Rows
+        self, table: pa.Table, violations: list[Violation], pieces: list[_Piece], starts: Rows
     ) -> tuple[Mask, Mask]:
         """Write the rows that broke the contract to the quarantine.
 
         Returns which rows those are, and which of them had been put aside before and do not count again.
         """
         bad, again = np.zeros(table.num_rows, bool), np.zeros(table.num_rows, bool)
-        if not breaches:
+        if not violations:
             return bad, again
-        by_row: dict[int, list[Breach]] = {}
-        for breach in breaches:
-            bad[breach.rows] = True
-            for row in breach.rows.tolist():
-                by_row.setdefault(row, []).append(breach)
+        by_row: dict[int, list[Violation]] = {}
+        for violation in violations:
+            bad[violation.rows] = True
+            for row in violation.rows.tolist():
+                by_row.setdefault(row, []).append(violation)
         days = table["business_date"].to_pylist() if "business_date" in table.column_names else None
         entries = []
         for piece, start, end in zip(pieces, starts, starts[1:], strict=False):
@@ -233,7 +236,7 @@ class Intake:
                 entry = self._entry_of_row(piece, row, values, by_row[start + row])
                 entry["business_date"] = days[start + row] if days else None
                 again[start + row] = bool(piece.replays) or (
-                    entry["quarantine_id"] in self._known and not piece.origin.is_whole
+                    entry["quarantine_id"] in self._known and not piece.provenance.is_whole
                 )
                 if not piece.replays:
                     entries.append(entry)
@@ -241,13 +244,13 @@ class Intake:
         return bad, again
 
     def _entry_of_row(
-        self, piece: _Piece, row: int, came: dict[str, Any], broken: list[Breach]
+        self, piece: _Piece, row: int, came: dict[str, Any], broken: list[Violation]
     ) -> dict[str, Any]:
         number, first = piece.number(row), broken[0]
-        also = [f"{breach.column}: {breach.reason}" for breach in broken[1:]]
-        text, digest = payload(came, self.contract), piece.origin.digest
+        also = [f"{violation.column}: {violation.reason}" for violation in broken[1:]]
+        text, digest = payload(came, self.contract), piece.provenance.digest
         return self._entry(
-            piece.origin,
+            piece.provenance,
             f"{digest}\0{number}" if digest else text,
             row_number=number,
             column_name=first.column,
@@ -259,13 +262,13 @@ class Intake:
             payload=text,
         )
 
-    def _entry(self, origin: Origin, content: str, **values: Any) -> dict[str, Any]:
+    def _entry(self, provenance: Provenance, content: str, **values: Any) -> dict[str, Any]:
         return {
-            "quarantine_id": entry_id(self.contract, origin.place, content),
+            "quarantine_id": entry_id(self.contract, provenance.location, content),
             "source": self.contract.source,
             "table_name": self.contract.name,
-            "place": origin.place,
-            "digest": origin.digest,
+            "place": provenance.location,
+            "digest": provenance.digest,
             **values,
         }
 
@@ -274,7 +277,7 @@ class Intake:
         counted = table.select([*self.contract.key, *filter(None, [money])])
         for piece, start, end in zip(pieces, starts, starts[1:], strict=False):
             for day, rows in _by_day(table, piece, int(start), int(end)):
-                tally = self._tallies.setdefault((piece.origin, day), _Tally(piece.number(0), 0))
+                tally = self._tallies.setdefault((piece.provenance, day), _Tally(piece.number(0), 0))
                 tally.last = piece.number(max(piece.delivered.num_rows - 1, 0))
                 tally.delivered += int((~again[rows]).sum())
                 tally.quarantined += int((bad[rows] & ~again[rows]).sum())
@@ -283,17 +286,17 @@ class Intake:
                 tally.money += int(checks.cents(loaded[money]).sum()) if money else 0
                 tally.drift += piece.fitted.drift
 
-    def _delivery(self, origin: Origin, day: date | None, tally: _Tally) -> dict[str, Any]:
+    def _delivery(self, provenance: Provenance, day: date | None, tally: _Tally) -> dict[str, Any]:
         return {
             "source": self.contract.source,
             "table_name": self.contract.name,
-            "place": origin.place,
-            "kind": origin.kind,
-            "digest": origin.digest,
+            "place": provenance.location,
+            "kind": provenance.kind,
+            "digest": provenance.digest,
             "first": tally.first,
             "last": tally.last,
             "business_date": day,
-            "is_unreadable": origin in self._refused,
+            "is_unreadable": provenance in self._refused,
             "delivered": tally.delivered,
             "loaded": tally.delivered - tally.quarantined,
             "quarantined": tally.quarantined,
@@ -331,7 +334,7 @@ class Intake:
 
     def _settle(self) -> None:
         """Write down which open entries this load closes: rows replayed, places and records delivered anew."""
-        places = {origin.place for origin, _ in self._tallies if origin.is_whole}
+        places = {provenance.location for provenance, _ in self._tallies if provenance.is_whole}
         anew = {e["quarantine_id"] for e in self._open if e["digest"] and e["place"] in places}
         anew = (anew | self._superseded) - self._broken - self._replayed
         for action, ids in (("replayed", self._replayed), ("superseded", anew)):
@@ -380,8 +383,8 @@ def _by_day(
     table: pa.Table, piece: _Piece, start: int, end: int
 ) -> Iterator[tuple[date | None, slice | Mask]]:
     """The rows of a piece by business day: all on the day of its place, or each on its own."""
-    if piece.origin.day or "business_date" not in table.column_names or start == end:
-        yield piece.origin.day, slice(start, end)
+    if piece.provenance.day or "business_date" not in table.column_names or start == end:
+        yield piece.provenance.day, slice(start, end)
         return
     days = table["business_date"].slice(start, end - start)
     for day in days.unique().to_pylist():
@@ -401,7 +404,7 @@ def _loaded(table: pa.Table, rows: slice | Mask, bad: Mask) -> pa.Table:
 
 def _with_constants(piece: _Piece) -> pa.Table:
     table = piece.fitted.table
-    for name, value in piece.origin.constants.items():
+    for name, value in piece.provenance.constants.items():
         table = table.append_column(name, _repeated(value, table.num_rows))
     return table
 

@@ -17,9 +17,9 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from ingestion.contract import Table
-from ingestion.lake import DELETIONS, recorded_loads, table_files
-from ingestion.reading import Reading
+from ingestion.contracts.contract import Table
+from ingestion.core.request import ExtractContext
+from ingestion.lake.loads import DELETIONS, recorded_loads, table_files
 
 CURSOR = "updated_at"
 """The column of every record that says when it was last written."""
@@ -87,15 +87,15 @@ def versions(rows: pa.Table, key: str) -> pa.Table:
     return pa.table([keys, times.cast(pa.string())], schema=VERSION)
 
 
-class Held:
+class KnownVersions:
     """The versions of one table's records that the source's loads have brought. Use it as a context manager."""
 
-    def __init__(self, reading: Reading, table: Table) -> None:
-        self._reading, self._table = reading, table
+    def __init__(self, context: ExtractContext, table: Table) -> None:
+        self._context, self._table = context, table
         self._key = table.key[0]
-        self._path = reading.work / "held" / f"{reading.source}.{table.name}.duckdb"
+        self._path = context.work / "held" / f"{context.source}.{table.name}.duckdb"
 
-    def __enter__(self) -> "Held":
+    def __enter__(self) -> "KnownVersions":
         self._path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._open()
@@ -175,7 +175,7 @@ class Held:
 
     def _catch_up(self) -> None:
         """Take in the loads that have been completed since."""
-        complete = recorded_loads(self._reading.dataset)
+        complete = recorded_loads(self._context.dataset)
         taken = {load for (load,) in self._index.execute("from loads").fetchall()}
         self._index.begin()
         if not taken <= complete:  # another lake than before
@@ -189,7 +189,7 @@ class Held:
         self._index.execute(
             "create or replace temp table new as select unnest(?) as load_id", [sorted(loads)]
         )
-        dataset, quarantine = self._reading.dataset, self._reading.lake / "quarantine" / self._reading.source
+        dataset, quarantine = self._context.dataset, self._context.lake / "quarantine" / self._context.source
         name, key = self._table.name, self._key
         self._add(
             f"{key} as record_key, updated_at, _dlt_load_id as load_id, false as is_deleted",

@@ -19,11 +19,11 @@ import pyarrow as pa
 import pyarrow.json as pajson
 import pyarrow.parquet as pq
 
-from ingestion.brokers import Broker, Event, Unreachable
-from ingestion.contract import Table
-from ingestion.intake import Intake, Origin, records
-from ingestion.lake import DELIVERIES, recorded_loads, table_files
-from ingestion.reading import Request
+from ingestion.connectors.brokers import Broker, Event, Unreachable
+from ingestion.contracts.contract import Table
+from ingestion.core.request import LoadRequest
+from ingestion.lake.loads import DELIVERIES, recorded_loads, table_files
+from ingestion.validation.validator import Provenance, Validator, records
 
 Report = Callable[[str], None]
 
@@ -77,7 +77,7 @@ def batches(broker: Broker, held: dict[str, int], forever: bool, report: Report)
             return
 
 
-def again(broker: Broker, held: Mapping[str, int], asked: Request) -> Iterator[Sequence[Event]]:
+def again(broker: Broker, held: Mapping[str, int], asked: LoadRequest) -> Iterator[Sequence[Event]]:
     """Yield once more the events of the days asked for that the lake holds already; what is new comes in its own time."""
     broker.start({})
     while waiting := broker.waiting():
@@ -90,7 +90,7 @@ def again(broker: Broker, held: Mapping[str, int], asked: Request) -> Iterator[S
             yield events
 
 
-def _is_of(event: Event, asked: Request) -> bool:
+def _is_of(event: Event, asked: LoadRequest) -> bool:
     row, _ = _one(event.payload)
     try:
         day = date.fromisoformat((row or {})["business_date"])
@@ -99,24 +99,26 @@ def _is_of(event: Event, asked: Request) -> bool:
     return asked.covers(day, day)
 
 
-def admit(intake: Intake, events: Sequence[Event], kind: str) -> Iterator[Any]:
+def accept(validator: Validator, events: Sequence[Event], kind: str) -> Iterator[Any]:
     """Rows of events that fit the contract, and their account. What does not fit goes to the quarantine by its sequence."""
     by_stream: dict[str, list[Event]] = {}
     for event in events:
         by_stream.setdefault(event.stream, []).append(event)
     for stream, mine in by_stream.items():
         span = f"{mine[0].sequence}-{mine[-1].sequence}"
-        origin = Origin(f"{stream}:{span}", kind, digest=span)
-        table, good = _decode(mine, intake, origin)
+        provenance = Provenance(f"{stream}:{span}", kind, digest=span)
+        table, good = _decode(mine, validator, provenance)
         if good:
             numbers = np.array([event.sequence for event in good], np.int64)
-            yield from intake.admit(_with_place(table, good), origin, numbers=numbers)
-    yield from intake.close()
+            yield from validator.accept(_with_place(table, good), provenance, numbers=numbers)
+    yield from validator.close()
 
 
-def _decode(events: list[Event], intake: Intake, origin: Origin) -> tuple[pa.Table, list[Event]]:
+def _decode(
+    events: list[Event], validator: Validator, provenance: Provenance
+) -> tuple[pa.Table, list[Event]]:
     """All payloads at once; where one of them is odd, one by one, so that it is the only one put aside."""
-    table = _at_once([event.payload for event in events], intake.contract)
+    table = _at_once([event.payload for event in events], validator.contract)
     if table is not None:
         return table, events
     good, rows = [], []
@@ -124,7 +126,7 @@ def _decode(events: list[Event], intake: Intake, origin: Origin) -> tuple[pa.Tab
         row, problem = _one(event.payload)
         if row is None:
             text = event.payload.decode(errors="replace")
-            intake.refuse_row(origin, event.sequence, "one JSON object", problem, text)
+            validator.refuse_row(provenance, event.sequence, "one JSON object", problem, text)
         else:
             good.append(event)
             rows.append(row)

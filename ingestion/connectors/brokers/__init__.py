@@ -47,11 +47,11 @@ def connect(url: str, token: str | None, options: Mapping[str, Any] | None) -> B
     address = urlsplit(url)
     stream = address.path.strip("/")
     if address.scheme in ("nats", "tls") and stream:
-        from ingestion.brokers.jetstream import JetStream
+        from ingestion.connectors.brokers.jetstream import JetStream
 
         return JetStream(f"{address.scheme}://{address.netloc}", stream, token)
     if address.scheme == "kafka" and stream:
-        from ingestion.brokers.kafka import Kafka
+        from ingestion.connectors.brokers.kafka import Kafka
 
         return Kafka(address.netloc, stream, options or {})
     raise IngestionError(

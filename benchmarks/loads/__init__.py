@@ -1,0 +1,1 @@
+"""What a lake of many small loads costs: `python -m benchmarks.loads`."""

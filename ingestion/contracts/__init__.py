@@ -1,0 +1,1 @@
+"""What each source promises of its tables: one YAML file a source, and its form."""

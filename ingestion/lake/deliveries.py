@@ -1,0 +1,58 @@
+"""The account of every load: what each place delivered, and what became of it."""
+
+import json
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ingestion.lake.loads import DELIVERIES, table_files
+
+SCHEMA = pa.schema(
+    [
+        ("source", pa.string()),
+        ("table_name", pa.string()),
+        ("place", pa.string()),
+        ("kind", pa.string()),
+        ("digest", pa.string()),
+        ("first", pa.int64()),
+        ("last", pa.int64()),
+        ("business_date", pa.date32()),
+        ("is_unreadable", pa.bool_()),
+        ("delivered", pa.int64()),
+        ("loaded", pa.int64()),
+        ("quarantined", pa.int64()),
+        ("key_sum", pa.decimal128(38, 0)),
+        ("money_usd", pa.decimal128(18, 2)),
+        ("drift", pa.string()),
+    ]
+)
+"""One row for each place and business day that a load was given, and what became of it.
+
+`kind` is new, correction, reload or replay. `key_sum` and `money_usd` are of the rows that were loaded; `first` and
+`last` are numbers of rows or offsets within the place. A file that cannot be read has no row that could be counted.
+"""
+
+
+def deliveries(dataset: Path, loads: Collection[str]) -> list[dict[str, Any]]:
+    """The account of `loads` of one source, each row with its `_dlt_load_id`."""
+    return [
+        row
+        for file in table_files(dataset, DELIVERIES, set(loads))
+        for row in pq.read_table(file, columns=[*SCHEMA.names, "_dlt_load_id"]).to_pylist()
+        if row["_dlt_load_id"] in loads
+    ]
+
+
+def drift(dataset: Path, loads: Collection[str]) -> dict[tuple[str, str, str, str], list[str]]:
+    """What has changed in the shape of deliveries, (table, kind, column, detail), each with the places where."""
+    found: dict[tuple[str, str, str, str], list[str]] = {}
+    for row in deliveries(dataset, loads):
+        for change in json.loads(row["drift"] or "[]"):
+            where = found.setdefault(
+                (row["table_name"], change["kind"], change["column"], change["detail"]), []
+            )
+            where.append(row["place"])
+    return found

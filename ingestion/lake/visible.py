@@ -1,0 +1,126 @@
+"""The one record of what readers see of a source: which loads, and for each raw table which files.
+
+`_loads/<position>.csv` is the log of all complete loads in the order in which they were recorded: it takes in the names
+that dlt leaves in `_dlt_loads`, one small file a load, and then removes all but the latest of these. A load keeps its
+position for ever, so "all up to here" says in one number what a reader holds.
+`_visible.jsonl` names the files that readers take, each with the positions of its first and its last load. It is
+replaced in one step, and made of nothing but what else lies in the lake: lost or out of date, it is written again.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ingestion.core.files import exclusive, write_atomically
+from ingestion.lake import loads as lake
+
+RECORD = "_visible.jsonl"
+
+SEGMENT = 1_000
+"""Loads in one file of the log: only the last one is ever written again."""
+
+RECENT = 100
+"""So many of dlt's own records of loads stay, for people; nothing reads them any more."""
+
+
+def refresh(dataset: Path) -> None:
+    """Bring log and record of one source up to what its lake holds. Any process may do so at any time.
+
+    Killed at any step, the next call finishes it: a name is removed only after the log has it on disk.
+    """
+    if not dataset.is_dir():
+        return
+    with exclusive(dataset):
+        for leftover in [*dataset.glob(f".{RECORD}.*"), *(dataset / lake.LOG).glob(".*")]:
+            leftover.unlink()
+        _take_in(dataset)
+        text = "".join(json.dumps(line) + "\n" for line in _lines(dataset))
+        target = dataset / RECORD
+        if not target.exists() or target.read_text() != text:
+            write_atomically(target, text)
+        _remove_logged(dataset)
+
+
+def refresh_all(lake_folder: Path) -> None:
+    """The same for every source of a lake."""
+    for dataset in sorted((lake_folder / "raw").glob("*")):
+        refresh(dataset)
+
+
+def last_filled_load(dataset: Path) -> tuple[str, int] | None:
+    """The last load that brought anything that readers see, and its position; None before there is one.
+
+    A file that came again as it was leaves a load that brought nothing. Reads the record: `refresh` it before.
+    """
+    try:
+        lines = (dataset / RECORD).read_text().splitlines()
+    except FileNotFoundError:
+        return None
+    found = [json.loads(line) for line in lines]
+    last = max((line["last_position"] for line in found if line["file"]), default=0)
+    return (_load_at(dataset, last), last) if last else None
+
+
+def _load_at(dataset: Path, position: int) -> str:
+    start = (position - 1) // SEGMENT * SEGMENT
+    return lake.segment_loads(dataset / lake.LOG / f"{start:012}.csv")[position - 1 - start][0]
+
+
+def _take_in(dataset: Path) -> None:
+    """Give each load that the log lacks the next position."""
+    segments = lake.segments(dataset)
+    last = lake.segment_loads(segments[-1]) if segments else []
+    known = {load for segment in segments for load, _ in lake.segment_loads(segment)}
+    new = sorted(lake.named_loads(dataset) - known)
+    start = int(segments[-1].stem) if segments else 0
+    pending = [*last, *((load, _completed_at(dataset, load)) for load in new)]
+    while new and pending:
+        part, pending = pending[:SEGMENT], pending[SEGMENT:]
+        lines = [
+            f"{position},{load},{moment}\n" for position, (load, moment) in enumerate(part, start=start + 1)
+        ]
+        write_atomically(dataset / lake.LOG / f"{start:012}.csv", "".join(lines))
+        start += SEGMENT
+
+
+def _completed_at(dataset: Path, load: str) -> str:
+    """When a load was complete, in UTC; a kill may have cut off what dlt says of it: then, when it began."""
+    try:
+        record = json.loads((dataset / lake.LOADS / f"{dataset.name}__{load}.jsonl").read_text())
+        moment = datetime.fromisoformat(record["inserted_at"])
+    except (OSError, ValueError, KeyError, TypeError):
+        moment = datetime.fromtimestamp(float(load), UTC)
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
+
+
+def _lines(dataset: Path) -> Iterator[dict[str, Any]]:
+    """One for the source, up to the last load that readers see; then one for each file that they take."""
+    position = {load: number for number, load in enumerate(lake.visible_loads(dataset), start=1)}
+    yield _line(dataset, None, None, range(1, len(position) + 1))
+    for table in lake.tables(dataset):
+        record = lake.compacted(dataset, table)
+        for file in lake.table_files(dataset, table, position.keys()):
+            inside = record.files.get(file.name) or [lake.load_id(file)]
+            positions = [position[load] for load in inside if load in position]
+            yield _line(dataset, table, f"{table}/{file.name}", positions)
+
+
+def _line(dataset: Path, table: str | None, file: str | None, positions: Sequence[int]) -> dict[str, Any]:
+    first, last = min(positions, default=0), max(positions, default=0)
+    return {
+        "source": dataset.name,
+        "table_name": table,
+        "file": file,
+        "first_position": first,
+        "last_position": last,
+    }
+
+
+def _remove_logged(dataset: Path) -> None:
+    """Remove dlt's records of loads that the log has, but for the latest."""
+    named = sorted((dataset / lake.LOADS).glob("*.jsonl"), key=lambda file: file.stem.rpartition("__")[2])
+    if len(named) > 2 * RECENT:
+        for file in named[:-RECENT]:
+            file.unlink()

@@ -1,0 +1,1 @@
+"""Rows that broke their contract, and what becomes of them."""

@@ -1,0 +1,51 @@
+{#
+  Read the records of what readers see: fill `raw.completed_loads`, and return the files, each with `source`, `table_name`, `file`
+  and `holds_later_loads`. A workspace takes the loads of the generation that it stands on: what it builds is then compared
+  like with like, however far the lake has come; compacted files may hold later loads. Only a source that the generation does
+  not know is read as the lake has it.
+#}
+{% macro read_visible_files() %}
+    {% do run_query(
+        'create or replace table raw.completed_loads (source varchar, position bigint, load_id varchar, completed_at timestamp)'
+    ) %}
+    {% do larder.require_visible_files() %}
+    {% if not run_query('from glob(' ~ larder.lake_file('*/_loads/*.csv') ~ ')').rows %}{% do return([]) %}{% endif %}
+    {% set record = 'read_json(' ~ larder.lake_file('*/_visible.jsonl') ~ ", format = 'newline_delimited', columns = {"
+        ~ "source: 'varchar', table_name: 'varchar', file: 'varchar', first_position: 'bigint', last_position: 'bigint'})" %}
+    {% set log = 'read_csv(' ~ larder.lake_file('*/_loads/*.csv') ~ ", header = false, filename = true, columns = {"
+        ~ "position: 'bigint', load_id: 'varchar', completed_at: 'timestamp'})" %}
+    {% do run_query(
+        'insert into raw.completed_loads select record.source, log.position, log.load_id, log.completed_at from ' ~ log
+        ~ ' as log inner join ' ~ record ~ " as record on record.source = regexp_extract(log.filename, '([^/]+)/_loads/[0-9]+\\.csv$', 1)"
+        ~ ' where record.file is null and log.position <= record.last_position'
+    ) %}
+    {% if target.name == 'dev' and env_var('LARDER_BASE', '') %}
+        {% do run_query(
+            'delete from raw.completed_loads where source in (select source from larder.raw.completed_loads)'
+            ~ ' and (source, load_id) not in (select (source, load_id) from larder.raw.completed_loads)'
+        ) %}
+    {% endif %}
+    {% do return(run_query(
+        'select record.source, record.table_name, record.file, record.last_position > shown.last_position as holds_later_loads'
+        ~ ' from ' ~ record ~ ' as record inner join ('
+        ~ 'select source, max(position) as last_position from raw.completed_loads group by source'
+        ~ ') as shown on record.source = shown.source and record.first_position <= shown.last_position'
+        ~ ' where record.file is not null order by record.source, record.file'
+    ).rows) %}
+{% endmacro %}
+
+
+{# Stop where the lake has loads and no record of them: the raw tables would be empty. #}
+{% macro require_visible_files() %}
+    {% set found = run_query(
+        "select distinct regexp_extract(file, '([^/]+)/_dlt_loads/[^/]+$', 1) as source from glob("
+        ~ larder.lake_file('*/_dlt_loads/*.jsonl') ~ ') where source not in ('
+        ~ "select regexp_extract(file, '([^/]+)/_visible.jsonl$', 1) from glob(" ~ larder.lake_file('*/_visible.jsonl') ~ ')) order by source'
+    ).columns[0].values() %}
+    {% if found %}
+        {% do exceptions.raise_compiler_error(
+            'The lake has loads of ' ~ found | join(', ') ~ ' and no record of what readers see of them (_visible.jsonl).'
+            ~ ' Write it, which takes a moment: larder plan'
+        ) %}
+    {% endif %}
+{% endmacro %}

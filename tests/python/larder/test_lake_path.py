@@ -1,0 +1,21 @@
+"""`LARDER_LAKE` moves the lake for Python as it does for dbt."""
+
+from pathlib import Path
+
+import pytest
+
+from larder.core.errors import LarderError
+from larder.core.settings import Paths
+
+
+def test_the_lake_is_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LARDER_LAKE", raising=False)
+    assert Paths(tmp_path).lake == tmp_path / "lake"
+    monkeypatch.setenv("LARDER_LAKE", str(tmp_path / "elsewhere"))
+    assert Paths(tmp_path).lake == tmp_path / "elsewhere"
+
+
+def test_what_python_cannot_open_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LARDER_LAKE", "s3://bucket/lake")
+    with pytest.raises(LarderError, match="no folder of this machine"):
+        _ = Paths(tmp_path).lake
