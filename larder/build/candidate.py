@@ -34,7 +34,7 @@ def run(paths: Paths, everything: bool) -> Manifest | None:
     with lock(paths.locks, "build"):
         store = Store(paths.warehouse)
         published = store.published()
-        project, loads = fingerprint.project(), _loads(paths)
+        project, loads = fingerprint.project(), loads_of(paths)
         _require_loads(loads)
         if published and not everything:
             todo, wanted = _compare(paths, published, project, loads, "compile", reason="")
@@ -53,7 +53,7 @@ def run(paths: Paths, everything: bool) -> Manifest | None:
 
 def plan_now(paths: Paths, everything: bool) -> Plan:
     """What a build would do now. May run during a build."""
-    published, loads = Store(paths.warehouse).published(), _loads(paths)
+    published, loads = Store(paths.warehouse).published(), loads_of(paths)
     _require_loads(loads)
     reason = "asked for" if everything else "" if published else "nothing is published yet"
     return _compare(paths, published, fingerprint.project(), loads, "plan", reason)[0]
@@ -219,7 +219,7 @@ def _versions() -> dict[str, str]:
     return {name: metadata.version(name) for name in ("dbt-core", "dbt-duckdb", "dlt", "duckdb")}
 
 
-def _loads(paths: Paths) -> dict[str, dict[str, str | int]]:
+def loads_of(paths: Paths) -> dict[str, dict[str, str | int]]:
     """The last load of every source that brought anything, and its position in the source's log; empty before there is one.
 
     First the record of visible files is brought up to date: a killed ingestion may have left it behind.

@@ -82,7 +82,7 @@ def run(
     outcome = Outcome(_nodes(results), artifacts)
     if (code and not outcome.broken) or (arguments[0] == "build" and not results.exists()):
         raise LarderError(
-            f"dbt {arguments[0]} stopped: {' '.join(errors[:3]) or f'exit code {code}'}",
+            f"dbt {arguments[0]} stopped: {' '.join(map(_without_trace, errors[:3])) or f'exit code {code}'}",
             f"See {paths.dbt}/logs/dbt.log",
         )
     return outcome
@@ -125,6 +125,11 @@ def _stream(command: list[str], env: dict[str, str], report: Callable[[str], Non
             _end(process)
             raise
     return errors, process.returncode
+
+
+def _without_trace(message: str) -> str:
+    """What dbt says; of a fault of its own the last line, which names it."""
+    return message.splitlines()[-1].strip() if "Traceback" in message else message
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -294,6 +294,21 @@ def test_an_interrupted_ingestion_is_completed_by_the_next(instance: Instance, h
     assert instance.lake_rows("promotions", "placements") == expected
 
 
+def test_docs_that_fail_after_compiling_leave_the_last_page(published: Instance, tmp_path: Path) -> None:
+    """dbt has compiled everything and cannot write its catalog: the page of the run before was taken for a new one."""
+    copied = Instance(tmp_path / "data")
+    copy_of(published, copied.data)
+    copied.larder("docs")
+    page = copied.data / "site/docs/index.html"
+    before = page.read_bytes()
+    catalog = copied.data / "history/dbt/published/catalog.json"
+    catalog.unlink()
+    catalog.mkdir()
+    failed = copied.larder("docs", code=1)
+    assert "dbt docs stopped" in failed.stderr and "docs of generation" not in failed.stderr
+    assert page.read_bytes() == before
+
+
 def test_a_build_that_is_terminated_ends_dbt_first(instance: Instance, built: Instance) -> None:
     """As a service manager ends it: the candidate was removed while dbt was still writing it."""
     shutil.copytree(built.data / "lake", instance.data / "lake")
@@ -305,7 +320,7 @@ def test_a_build_that_is_terminated_ends_dbt_first(instance: Instance, built: In
     process.terminate()
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130 and "interrupted" in err, err
-    assert "keyboard interrupt" in log.read_text().lower(), "dbt rolled back what it was doing"
+    assert "KeyboardInterrupt" in log.read_text(), "dbt itself was interrupted, and not only its parent"
     assert not list((instance.data / "warehouse/generations").glob("*"))
 
 
