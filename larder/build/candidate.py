@@ -19,7 +19,7 @@ from larder.core.settings import Paths
 from larder.project import dbt, fingerprint
 from larder.project.fingerprint import Fingerprint
 from larder.warehouse import ledger, table_hash
-from larder.warehouse.connection import BUILD
+from larder.warehouse.connection import BUILD, LOOK
 from larder.warehouse.locks import lock
 from larder.warehouse.relations import drop
 from larder.warehouse.store import FILE, Manifest, Store
@@ -168,10 +168,12 @@ def _summary(outcome: dbt.Outcome, todo: Plan) -> dict[str, int]:
 
 def _refuse(store: Store, manifest: Manifest, outcome: dbt.Outcome) -> None:
     kept = store.failed(manifest)
+    with store.open(manifest, LOOK) as connection:
+        account = ledger.read(connection)
     for node in outcome.broken[:10]:
         what = failures.reason(node)
-        if node.name == ledger.TEST and (found := ledger.read(store, manifest)):
-            what = f"{node.failures} rows. {found.sentence}"
+        if node.name == ledger.TEST and account:
+            what = f"{node.failures} rows. {account.sentence}"
         rows = failures.rows(node, outcome.artifacts)
         console.failed(
             f"{node.kind} {node.name}: {what}",

@@ -13,6 +13,7 @@ from larder.core import console
 from larder.core.settings import Paths
 from larder.project import manifest
 from larder.warehouse import ledger, locks
+from larder.warehouse.connection import LOOK
 from larder.warehouse.ledger import Ledger
 from larder.warehouse.store import Manifest, Store
 
@@ -28,7 +29,7 @@ def collect(paths: Paths) -> dict[str, Any]:
         "published": _brief(published) if published else None,
         "deprecated": manifest.deprecated(store.artifacts(published)) if published else [],
         "warehouse": str(store.reader_address()) if published else None,
-        "ledger": asdict(found) if published and (found := ledger.read(store, published)) else None,
+        "ledger": _ledger(store, published) if published else None,
         "docs": str(paths.docs) if paths.docs.exists() else None,
         "generations": [{"id": m.id, "state": m.state, "created_at": m.created_at} for m in store.all()],
         "at_work": {name: asdict(holder) for name, holder in locks.holders(paths.locks).items()},
@@ -77,6 +78,12 @@ def _shell() -> str:
     return (
         "duckdb" if shutil.which("duckdb") else console.shown_path(Path(sys.executable).with_name("duckdb"))
     )
+
+
+def _ledger(store: Store, published: Manifest) -> dict[str, Any] | None:
+    with store.open(published, LOOK) as connection:
+        found = ledger.read(connection)
+    return asdict(found) if found else None
 
 
 def _brief(manifest: Manifest) -> dict[str, Any]:

@@ -4,9 +4,6 @@ from dataclasses import dataclass
 
 import duckdb
 
-from larder.warehouse.connection import LOOK
-from larder.warehouse.store import Manifest, Store
-
 TEST = "nothing_is_missing"
 """The dbt test that fails when the ledger of a generation does not add up."""
 
@@ -41,11 +38,10 @@ class Ledger:
         )
 
 
-def read(store: Store, manifest: Manifest) -> Ledger | None:
-    """The ledger of a generation; None where it has none yet."""
-    with store.open(manifest, LOOK) as connection:
-        try:
-            found = connection.execute(SUMMARY).fetchone()
-        except (duckdb.CatalogException, duckdb.BinderException):
-            return None
+def read(connection: duckdb.DuckDBPyConnection) -> Ledger | None:
+    """The ledger of an open warehouse; None where it has none yet."""
+    try:
+        found = connection.execute(SUMMARY).fetchone()
+    except (duckdb.CatalogException, duckdb.BinderException):
+        return None
     return Ledger(*found) if found else None

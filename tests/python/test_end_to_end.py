@@ -147,7 +147,8 @@ def test_the_ledger_names_the_day_of_what_was_lost_behind_its_back(built: Instan
     command += ["ledger_promotions", "ledger", ledger.TEST]
     env = {**copy.env, "LARDER_LAKE": str(lake)}
     assert subprocess.run(command, cwd=PROJECT, env=env, capture_output=True).returncode == 1
-    found = ledger.read(warehouse)
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        found = ledger.read(connection)
     assert found and found.missing == [
         "pos.transactions, day 2017-01-02: 4251 loaded, 4250 in the lake",
         "pos.transactions, day 2017-01-03: 4462 loaded, 4461 in the mart",
