@@ -1,8 +1,8 @@
 {#
-  Read the records of what readers see: fill `raw.completed_loads`, and return the files, each with `source`, `table_name`, `file`
-  and `holds_later_loads`. A workspace takes the loads of the generation that it stands on: what it builds is then compared
-  like with like, however far the lake has come; compacted files may hold later loads. Only a source that the generation does
-  not know is read as the lake has it.
+  Read the records of visible files: fill `raw.completed_loads`, and return the files, each with `source`, `table_name`, `file`
+  and `holds_later_loads`. A workspace takes the loads of the generation that it is based on, so that what it builds can be
+  compared with that generation even when the lake has newer loads; compacted files may contain later loads. Only a source that
+  the generation does not have is read with all its loads.
 #}
 {% macro read_visible_files() %}
     {% do run_query(

@@ -41,7 +41,7 @@ COMPARISON = re.compile(r"(before_date\s*>(?![=>])|business_date\s*<(?!=)\s*(?=\
 FACTS = """
 create table chosen_households as select household_id from campaigns where campaign_id = $campaign;
 create schema larder.marts; create schema larder.seeds; create schema observe;
-create table observe.built_parts (model varchar, part varchar, fingerprint ubigint);
+create table observe.built_partitions (model varchar, part varchar, fingerprint ubigint);
 create table larder.marts.dim_campaigns as
     select campaign_id::bigint as campaign_id, campaign_type, start_date::date as start_date, end_date::date as end_date,
         0::bigint as targeted_households

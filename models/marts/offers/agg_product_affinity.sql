@@ -13,7 +13,7 @@ bought as (
 ),
 
 everything as (
-    -- distinct: a basket holds many products
+    -- distinct: a basket contains many products
     select count(distinct basket_id) as baskets
     from bought
 ),

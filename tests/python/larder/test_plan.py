@@ -143,7 +143,7 @@ def test_each_change_builds_its_node_and_what_it_feeds_and_says_why(checkout: Ch
     checkout.edit("macros/money/money_per_unit.sql", "18, 4", "19, 4")
     append(checkout, "seeds/age_bands.csv", "99+,99\n")
     checkout.edit("models/semantic/_metrics.yml", "Items sold.", "Items that were sold.")
-    replace_all(checkout, "models/marts/core/fct_promotions.sql", "touched_weeks", "weeks_to_build")
+    replace_all(checkout, "models/marts/core/fct_promotions.sql", "affected_weeks", "weeks_to_build")
     checkout.edit(
         "models/marts/core/fct_coupon_redemptions.sql",
         "select * from final",
@@ -171,7 +171,7 @@ def test_each_change_builds_its_node_and_what_it_feeds_and_says_why(checkout: Ch
 
 def test_a_macro_of_the_branch_that_dbt_does_not_take_counts(checkout: Checkout) -> None:
     checkout.edit(
-        "macros/incremental/unbuilt_parts.sql", "built.part is null", "coalesce(built.part, '') = ''"
+        "macros/incremental/missing_partitions.sql", "built.part is null", "coalesce(built.part, '') = ''"
     )
     assert reasons(checkout.plan())["fct_basket_anatomy"] == "its incremental logic changed"
 

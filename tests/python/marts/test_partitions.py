@@ -11,7 +11,7 @@ FINGERPRINTS = ["agg_sales_days", "agg_feature_dates", "agg_offer_dates"]
 BY_PARTS = sorted(
     file.stem
     for file in (PROJECT / "models/marts").glob("*/*.yml")
-    if "{{ forget_changed" in file.read_text()
+    if "{{ delete_stale" in file.read_text()
 )
 
 AN_EVE = """
