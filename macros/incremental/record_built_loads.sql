@@ -1,7 +1,7 @@
 {#
   Post-hook of an incremental model: record, in the model's own transaction, up to which load of each source it is built:
   loads have positions in their source's log, and readers see them up to one. A model that fails rolls back both. The
-  record is a table of its own, not a column of the mart, so a mart's content never depends on how many loads brought it.
+  record is a separate table, not a column of the mart, so a mart's content never depends on how many loads brought it.
   Arguments: the sources' names, e.g. 'pos', 'pos_stream'.
 #}
 {% macro record_built_loads() %}

@@ -1,6 +1,6 @@
 {#
   Post-hook of a mart that is built by partition (day, week or as-of date): record, in the model's own transaction, which
-  partitions it now has, and the fingerprint of what each was built from. As for the loads, the record is a table of its own,
+  partitions it now has, and the fingerprint of what each was built from. As for the loads, the record is a separate table,
   not a column of the mart.
   fingerprints, partition_key, fingerprint: as for `delete_stale_partitions`.
 #}

@@ -6,7 +6,7 @@
 {% macro create_raw_views() %}
     {# What is published is closed: its views stay bound to the loads it was built from. #}
     {% if not execute or target.name == 'published' %}{% do return('') %}{% endif %}
-    {# `dbt test` judges what was built: bound again, the marts would be compared with loads that they have not seen yet. #}
+    {# `dbt test` tests what was built: bound again, the marts would be compared with loads that they have not seen yet. #}
     {% if flags.WHICH == 'test' and adapter.get_relation(target.database, 'raw', 'completed_loads') %}
         {% do return('') %}
     {% endif %}
@@ -30,28 +30,4 @@
         files | selectattr('source', 'in', sources) | selectattr('table_name', 'equalto', 'deliveries') | list
     ) %}
     {% do return('') %}
-{% endmacro %}
-
-
-{% macro create_raw_view(table, files) %}
-    {% set columns = table.columns.values() | list %}
-    {% if not files %}
-        {% set typed = [] %}
-        {% for column in columns %}
-            {% do typed.append('cast(null as ' ~ column.data_type ~ ') as ' ~ column.name) %}
-        {% endfor %}
-        {% set body = 'select ' ~ typed | join(', ') ~ ' where false' %}
-    {% else %}
-        {% set paths = [] %}
-        {% for file in files %}
-            {% do paths.append(larder.lake_file(file.source ~ '/' ~ file.file)) %}
-        {% endfor %}
-        {% set body = 'select ' ~ columns | map(attribute='name') | join(', ')
-            ~ ' from read_parquet([' ~ paths | join(', ') ~ '], union_by_name = true)' %}
-        {% if files | selectattr('holds_later_loads') | list %}
-            {% set source = 'source' if table.source_name == 'lake' else "'" ~ table.source_name ~ "'" %}
-            {% set body = body ~ ' where (' ~ source ~ ', _dlt_load_id) in (select (source, load_id) from raw.completed_loads)' %}
-        {% endif %}
-    {% endif %}
-    {% do run_query('create or replace view raw.' ~ table.identifier ~ ' as ' ~ body) %}
 {% endmacro %}

@@ -54,7 +54,7 @@ def test_the_figures_are_those_of_the_source(built: Instance) -> None:
     assert sales(built) == expected_sales("2017-01-04")
 
 
-def test_of_the_real_data_nothing_is_put_aside(built: Instance) -> None:
+def test_of_the_real_data_nothing_is_quarantined(built: Instance) -> None:
     tables = json.loads(built.larder("status", "--json").stdout)["sources"]
     assert {table["source"] for table in tables} >= {
         "pos",
@@ -177,7 +177,7 @@ def test_offers_are_those_of_the_marts_with_their_reasons(built: Instance) -> No
     assert {offer["reason_code"] for offer in before_the_campaign["offers"]} == {"no history"}
 
 
-def test_offers_that_cannot_be_told_say_why_and_what_to_do(built: Instance) -> None:
+def test_offers_that_cannot_be_shown_say_why_and_what_to_do(built: Instance) -> None:
     untargeted = built.query(
         "from marts.dim_households as h anti join marts.fct_campaign_targets using (household_id) select min(household_id)"
     )[0][0]

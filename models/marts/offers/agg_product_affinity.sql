@@ -18,7 +18,7 @@ everything as (
     from bought
 ),
 
--- Rare products make most of the pairs and none that could be told from chance.
+-- Rare products make most of the pairs and none that differ clearly from chance.
 products as (
     select
         bought.product_id,

@@ -14,7 +14,7 @@ where (basket_id, product_id) = (select min((basket_id, product_id)) from marts.
 """
 
 
-def test_every_check_stands_in_its_table(published: Instance) -> None:
+def test_every_check_is_in_its_table(published: Instance) -> None:
     manifest = json.loads((published.warehouse.parent / "dbt/manifest.json").read_text())
     stated = {}
     for node in manifest["nodes"].values():

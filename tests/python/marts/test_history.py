@@ -150,7 +150,7 @@ def test_products_have_on_each_day_the_latest_version_of_the_master(
 @example(
     addresses=[(2, 8, "a"), (4, 8, "b"), (6, 8, "a")], demographics=[None, (5, 8, "a"), "gone", (8, 8, "b")]
 )
-def test_households_have_on_each_day_their_address_and_what_they_had_told(
+def test_households_have_on_each_day_their_address_and_demographics(
     warehouse: duckdb.DuckDBPyConnection,
     addresses: list[Row | str | None],
     demographics: list[Row | str | None],
