@@ -64,9 +64,9 @@ deliveries as (
     {% endif %}
 ),
 
--- The file settles what the till has sent: it takes precedence over events, and of these the last one that the broker took. A
--- line may also be delivered again in a file of another name. `rank` keeps a line that one file has twice: that is no second
--- delivery but a fault, and the primary key test names it.
+-- The file settles what the till has sent: it takes precedence over events, and of these the last one that the broker
+-- took. A line may also be delivered again in a file of another name. `rank` keeps a line that one file has twice:
+-- that is no second delivery but a fault, and the primary key test names it.
 ranked as (
     select
         *,
