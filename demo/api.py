@@ -6,7 +6,7 @@
     GET /v1/summary -> 200 {"clock": day, "rows": {resource: records that exist now}}
 
 Every request needs `Authorization: Bearer TOKEN` (401 without). More than BURST requests at once are answered with 429
-and Retry-After (seconds). Errors are {"error": {"status": …, "message": …}}. Only /health is open: it says "ok".
+and Retry-After (seconds). Errors are {"error": {"status": …, "message": …}}. Only /health is open: it answers "ok".
 """
 
 import argparse
@@ -71,7 +71,7 @@ class ClockReader:
 
 
 class CampaignApi:
-    """The endpoints over the records of all years, as far as the clock lets them be seen."""
+    """The endpoints over the records of all years, as far as the clock has advanced."""
 
     def __init__(self, resources: Mapping[str, Resource], token: str, day: Callable[[], date]) -> None:
         self._resources, self._token, self._day = resources, token, day
@@ -129,7 +129,7 @@ async def _error(_: Request, error: Exception) -> Response:
 
 
 async def _fault(_: Request, __: Exception) -> Response:
-    return JSONResponse({"error": {"status": 500, "message": "the service failed; its log says why"}}, 500)
+    return JSONResponse({"error": {"status": 500, "message": "the service failed; see its log"}}, 500)
 
 
 def _limit(text: str | None) -> int:
@@ -170,7 +170,7 @@ def _next(request: Request, position: Position) -> str:
 
 
 def main() -> None:
-    """Load the records and serve them until the process is told to stop."""
+    """Load the records and serve them until the process is stopped."""
     parser = argparse.ArgumentParser(prog="demo.api")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)

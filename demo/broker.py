@@ -75,7 +75,7 @@ class Stream:
         return f"nats://127.0.0.1:{self._port}/{STREAM}"
 
     def prepare(self) -> None:
-        """Make the stream where there is none."""
+        """Create the stream if it does not exist."""
 
         async def make(context: JetStreamContext) -> None:
             await context.add_stream(name=STREAM, subjects=SUBJECTS, duplicate_window=DUPLICATE_WINDOW)
@@ -83,7 +83,7 @@ class Stream:
         self.run(make)
 
     def count(self) -> int:
-        """How many events it holds."""
+        """Number of events in the stream."""
 
         async def look(context: JetStreamContext) -> StreamInfo:
             return await context.stream_info(STREAM)
@@ -91,7 +91,7 @@ class Stream:
         return int(self.run(look).state.messages)
 
     def run(self, work: Callable[[JetStreamContext], Awaitable[Result]]) -> Result:
-        """Do something with a connection of its own; what the broker refuses is raised as it is."""
+        """Run something with a separate connection; errors of the broker are raised unchanged."""
 
         async def connected() -> Result:
             connection = await nats.connect(
@@ -115,7 +115,7 @@ def describe(paths: Paths) -> Service:
 
 
 async def _silent(_: Exception) -> None:
-    """The client would log each error beside raising it."""
+    """The client would log each error in addition to raising it."""
 
 
 def _binary() -> Path:

@@ -40,7 +40,7 @@ app = typer.Typer(
 
 To = Annotated[
     str | None,
-    typer.Option("--to", metavar="DATE", help="The day to stop at; without --first-year a day of 2017."),
+    typer.Option("--to", metavar="DATE", help="Last day to replay; without --first-year a day of 2017."),
 ]
 FirstYear = Annotated[
     int | None,
@@ -50,24 +50,26 @@ FirstYear = Annotated[
 ]
 Years = Annotated[
     int | None,
-    typer.Option(min=1, max=MOST_YEARS, help="Serve so many years one after the other, each 364 days later."),
+    typer.Option(
+        min=1, max=MOST_YEARS, help="Number of years to serve one after the other, each 364 days later."
+    ),
 ]
 Needed = Annotated[
-    str, typer.Option("--to", metavar="DATE", help="The day to go to; never earlier than the clock.")
+    str, typer.Option("--to", metavar="DATE", help="Day to advance to; never earlier than the clock.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 PostgresPort = Annotated[
-    int | None, typer.Option(min=1, max=65535, help="Insist on this port for PostgreSQL.")
+    int | None, typer.Option(min=1, max=65535, help="Port for PostgreSQL; fails if it is taken.")
 ]
 ApiPort = Annotated[
-    int | None, typer.Option(min=1, max=65535, help="Insist on this port for the campaign API.")
+    int | None, typer.Option(min=1, max=65535, help="Port for the campaign API; fails if it is taken.")
 ]
 BrokerPort = Annotated[
-    int | None, typer.Option(min=1, max=65535, help="Insist on this port for the NATS broker.")
+    int | None, typer.Option(min=1, max=65535, help="Port for the NATS broker; fails if it is taken.")
 ]
-From = Annotated[str, typer.Option("--from", metavar="DATE", help="The first day.")]
-Until = Annotated[str, typer.Option("--to", metavar="DATE", help="The last day, included.")]
-Speed = Annotated[str, typer.Option(metavar="EVENTS", help="Events a second, or max.")]
+From = Annotated[str, typer.Option("--from", metavar="DATE", help="First day.")]
+Until = Annotated[str, typer.Option("--to", metavar="DATE", help="Last day, included.")]
+Speed = Annotated[str, typer.Option(metavar="EVENTS", help="Events per second, or max.")]
 
 
 @app.command()
@@ -79,10 +81,10 @@ def start(
     api_port: ApiPort = None,
     broker_port: BrokerPort = None,
 ) -> None:
-    """Start the retailer's systems and let the year happen.
+    """Start the retailer's systems and replay the year.
 
-    A new demo gets the whole year unless --to names an earlier day; one that exists stays at its day, and keeps its
-    years. Starting again restarts what has died and makes nothing twice.
+    A new demo replays the whole year unless --to names an earlier day; an existing one stays at its day and keeps
+    its years. Starting again restarts servers that have stopped, and loads nothing twice.
 
     Example: larder demo start --to 2017-01-31
     """
@@ -96,7 +98,7 @@ def start(
 
 @app.command()
 def advance(to: Needed) -> None:
-    """Make the year happen up to and including a day: files appear, database rows and API answers change.
+    """Advance the clock to the end of a day: files appear, database rows and API answers change.
 
     Example: larder demo advance --to 2017-06-30
     """
@@ -109,9 +111,9 @@ def advance(to: Needed) -> None:
 
 @app.command()
 def stream(first: From, last: Until, speed: Speed = "max") -> None:
-    """Let the tills publish the lines of these days as events, also of days that files have brought or will bring.
+    """Publish the lines of these days as events of the tills, also of days whose files are or will be delivered.
 
-    Starting and advancing the demo publish the last 7 of the days that newly happen; this publishes any of the year.
+    Starting and advancing the demo publish the last 7 of the new days; this publishes any day of the year.
 
     Example: larder demo stream --from 2017-01-09 --to 2017-01-09 --speed 500
     """
@@ -159,7 +161,7 @@ def main() -> None:
 
 
 def _rate(speed: str) -> float | None:
-    """Events a second; None for as fast as it goes."""
+    """Events per second; None for as fast as possible."""
     if speed == "max":
         return None
     try:
@@ -167,7 +169,7 @@ def _rate(speed: str) -> float | None:
     except ValueError:
         rate = 0.0
     if not 0 < rate < float("inf"):
-        raise DemoError(f"'{speed}' is not a speed: write events a second, for example 500, or max")
+        raise DemoError(f"'{speed}' is not a speed: write events per second, for example 500, or max")
     return rate
 
 
@@ -182,12 +184,8 @@ def _interrupt(_: int, __: FrameType | None) -> None:
 
 def _show(status: Status) -> None:
     clock = status.clock
-    day = (
-        f"the year has happened up to {clock.day}"
-        if clock.day
-        else "the year has not begun: larder demo start"
-    )
-    moving = f", on its way to {clock.advancing_to}" if clock.advancing_to else ""
+    day = f"replayed to the end of {clock.day}" if clock.day else "not started: larder demo start"
+    moving = f", advancing to {clock.advancing_to}" if clock.advancing_to else ""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("system", "state", "table"):
         table.add_column(name, no_wrap=True)
@@ -229,11 +227,9 @@ def _progress() -> Iterator[Report]:
         else:
             yield _lines()
     except (KeyboardInterrupt, RuntimeError, duckdb.InterruptException) as error:
-        if (
-            isinstance(error, RuntimeError) and str(error) != "Query interrupted"
-        ):  # what DuckDB makes of Ctrl-C
+        if isinstance(error, RuntimeError) and str(error) != "Query interrupted":  # how DuckDB reports Ctrl-C
             raise
-        raise DemoError("interrupted: the same command goes on from here") from None
+        raise DemoError("interrupted: run the same command again to continue") from None
 
 
 def _bars(progress: Progress) -> Report:

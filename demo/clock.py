@@ -1,4 +1,4 @@
-"""The demo's calendar, which says what years it serves, and its clock: the last day that has happened."""
+"""The demo's calendar, which sets the years it serves, and its clock: the last day that has happened."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -15,7 +15,7 @@ FIRST_WEEK_START = date(2016, 12, 26)
 """The Monday of week 1. The retailer's weeks are counted from it without end."""
 
 YEAR_DAYS, YEAR_WEEKS = 364, 52
-"""How far a year is moved: in whole weeks, so that every day keeps its weekday."""
+"""Days by which a year is moved: whole weeks, so that every day keeps its weekday."""
 
 MOST_YEARS = 10
 
@@ -91,7 +91,7 @@ class Calendar:
 
 @dataclass(frozen=True)
 class Clock:
-    """What the clock file says.
+    """The content of the clock file.
 
     `day` is the last day that is complete in all systems (None before the first start). `advancing_to` is set while
     the systems are on their way to a later day; it survives an interruption, because from then on some system may
@@ -108,7 +108,7 @@ class Clock:
 
     @classmethod
     def read(cls, path: Path) -> "Clock":
-        """Read the clock file; without one the year has not begun."""
+        """Read the clock file; without one the demo has not started."""
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:

@@ -1,7 +1,7 @@
 """Synthetic contact details of households: made from the household id alone, of no real person.
 
 The real data has none. Names come from short lists, mail goes to the reserved domains example.com and example.org,
-phone numbers lie in the range 555-0100 to 555-0199 that is kept free for fiction, and the birth date fits the age band
+phone numbers are in the range 555-0100 to 555-0199 that is kept free for fiction, and the birth date fits the age band
 wherever the real demographics know it.
 """
 
@@ -33,7 +33,7 @@ OLDEST = 90
 
 @dataclass(frozen=True)
 class Contact:
-    """What the CRM knows of a household that the real data does not say."""
+    """What the CRM has of a household that the real data does not."""
 
     first_name: str
     last_name: str

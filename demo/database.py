@@ -65,9 +65,9 @@ class Database:
             return _day(cursor)
 
     def advance(self, year: duckdb.DuckDBPyConnection, to: date, report: Report) -> None:
-        """Bring all tables to the end of the day `to`, or leave all as they were. `year` holds the versions."""
+        """Bring all tables to the end of the day `to`, or leave all as they were. `year` has the versions."""
         with closing(self._connect(NAME)) as connection, connection, connection.cursor() as cursor:
-            # The reader never meets half a day; a second writer would wait here and then find the day done.
+            # The reader never sees half a day; a second writer would wait here and then find the day done.
             cursor.execute("lock table demo_control.clock in exclusive mode")
             after = _day(cursor)
             if after is not None and after > to:
@@ -112,7 +112,7 @@ class Database:
             cursor.execute("select 1 from pg_roles where rolname = %s", (READER,))
             verb = "alter" if cursor.fetchone() else "create"
             role, password = sql.Identifier(READER), sql.Literal(self._reader_password)
-            # Read-only transactions are a belt beside the braces: the grants alone already forbid every change.
+            # Read-only transactions are a second protection: the grants alone already forbid every change.
             cursor.execute(sql.SQL(verb + " role {} with login password {}").format(role, password))
             cursor.execute(sql.SQL("alter role {} set default_transaction_read_only = on").format(role))
 

@@ -7,8 +7,8 @@ every day, an empty one for a day without sales (25 December), so that a missing
     pos/business_date=YYYY-MM-DD/sales_b.csv.gz     store group B: the others; header, ISO timestamps in UTC
     promotions/week=NN/placements.parquet           running week (of 2017: 01 to 53), delivered on its first day
 
-Money is US dollars as decimal(18, 2). Rows are in a total order and the writers add no time of their own, so a file's
-bytes depend on its day only. A file is written beside the landing folders and then renamed, and never written again.
+Money is US dollars as decimal(18, 2). Rows are in a total order and the writers add no timestamp, so a file's
+bytes depend on its day only. A file is written next to the landing folders and then renamed, and never written again.
 """
 
 import gzip
@@ -55,13 +55,13 @@ def deliver(year: duckdb.DuckDBPyConnection, paths: Paths, to: date, report: Rep
 
 
 def refuse_later_files(paths: Paths, to: date) -> None:
-    """A landing folder that is ahead of `to` belongs to another run of the year: a DemoError says so."""
+    """Raises DemoError where the landing folder has files later than `to`: it belongs to another run of the year."""
     days = {path.name for path in paths.pos.glob("business_date=*")}
     weeks = {int(path.name.removeprefix("week=")) for path in paths.promotions.glob("week=*")}
     if any(day > f"business_date={to}" for day in days) or any(week > week_of(to) for week in weeks):
         raise DemoError(
-            f"{paths.landing} already holds files later than {to}: choose a later day, "
-            f"or delete {paths.landing} and {paths.demo} to begin the year again"
+            f"{paths.landing} already has files later than {to}: choose a later day, "
+            f"or delete {paths.landing} and {paths.demo} to start the year again"
         )
 
 
@@ -71,7 +71,7 @@ def count_files(folder: Path) -> int:
 
 
 def count_rows(paths: Paths) -> dict[str, int]:
-    """How many rows the delivered files hold, counted in the files themselves."""
+    """Number of rows in the delivered files, counted in the files themselves."""
     connection = duckdb.connect()
     till_a, till_b = paths.pos / "*" / TILL_A, paths.pos / "*" / TILL_B
     placements = paths.promotions / "*" / PLACEMENTS
@@ -177,9 +177,9 @@ def _write_once(paths: Paths, target: Path, write: Callable[[Path], None]) -> No
         return
     paths.outgoing.mkdir(parents=True, exist_ok=True)
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = paths.outgoing / f"{target.parent.name}.{target.name}"
-    write(beside)
-    beside.rename(target)
+    temporary = paths.outgoing / f"{target.parent.name}.{target.name}"
+    write(temporary)
+    temporary.rename(target)
 
 
 def _count(connection: duckdb.DuckDBPyConnection, reader: str, pattern: Path) -> int:

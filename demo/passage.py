@@ -23,7 +23,7 @@ Entries = dict[tuple[int, int], int]
 
 
 def let_pass(user: int, folder: Path) -> None:
-    """Let `user` pass, but not list or read, the folder and those above it. Raises DemoError where a file system cannot say so."""
+    """Let `user` pass, but not list or read, the folder and those above it. Raises DemoError where the file system does not support it."""
     for each in [folder, *folder.parents]:
         status = each.stat()
         if status.st_mode & stat.S_IXOTH or status.st_uid == user:
@@ -43,7 +43,7 @@ def let_pass(user: int, folder: Path) -> None:
 
 
 def _entries(folder: Path, mode: int) -> Entries:
-    """The folder's access list; where it has none, what its mode says."""
+    """The folder's access list; where it has none, one that equals its mode."""
     try:
         packed = os.getxattr(folder, ATTRIBUTE)
     except OSError as error:

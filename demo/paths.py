@@ -44,7 +44,7 @@ class Paths:
 
     @property
     def broker(self) -> Path:
-        """The broker's stream; what was published of the year is noted beside it, so that both go together."""
+        """The broker's stream; what was published of the year is recorded next to it, so that both are deleted together."""
         return self.demo / "broker"
 
     @property
@@ -95,11 +95,11 @@ class Paths:
 def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
     """Replace `path` by `text` in one rename, so that a reader sees the old or the new content, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
             handle.write(text)
-        beside.replace(path)
+        temporary.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)

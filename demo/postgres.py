@@ -72,7 +72,7 @@ class Server:
         )
 
     def _initialise(self, account: Account | None) -> None:
-        """Make the data directory beside its place: initdb is not atomic, a rename is."""
+        """Create the data directory under another name first: initdb is not atomic, a rename is."""
         folder, password_file = self._paths.demo / "postgres.new", self._paths.demo / "postgres.password"
         for leftover in (folder, self._paths.postgres):
             shutil.rmtree(leftover, ignore_errors=True)
@@ -113,7 +113,7 @@ class Server:
                 os.chown(each, account.user, account.group)
 
     def _drop_stale_pid_file(self) -> None:
-        """Forget a pid file whose process is gone or, after a restart of the machine, is another program."""
+        """Delete a pid file whose process is gone or, after a restart of the machine, is another program."""
         if processes.find(self.service, None) is None:
             (self._paths.postgres / "postmaster.pid").unlink(missing_ok=True)
 

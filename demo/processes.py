@@ -36,7 +36,7 @@ class Running:
 class Service:
     """How to recognise and how to stop one kind of process of one instance.
 
-    `marks` are arguments that its command line holds; `--port=N` is always one more.
+    `marks` are arguments in its command line; `--port=N` is always one more.
     """
 
     name: str
@@ -73,7 +73,7 @@ def start(
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
 ) -> Running:
-    """Start the command in a session of its own and wait until it is `ready` on its port.
+    """Start the command in a separate session and wait until it is `ready` on its port.
 
     A DemoError names the log when it does not get there; then nothing of it is left running.
     """
@@ -174,7 +174,7 @@ def port_is_free(port: int) -> bool:
 
 
 def last_line(log: Path) -> str:
-    """The last line of a log that says something."""
+    """The last line of a log that is not empty."""
     lines = [
         line.strip()
         for line in log.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -226,4 +226,4 @@ def _await(process: subprocess.Popen[bytes], ready: Callable[[], bool], service:
         if ready():
             return
         time.sleep(0.05)
-    raise DemoError(f"{service.name} gave no answer for {START_SECONDS:.0f} s (see {service.log})")
+    raise DemoError(f"{service.name} did not answer within {START_SECONDS:.0f} s (see {service.log})")

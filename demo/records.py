@@ -40,7 +40,7 @@ class Table:
         return f"{self.name}_versions"
 
 
-# Parents before children, because the database holds foreign keys.
+# Parents before children, because the database has foreign keys.
 TABLES = (
     Table(
         schema="merchandising",

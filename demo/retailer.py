@@ -1,4 +1,4 @@
-"""The retailer as a whole: start it, let time pass, look at it, stop it."""
+"""All systems of the retailer: start, advance, show and stop them."""
 
 import fcntl
 import json
@@ -49,7 +49,7 @@ class Status:
 
 @dataclass(frozen=True)
 class Ports:
-    """Ports that the user insists on; None leaves the choice to the demo."""
+    """Ports that the user has chosen; None leaves the choice to the demo."""
 
     postgres: int | None = None
     api: int | None = None
@@ -69,13 +69,13 @@ class Retailer:
         return Calendar.read(self._paths.calendar) or Calendar()
 
     def choose_calendar(self, first_year: int | None, years: int | None) -> Calendar:
-        """The calendar that a start asks for: a new demo has the choice, one that exists keeps its own."""
+        """The calendar for a start: a new demo may choose one, an existing demo keeps its own."""
         usual = self.calendar
         wanted = Calendar(first_year or usual.first_year, years or usual.years)
         if wanted != usual and Clock.read(self._paths.clock).floor:
             raise DemoError(
                 f"this demo serves {usual.first_day} to {usual.last_day}: for other years choose another LARDER_DATA, "
-                f"or delete {self._paths.landing} and {self._paths.demo} to begin again"
+                f"or delete {self._paths.landing} and {self._paths.demo} to start again"
             )
         return wanted
 
@@ -102,7 +102,7 @@ class Retailer:
             self._write_connections(credentials, database, api, stream)
 
     def advance(self, to: date, report: Report) -> None:
-        """Make the year happen up to and including the day `to` in systems that are running."""
+        """Advance running systems to the end of the day `to`."""
         with self._alone("advance"):
             if Clock.read(self._paths.clock).day is None:
                 raise DemoError("the demo has not been started: run 'larder demo start' first")
@@ -114,7 +114,7 @@ class Retailer:
             self._bring_to(target, database, stream, report)
 
     def stream(self, first: date, last: date, speed: float | None, report: Report) -> int:
-        """Publish the lines of a range of days to the broker, whatever the clock says; returns how many these were."""
+        """Publish the lines of a range of days to the broker, regardless of the clock; returns their number."""
         if last < first:
             raise DemoError(f"{last} is before {first}: choose a range that goes forward")
         with self._alone("stream"):
@@ -130,7 +130,7 @@ class Retailer:
             return self._stop_all()
 
     def status(self) -> Status:
-        """Ask every system what it holds."""
+        """Ask every system for its state and rows."""
         clock = Clock.read(self._paths.clock)
         systems = (
             *self._file_systems(),
@@ -267,7 +267,7 @@ class Retailer:
             raise
 
     def _leave_the_original_alone(self) -> None:
-        """Forget the servers of the demo that this data folder is a copy of: their pids, their ports, their addresses."""
+        """Delete the records of the servers of the demo that this data folder is a copy of: their pids, their ports, their addresses."""
         if self._is_copy():
             self._paths.state.unlink(missing_ok=True)
             self._paths.connections.unlink(missing_ok=True)
@@ -287,7 +287,7 @@ class Retailer:
         return processes.find(service, self._state().get(service.name, {}).get("pid"))
 
     def _check_port(self, service: Service, wanted: int | None) -> None:
-        """Before any work: can the service have the port that the user insists on?"""
+        """Before any work: is the port that the user has chosen free for the service?"""
         running = self._find(service)
         if wanted is None or (running and running.port == wanted):
             return
@@ -336,7 +336,7 @@ class Retailer:
 
     @contextmanager
     def _alone(self, verb: str) -> Iterator[None]:
-        """Hold the instance's lock; the kernel lets it go when the process ends, however it ends."""
+        """Take the instance's lock; the kernel releases it when the process ends, in any way."""
         self._paths.demo.mkdir(parents=True, exist_ok=True)
         with self._paths.lock.open("a+", encoding="utf-8") as handle:
             try:
@@ -344,7 +344,7 @@ class Retailer:
             except BlockingIOError:
                 handle.seek(0)
                 holder = handle.read().strip() or "another command"
-                raise DemoError(f"{holder} is at work on {self._paths.data}: wait until it is done") from None
+                raise DemoError(f"{holder} is working on {self._paths.data}: wait until it is done") from None
             handle.truncate(0)
             handle.write(f"'larder demo {verb}' (pid {os.getpid()})\n")
             handle.flush()
@@ -410,7 +410,7 @@ def _of_schema(schema: str, rows: dict[str, int]) -> dict[str, int]:
 
 
 def _get(port: int, path: str, token: str | None = None) -> bytes | None:
-    """Ask a server on this machine directly, whatever proxy the environment names; None without a good answer."""
+    """Ask a server on this machine directly, without the environment's proxy; None without a good answer."""
     connection = HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", path, headers={"Authorization": f"Bearer {token}"} if token else {})

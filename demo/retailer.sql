@@ -1,5 +1,5 @@
 -- The retailer's operational database: what the merchandising and loyalty applications keep.
--- Columns whose comment begins with SYNTHETIC are made by the demo; all others hold the real data.
+-- Columns whose comment begins with SYNTHETIC are made by the demo; all others have the real data.
 
 create schema demo_control;
 comment on schema demo_control is 'The demo''s own bookkeeping; no part of the retailer and closed to its readers.';
@@ -74,7 +74,7 @@ create table loyalty.demographics (
     updated_at timestamptz not null
 );
 create index on loyalty.demographics (updated_at);
-comment on table loyalty.demographics is 'One row per household that told about itself: 801 of 2,469, real data.';
+comment on table loyalty.demographics is 'One row per household that gave demographics: 801 of 2,469, real data.';
 comment on column loyalty.demographics.updated_at is 'SYNTHETIC: when the row was last written.';
 
 -- The reader may connect, look and nothing else; the role itself is made in Python, because it has a password.

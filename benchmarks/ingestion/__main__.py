@@ -3,7 +3,7 @@
     python -m benchmarks.ingestion
     python -m benchmarks.ingestion --days 60 --rows 100000 --micro-loads 50 --runs 1 --only parquet,csv
 
-Every ratio is the median over interleaved pairs, with the smallest and the largest beside it.
+Every ratio is the median over interleaved pairs, with the smallest and the largest.
 """
 
 import argparse
@@ -71,14 +71,14 @@ class Bench:
     def pairs(
         self,
         name: str,
-        beside: str,
+        baseline: str,
         goal: float | None,
         ours: Callable[[], Run],
         theirs: Callable[[], Run],
         limit: str = "",
     ) -> Comparison:
         console.print(f"… {name}")
-        done = compare(Comparison(name, beside, goal, limit), ours, theirs, self.options.runs)
+        done = compare(Comparison(name, baseline, goal, limit), ours, theirs, self.options.runs)
         self.comparisons.append(done)
         return done
 
@@ -94,7 +94,7 @@ def parquet(bench: Bench) -> None:
         lambda: bench.load({"SOURCES__POS__LANDING": str(landing)}, "pos", "promotions"),
         lambda: bench.copy(tills(landing), plans(promotions)),
         "dlt writes with one thread, which is busy with the rows of both sources as long as DuckDB is with everything on two"
-        " processors; Larder reads and checks beside it. A sixth to a third of a second of dlt's steps comes on top for each"
+        " processors; Larder reads and checks at the same time. A sixth to a third of a second of dlt's steps comes on top for each"
         " source.",
     )
 
@@ -121,7 +121,7 @@ def postgres(bench: Bench) -> None:
         2.0,
         lambda: bench.load({}, "merchandising"),
         lambda: call(work.copy_out, bench.retailer.address, TABLE),
-        "What COPY gives out is thrown away beside; Larder parses and checks it in one thread and writes it as Parquet in"
+        "What COPY gives out is discarded; Larder parses and checks it in one thread and writes it as Parquet in"
         " another, on the processors that PostgreSQL needs as well, and a third of a second of dlt's steps comes on top.",
     )
     peak = max(run.peak_mib for run in done.ours)
@@ -273,7 +273,7 @@ def main() -> None:
     last = date(2017, 1, 1) + timedelta(days=options.days - 1)
     with tempfile.TemporaryDirectory(dir=options.room) as folder:
         room = Path(folder)
-        room.chmod(0o755)  # PostgreSQL runs as a user of its own where we are root
+        room.chmod(0o755)  # PostgreSQL runs as a separate user where we are root
         with retailer(room / "retailer", str(last)) as found:
             if NEED_RECORDS.intersection(options.only):
                 found.enlarge(options.rows)
@@ -287,7 +287,7 @@ def main() -> None:
 
 def show(bench: Bench) -> None:
     """The ratios on the terminal."""
-    table = Table("measured", "beside", "seconds", "ratio", "goal", box=None)
+    table = Table("measured", "compared with", "seconds", "ratio", "goal", box=None)
     for row in _rows(bench):
         table.add_row(*row)
     console.print(table)
@@ -303,7 +303,7 @@ def _rows(bench: Bench) -> list[list[str]]:
         ours, theirs = (min(run.seconds for run in runs) for runs in (one.ours, one.theirs))
         goal = "" if one.goal is None else f"≤ {one.goal:.1f}: {'met' if one.is_met else 'MISSED'}"
         spread = f"{one.ratio:.2f} ({one.ratios[0]:.2f} to {one.ratios[-1]:.2f})"
-        rows.append([one.name, one.beside, f"{ours:.2f} / {theirs:.2f}", spread, goal])
+        rows.append([one.name, one.baseline, f"{ours:.2f} / {theirs:.2f}", spread, goal])
     return rows
 
 
@@ -332,11 +332,11 @@ def report(bench: Bench) -> str:
         "",
         f"{options.days} days of the demo's year, {options.rows:,} database records, {options.runs} interleaved"
         " pairs a ratio. Ratio: the median of the pairs (smallest to largest); seconds: the best of either side."
-        " Python's start is not counted; checks, quarantine, accounts and the compression of the lake are.",
+        " Python's start is not counted; checks, quarantine, delivery counts and the compression of the lake are.",
         "",
         "`python -m benchmarks.ingestion` measures it again.",
         "",
-        "| measured | beside | seconds | ratio | goal |",
+        "| measured | compared with | seconds | ratio | goal |",
         "|---|---|---:|---:|---|",
         *(f"| {' | '.join(row)} |" for row in _rows(bench)),
         "",
@@ -349,7 +349,7 @@ def report(bench: Bench) -> str:
             "## What a user would pick instead",
             "",
             f"{options.rows:,} records out of PostgreSQL by each tool's own command, its start included, once."
-            " Larder checks each record and keeps account of it; none of the others does.",
+            " Larder checks and counts each record; none of the others does.",
             "",
             "| tool | writes | seconds | for each of Larder's | MiB |",
             "|---|---|---:|---:|---:|",

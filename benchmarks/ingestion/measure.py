@@ -1,4 +1,4 @@
-"""Seconds and memory of work in a process of its own, and two kinds of work compared in interleaved pairs."""
+"""Seconds and memory of work in a separate process, and two kinds of work compared in interleaved pairs."""
 
 import json
 import multiprocessing
@@ -20,7 +20,7 @@ _PROCESSES = multiprocessing.get_context("spawn")
 
 @dataclass(frozen=True)
 class Run:
-    """One run: wall seconds, and the most memory that its process held, in MiB."""
+    """One run: wall seconds, and the peak memory of its process, in MiB."""
 
     seconds: float
     peak_mib: int
@@ -30,11 +30,11 @@ class Run:
 class Comparison:
     """The runs of two kinds of work on the same rows, side by side.
 
-    `goal` is the largest ratio that is wanted, `limit` what is known to stand in its way.
+    `goal` is the largest ratio that is wanted, `limit` what is known to prevent it.
     """
 
     name: str
-    beside: str
+    baseline: str
     goal: float | None
     limit: str
     ours: list[Run] = field(default_factory=list)
@@ -85,7 +85,7 @@ def _child(pipe: Connection, work: Callable[..., Any], arguments: Sequence[Any])
 
 
 def _peak_mib() -> int:
-    """The most memory of this process. What `getrusage` says of a child is never less than what its parent held."""
+    """The most memory of this process. `getrusage` never reports less for a child than its parent had."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) // 1024
 

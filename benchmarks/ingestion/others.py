@@ -1,7 +1,7 @@
-"""What a user would pick instead, installed from the package index into environments of its own.
+"""What a user would pick instead, installed from the package index into separate environments.
 
 Each moves the product master out of PostgreSQL by its own command, with its start, into a form that it can write here: a
-table in DuckDB, CSV or lines of JSON. None of them checks a row against a contract, or keeps an account.
+table in DuckDB, CSV or lines of JSON. None of them checks a row against a contract, or counts deliveries.
 """
 
 import json
@@ -42,7 +42,7 @@ class Tool:
 
 
 def _environment(folder: Path, package: str) -> Path:
-    """An environment that holds one package; its folder of commands."""
+    """An environment with one package; its folder of commands."""
     if not (folder / "installed").exists():
         venv.create(folder, with_pip=True, clear=True)
         subprocess.run([folder / "bin/pip", "install", "-qqq", package], check=True)

@@ -1,6 +1,6 @@
 """The work that is measured: Larder's real loads, and the same rows moved by DuckDB and by PostgreSQL's COPY.
 
-Every function here runs in a process of its own, see `measure.call`.
+Every function here runs in a separate process, see `measure.call`.
 """
 
 import os
@@ -18,7 +18,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 def load(room: Path, env: dict[str, str], *sources: str) -> None:
-    """`larder ingest`, without the start of Python: into the lake, with checks, quarantine and accounts."""
+    """`larder ingest`, without the start of Python: into the lake, with checks, quarantine and delivery counts."""
     os.chdir(PROJECT)
     os.environ.update(env)
     for source in sources:

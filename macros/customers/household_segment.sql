@@ -1,5 +1,5 @@
 {#
-  Segment of a household, the first rule that holds: no_purchase; lapsed and at_risk by its lifecycle state; new for its first
+  Segment of a household, the first rule that applies: no_purchase; lapsed and at_risk by its lifecycle state; new for its first
   56 days; then by how it ranks among all that have bought, in fifths (5 is the highest): champion if it is in the top fifth
   by frequency and by spend; loyal if in the two top fifths by frequency; big_spender if in the two top fifths by spend;
   occasional otherwise.

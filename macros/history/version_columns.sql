@@ -1,7 +1,7 @@
 {#
-  Number, days and currency of the versions of a type-2 history, as four columns. Days lie end to end from 1900-01-01 to
-  9999-12-31: the source says when a row was last written and not since when it was so, hence the oldest version known is
-  taken to have held before as well.
+  Number, days and currency of the versions of a type-2 history, as four columns. Versions follow each other without a gap
+  from 1900-01-01 to 9999-12-31: the source records when a row was last written, not since when it is valid, so the oldest version
+  known is assumed valid before as well.
   key: column of what has the history. One row per version, ordered by state_date.
 #}
 {% macro version_columns(key) -%}

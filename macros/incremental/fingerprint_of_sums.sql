@@ -1,9 +1,9 @@
 {#
-  One value that tells whether two groups of rows add up to the same for every key, whether or not their rows are added up
-  by it already: an aggregate. Each key weighs what is added up with numbers of its own: one half of its hash for the first of
-  `sums`, the other half for the rest. A change is seen whatever it is, but for a chance of about 1 in 10^18.
+  One value by which two groups of rows are compared: equal if they add up to the same for every key, whether or not the rows
+  are aggregated by the key already. An aggregate. The sums of each key are weighted by its hash: one half of it for the first
+  of `sums`, the other half for the rest. Two different groups agree by chance about once in 10^18.
     key: columns of the key, as SQL
-    sums: expressions for whole numbers, in the same order on both sides; first one that no row lacks, such as a count
+    sums: expressions for whole numbers, in the same order on both sides; the first is never null, such as a count
 #}
 {% macro fingerprint_of_sums(key, sums) -%}
     (

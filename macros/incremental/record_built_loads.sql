@@ -1,17 +1,17 @@
 {#
-  Post-hook of an incremental model: remember, in the model's own transaction, up to which load of each source it now holds
-  all: loads have positions in their source's log, and readers see them up to one. A model that fails rolls back both. The
-  memory sits beside the table and not in it, so a mart's content never depends on how many loads brought it.
+  Post-hook of an incremental model: record, in the model's own transaction, up to which load of each source it is built:
+  loads have positions in their source's log, and readers see them up to one. A model that fails rolls back both. The
+  record is a separate table, not a column of the mart, so a mart's content never depends on how many loads brought it.
   Arguments: the sources' names, e.g. 'pos', 'pos_stream'.
 #}
 {% macro record_built_loads() %}
     {% set sources = "'" ~ varargs | join("', '") ~ "'" %}
     delete from observe.built_loads
-    where model = '{{ this.identifier }}' and source in ({{ sources }});
+    where model = '{{ this.schema }}.{{ this.identifier }}' and source in ({{ sources }});
 
     insert into observe.built_loads (model, source, load_id, position)
     select
-        '{{ this.identifier }}' as model,
+        '{{ this.schema }}.{{ this.identifier }}' as model,
         loads.source,
         max_by(loads.load_id, loads.position) as load_id,
         max(loads.position) as position

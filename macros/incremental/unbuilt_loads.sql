@@ -1,7 +1,7 @@
 {#
-  The completed loads of some source systems that this model does not hold yet, as a subquery. Only for an incremental
-  run: a first build and a full refresh take everything, and `record_built_loads` then remembers everything. Where the load
-  up to which it holds all is no more, because the lake was put back, it holds nothing.
+  The completed loads of some source systems that are not built into this model yet, as a subquery. Only for an incremental
+  run: a first build and a full refresh take everything, and `record_built_loads` then records everything. Where the recorded
+  load no longer exists, because the lake was restored to an earlier state, every load counts as not built.
   Arguments: the sources' names, e.g. 'pos', 'pos_stream'.
 #}
 {% macro unbuilt_loads() -%}
@@ -18,7 +18,7 @@
                     recorded.source = last_built.source
                     and recorded.load_id = last_built.load_id
                     and recorded.position = last_built.position
-            where recorded.model = '{{ this.identifier }}'
+            where recorded.model = '{{ this.schema }}.{{ this.identifier }}'
         ) as built
             on loads.source = built.source
         where

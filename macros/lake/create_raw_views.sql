@@ -1,12 +1,12 @@
 {#
   Bind schema `raw` to what the lake shows now: one view per declared source table, over an explicit list of files. Which loads
-  and which files count, ingestion says in one record per source, `_visible.jsonl`, which this reads. A view over named files
-  answers the same when the lake grows. A table that no load has brought yet is empty, with the declared types.
+  and files are visible, ingestion records once per source, in `_visible.jsonl`, which this macro reads. A view over named files
+  gives the same rows when the lake grows. A table that no load has brought yet is empty, with the declared types.
 #}
 {% macro create_raw_views() %}
     {# What is published is closed: its views stay bound to the loads it was built from. #}
     {% if not execute or target.name == 'published' %}{% do return('') %}{% endif %}
-    {# `dbt test` judges what was built: bound anew, the marts would be held to loads that they have not seen yet. #}
+    {# `dbt test` tests what was built: bound again, the marts would be compared with loads that they have not seen yet. #}
     {% if flags.WHICH == 'test' and adapter.get_relation(target.database, 'raw', 'completed_loads') %}
         {% do return('') %}
     {% endif %}
@@ -15,9 +15,9 @@
     {% do run_query('create schema if not exists raw') %}
     {% do run_query('create schema if not exists observe') %}
     {% do run_query('create table if not exists observe.built_loads (model varchar, source varchar, load_id varchar, position bigint)') %}
-    {# Generations of before have no positions: to them every load is new. #}
+    {# Earlier generations have no positions: every load is new to them. #}
     {% do run_query('alter table observe.built_loads add column if not exists position bigint') %}
-    {% do run_query('create table if not exists observe.built_parts (model varchar, part varchar, fingerprint ubigint)') %}
+    {% do run_query('create table if not exists observe.built_partitions (model varchar, partition_key varchar, fingerprint ubigint)') %}
     {% set files = larder.read_visible_files() %}
     {% for table in tables %}
         {% do larder.create_raw_view(
@@ -30,28 +30,4 @@
         files | selectattr('source', 'in', sources) | selectattr('table_name', 'equalto', 'deliveries') | list
     ) %}
     {% do return('') %}
-{% endmacro %}
-
-
-{% macro create_raw_view(table, files) %}
-    {% set columns = table.columns.values() | list %}
-    {% if not files %}
-        {% set typed = [] %}
-        {% for column in columns %}
-            {% do typed.append('cast(null as ' ~ column.data_type ~ ') as ' ~ column.name) %}
-        {% endfor %}
-        {% set body = 'select ' ~ typed | join(', ') ~ ' where false' %}
-    {% else %}
-        {% set paths = [] %}
-        {% for file in files %}
-            {% do paths.append(larder.lake_file(file.source ~ '/' ~ file.file)) %}
-        {% endfor %}
-        {% set body = 'select ' ~ columns | map(attribute='name') | join(', ')
-            ~ ' from read_parquet([' ~ paths | join(', ') ~ '], union_by_name = true)' %}
-        {% if files | selectattr('holds_later_loads') | list %}
-            {% set source = 'source' if table.source_name == 'lake' else "'" ~ table.source_name ~ "'" %}
-            {% set body = body ~ ' where (' ~ source ~ ', _dlt_load_id) in (select (source, load_id) from raw.completed_loads)' %}
-        {% endif %}
-    {% endif %}
-    {% do run_query('create or replace view raw.' ~ table.identifier ~ ' as ' ~ body) %}
 {% endmacro %}

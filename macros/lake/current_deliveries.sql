@@ -1,7 +1,7 @@
 {#
-  For each file of a raw table the load from which on its rows count: a file that comes again replaces its earlier delivery
-  whole, and rows that come out of quarantine later add to it. A delivery of which every row was put aside replaces nothing
-  until some of them have come out.
+  For each file of a raw table, the load from which on its rows count: a file that is delivered again replaces its earlier
+  delivery as a whole, and rows replayed from quarantine later add to it. A delivery whose every row was quarantined replaces
+  nothing until some of its rows are replayed.
     system, table: a raw table that files bring
 #}
 {% macro current_deliveries(system, table) %}

@@ -1,5 +1,5 @@
 {#
-  A path below the raw lake as a string of SQL, in which `path` may have wildcards and the lake's own path none.
+  A path below the raw lake as an SQL string. `path` may have wildcards; those in the lake's own path are escaped.
     path: `<source>/<file>`
 #}
 {% macro lake_file(path) -%}

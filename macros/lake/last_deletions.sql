@@ -1,5 +1,5 @@
 {#
-  The keys of a raw table that its source has deleted, each with the last load that said so.
+  The keys of a raw table that its source has deleted, each with the last load that reported it.
     system, table: the raw table
 #}
 {% macro last_deletions(system, table) %}

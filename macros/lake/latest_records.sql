@@ -1,8 +1,8 @@
 {#
-  The records of a raw table whose source changes and deletes them, each as last told: all columns, and `is_deleted`. Each load
-  brings what the source shows at that time: its last word about a record counts, be it row or deletion.
+  The latest version of each record of a raw table whose source updates and deletes records: all columns, and `is_deleted`.
+  Each load brings what the source shows at that time: the last one that has the record, as a row or as a deletion, counts.
     system, table: the raw table
-    key: the column that names a record
+    key: the column that identifies a record
 #}
 {% macro latest_records(system, table, key) %}
     with versions as (

@@ -1,8 +1,8 @@
 {#
-  Read the records of what readers see: fill `raw.completed_loads`, and return the files, each with `source`, `table_name`, `file`
-  and `holds_later_loads`. A workspace takes the loads of the generation that it stands on: what it builds is then compared
-  like with like, however far the lake has come; compacted files may hold later loads. Only a source that the generation does
-  not know is read as the lake has it.
+  Read the records of visible files: fill `raw.completed_loads`, and return the files, each with `source`, `table_name`, `file`
+  and `holds_later_loads`. A workspace takes the loads of the generation that it is based on, so that what it builds can be
+  compared with that generation even when the lake has newer loads; compacted files may contain later loads. Only a source that
+  the generation does not have is read with all its loads.
 #}
 {% macro read_visible_files() %}
     {% do run_query(
@@ -32,20 +32,4 @@
         ~ ') as shown on record.source = shown.source and record.first_position <= shown.last_position'
         ~ ' where record.file is not null order by record.source, record.file'
     ).rows) %}
-{% endmacro %}
-
-
-{# Stop where the lake has loads and no record of them: the raw tables would be empty. #}
-{% macro require_visible_files() %}
-    {% set found = run_query(
-        "select distinct regexp_extract(file, '([^/]+)/_dlt_loads/[^/]+$', 1) as source from glob("
-        ~ larder.lake_file('*/_dlt_loads/*.jsonl') ~ ') where source not in ('
-        ~ "select regexp_extract(file, '([^/]+)/_visible.jsonl$', 1) from glob(" ~ larder.lake_file('*/_visible.jsonl') ~ ')) order by source'
-    ).columns[0].values() %}
-    {% if found %}
-        {% do exceptions.raise_compiler_error(
-            'The lake has loads of ' ~ found | join(', ') ~ ' and no record of what readers see of them (_visible.jsonl).'
-            ~ ' Write it, which takes a moment: larder plan'
-        ) %}
-    {% endif %}
 {% endmacro %}

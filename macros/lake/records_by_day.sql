@@ -1,9 +1,9 @@
 {#
-  The records of a raw table by the store-local days on which their source wrote them (`updated_date`), each as that day left it.
-  Each load brings what the source shows at that time. What it says of a day, a later load may replace, back to the earliest
-  day that this one bears: the source's last word counts, and its days only go forward.
+  The records of a raw table by the store-local days on which their source wrote them (`updated_date`), each as of the
+  end of that day. Each load brings what the source shows at that time. A later load replaces what earlier loads brought from
+  its own earliest day on: the source's latest version counts, and its days only go forward.
     system, table: the raw table
-    key: the column that names a record
+    key: the column that identifies a record
 #}
 {% macro records_by_day(system, table, key) %}
     with dated as (

@@ -1,7 +1,8 @@
 {#
-  The business days of which rows or files are in quarantine, or were discarded: the marts lack what the source counts, the
-  ledger says how much, and its totals for such a day cannot be held against them. A week of promotions is its Monday; it is
-  asked of its own part of the ledger, so that a test on promotions alone does not run with every day of the tills.
+  The business days of which rows or files are in quarantine, or were discarded: the marts lack rows that the source counts, the
+  ledger has how many, and the source's totals for such a day cannot be compared with them. A week of promotions has its
+  Monday as its day; it is read from its own part of the ledger, so that a test on promotions alone does not run with every
+  day of the tills.
     system, table: a raw table whose rows are of a day
 #}
 {% macro days_short_of_rows(system, table) %}

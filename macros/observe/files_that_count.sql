@@ -1,5 +1,5 @@
 {#
-  The accounts of the files of one raw table, each file as it was last delivered, and of what was replayed of it since.
+  The recorded counts of the files of one raw table, each file as it was last delivered, and of what was replayed of it since.
     system, table: a raw table that files bring
     day: SQL for the business day of a delivery's rows
 #}
@@ -10,7 +10,7 @@
         deliveries.place,
         deliveries._dlt_load_id,
         {{ day }} as day,
-        -- A row that was put aside and replayed since is loaded by now: no longer in quarantine, and not delivered twice.
+        -- A row that was quarantined and has been replayed is loaded by now: no longer in quarantine, and not delivered twice.
         case when deliveries.kind = 'replay' then 0 else deliveries.delivered end as delivered,
         case when deliveries.kind = 'replay' then -deliveries.loaded else deliveries.quarantined end as quarantined,
         deliveries.loaded,

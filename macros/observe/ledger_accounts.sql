@@ -1,5 +1,5 @@
 {#
-  What the ingestion says of deliveries, as entries of the ledger: how many rows came, were put aside and were loaded.
+  The counts that ingestion records of deliveries, as entries of the ledger: rows delivered, quarantined and loaded.
   accounts: a CTE of source, table_name, day, load_id, delivered, quarantined, loaded, key_sum and money_usd.
 #}
 {% macro ledger_accounts(accounts) %}

@@ -1,7 +1,7 @@
 {#
-  What one stage of a table holds, added up by business day or by load: rows, key checksum and money.
+  The content of one stage of a table, added up by business day or by load: rows, key checksum and money.
   account: source and table, as 'pos.transactions'
-  stage: how far the rows have come
+  stage: how far the rows have got
   relation: a CTE of the ledger
   key: columns of the key
   day, load: expressions that rows are added up by; one of them

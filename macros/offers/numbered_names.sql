@@ -1,7 +1,7 @@
 {#
   The different names in a column, numbered in the order of the alphabet: the body of a CTE. Numbers are compared, grouped
   and sorted many times faster than names, so a model that joins millions of rows works with them and names what is left.
-  They hold within one query: a new name changes those after it.
+  They are valid within one query: a new name changes those after it.
     relation: a relation, or a CTE of the model that calls it; column: its column of names; number: what to call the number
     without: a name that gets none
 #}

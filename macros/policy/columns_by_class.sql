@@ -1,5 +1,5 @@
 {#
-  What the project's YAML says of its columns, as a list of {schema, table, column, classification}, over every source,
+  The columns that the project's YAML declares, as a list of {schema, table, column, classification}, over every source,
   seed and model; a table that declares no column is in it once, with column and classification none. Empty while the
   project is parsed.
 #}

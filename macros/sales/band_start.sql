@@ -1,4 +1,4 @@
-{# Lower bound of the band that a number (not negative) lies in, 0 for the first. bounds: where the next bands begin, ascending. #}
+{# Lower bound of the band of a number (not negative), 0 for the first. bounds: where the next bands begin, ascending. #}
 {% macro band_start(measure, bounds) -%}
     case
         {% for bound in bounds | reverse %}

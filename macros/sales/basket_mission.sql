@@ -1,5 +1,5 @@
 {#
-  What a shopping trip was for, by its size: the first rule that holds.
+  What a shopping trip was for, by its size: the first rule that applies.
   units: whole items of the basket; products: different products with items; fuel_lines: lines sold by volume. Limits chosen
   on 2017, where they part the trips 9 : 10 : 50 : 20 : 10 and their sales 8 : 2 : 23 : 30 : 37.
 #}

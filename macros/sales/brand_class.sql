@@ -1,5 +1,5 @@
 {#
-  Whose brand a product is. The master calls fuel private: a tank of petrol is no private label, so that it is a class of its own.
+  Whose brand a product is. The master calls fuel private: a tank of petrol is no private label, so it is a separate class.
   brand: as in dim_products; is_volume: sold by volume.
 #}
 {% macro brand_class(brand, is_volume) -%}

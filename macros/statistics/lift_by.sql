@@ -1,7 +1,8 @@
 {#
   Items sold against items expected, with a 95 % interval: one row per value of `by`. What is sampled is the product and not
   the case: one product's display goes up in a hundred stores in the same week and succeeds or fails in all of them, so a
-  hundred stores are no hundred proofs. With fewer products than `least` there is no lift: a few of them prove nothing.
+  hundred stores are not a hundred independent observations. With fewer products than `least` there is no lift: a few of them
+  show nothing.
   clusters: a CTE of the model with one row per value of `by` and product: cases, units, expected_units, sales_usd,
   retailer_discount_usd.
 #}

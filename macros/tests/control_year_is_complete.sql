@@ -1,6 +1,6 @@
 {#
-  Whether the year that has control totals has been delivered whole, as a condition: the files reach its last day. Totals of the
-  year hold only then; on any prefix of it the daily and weekly totals do the same work.
+  Whether the year that has control totals has been delivered completely, as a condition: the files reach its last day. Totals
+  of the year are compared only then; on any prefix of it the daily and weekly totals do the same.
     alone: and nothing after it, for what is counted over all that was ever delivered
 #}
 {% macro control_year_is_complete(alone=false) -%}

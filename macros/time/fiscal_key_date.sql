@@ -1,8 +1,9 @@
 {#
-  The date whose calendar year is the fiscal year of a week, and whose place in that year tells the week's number. Weeks run from
-  Monday to Sunday; what differs is how far from its Monday the day is that decides, so that no rule has a special case for week 53.
-    retail: the Sunday, so week 1 holds 1 January
-    iso: the Thursday, so week 1 holds 4 January (ISO 8601)
+  The date whose calendar year is the fiscal year of a week, and whose position in that year gives the week's number. Weeks
+  run from Monday to Sunday; the rules differ in the distance of the deciding day from the Monday, so that no rule has a
+  special case for week 53.
+    retail: the Sunday, so week 1 contains 1 January
+    iso: the Thursday, so week 1 contains 4 January (ISO 8601)
     4-4-5: 29 days before the Monday, so week 1 begins on a Monday from 30 January to 5 February: the year ends with the week of the
     Saturday nearest to 31 January, and has the number of the calendar year in which it begins. The same years have a week 53 as
     in the calendar of the NRF, whose weeks begin a day earlier.

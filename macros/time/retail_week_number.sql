@@ -1,5 +1,5 @@
 {#
-  The retailer's week of a store-local date: whole weeks, Monday to Sunday, counted without end from the Monday of variable
+  The retailer's week of a store-local date: whole weeks, Monday to Sunday, counted continuously from the Monday of variable
   first_week_start, which is in week 1. A year's end cuts none. Null before week 1: set the variable to an earlier Monday.
 #}
 {% macro retail_week_number(date) -%}

@@ -1,4 +1,4 @@
-{# An instant as a plain timestamp in UTC: what every column named `_at` holds. #}
+{# An instant as a plain timestamp in UTC: the content of every column named `_at`. #}
 {% macro utc_timestamp(instant) -%}
     {{ return(adapter.dispatch('utc_timestamp', 'larder')(instant)) }}
 {%- endmacro %}

@@ -1,7 +1,7 @@
 {#
-  Conditions that part rows by the retailer's week, so that a table too large for one hash table is grouped piece by piece, and
-  lies in the order of weeks. Every row meets exactly one of them, also one without a week. A part has the same weeks of every
-  52: their number stays as the years go by.
+  Conditions that divide rows by the retailer's week, so that a table too large for one hash table is grouped piece by piece,
+  and is stored in the order of weeks. Every row meets exactly one of them, also one without a week. A part has the same weeks
+  of every 52: the number of parts stays the same over the years.
     column: the week number
     weeks: how many of 52 weeks are in a part
 #}

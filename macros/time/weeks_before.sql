@@ -1,5 +1,5 @@
 {#
-  How many weeks of a set (see week_bit) are among the `count` weeks before a week, itself left out; `count` is 8 at most.
+  How many weeks of a set (see week_bit) are among the `count` weeks before a week, itself excluded; `count` is 8 at most.
     weeks: the set, of the block of the week
 #}
 {% macro weeks_before(weeks, week_number, week_block, count) -%}

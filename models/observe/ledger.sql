@@ -66,7 +66,7 @@ accounts as (
     where source not in ('pos', 'promotions')
 ),
 
--- A line that has come again in a file of another name is there, in its later version.
+-- A line that was delivered again in a file of another name is there, in its later version.
 lake_lines as (
     select
         till_lines.*,
@@ -84,7 +84,7 @@ lake_lines as (
     )
 ),
 
--- A line that its file has settled since is there: what the till has said of it, the file has said as well.
+-- A line that its file has settled since is there: what the till sent as an event, the file has as well.
 lake_events as (
     select
         stream_lines.*,
@@ -175,7 +175,7 @@ differences as (
         *,
         case
             when delivered_rows <> loaded_rows + quarantined_rows
-                then concat(delivered_rows, ' delivered, ', loaded_rows, ' loaded, ', quarantined_rows, ' put aside')
+                then concat(delivered_rows, ' delivered, ', loaded_rows, ' loaded, ', quarantined_rows, ' quarantined')
             {% for stage, where in [('lake', 'in the lake'), ('staging', 'in staging'), ('mart', 'in the mart')] %}
                 when {{ 'has_mart and ' if stage == 'mart' }}loaded_rows <> {{ stage }}_rows
                     then concat(loaded_rows, ' loaded, ', {{ stage }}_rows, ' {{ where }}')

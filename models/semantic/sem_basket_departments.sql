@@ -16,7 +16,7 @@ departments as (
     select distinct department from products
 ),
 
--- distinct: a basket may hold many products of a department
+-- distinct: a basket may contain many products of a department
 bought as (
     select distinct
         basket_lines.basket_id,

@@ -28,7 +28,7 @@ last_delivery as (
     from baskets
 ),
 
--- A month that has only begun says nothing yet of who stays away.
+-- A month that has only begun does not show yet who stays away.
 whole_months as (
     select
         months.month_start_date,

@@ -1,6 +1,6 @@
 {#
-  The expression holds on every row; null counts as broken, because a rule that cannot be judged is not kept.
-  For views: a table says it as a check of its contract, which judges only what is written (docs/decisions/0023).
+  The expression is true on every row; null counts as a violation, because a rule that cannot be evaluated is not met.
+  For views: a table has it as a check of its contract, which is evaluated only on rows that are written (docs/decisions/0023).
   arguments: expression, a condition over the columns of the model.
 #}
 {% test expression_is_true(model, expression) %}

@@ -2,8 +2,8 @@
   No part of the key is null and no key comes twice, in one scan. Returns the broken keys, worst first.
   arguments: columns, the columns that make the key.
   For a model too large to be grouped once more: counted_in, a model that has grouped the rows by some of the key (counted_by)
-  and says how many rows each group had (counted_as). Only a group of several rows can break the key, so the others are
-  left out. That model must not let a null pass.
+  and has how many rows each group had (counted_as). Only a group of several rows can violate the key, so
+  the others are skipped. That model must reject nulls.
   in_parts_by: a column of the key that is the retailer's week: a large model is grouped some weeks at a time, with the same
   outcome and in half the time.
 #}

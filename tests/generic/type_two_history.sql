@@ -1,5 +1,5 @@
 {#
-  The versions of each key lie end to end without overlap or gap, are numbered in their order, and exactly one is current:
+  The versions of each key follow each other without overlap or gap, are numbered in their order, and exactly one is current:
   the last, which has no end. Returns the keys that break it.
   arguments: key, the column that names what has the history.
 #}

@@ -1,8 +1,8 @@
 {#
-  Whatever a source delivered is in quarantine, or in the lake, in staging and in the mart: rows, keys and money of every
+  Everything that a source delivered is in quarantine, or in the lake, in staging and in the mart: rows, keys and money of every
   business day or load.
   Fails? The test names the day and the stage. Look at it in observe.ledger; where the mart is short,
-  `dbt build -s +fct_basket_lines --full-refresh` mends it; where the lake is, a file has been changed or lost.
+  `dbt build -s +fct_basket_lines --full-refresh` fixes it; where the lake is, a file has been changed or lost.
 #}
 with ledger as (
     select * from {{ ref('ledger') }}

@@ -1,7 +1,7 @@
 {#
-  Every column of every source, seed and model says what it is (config.meta.classification): public, internal,
+  Every column of every source, seed and model has a class (config.meta.classification): public, internal,
   quasi_identifier, direct_identifier or sensitive. A column without a class is one that nobody thought about.
-  Fails? Add the class in the YAML beside the model; a model without a column_name here declares no column at all.
+  Fails? Add the class in the YAML of the model; a model without a column_name here declares no column at all.
 #}
 {% set classes = ['public', 'internal', 'quasi_identifier', 'direct_identifier', 'sensitive'] %}
 with final as (

@@ -1,6 +1,6 @@
 {#
   Direct identifiers (names, e-mail, phone) stay in the CRM's staging. Outside raw and staging there is neither a column that
-  is classed as one, nor a column that bears the name of one, whatever it is classed as.
+  is classed as one, nor a column with the name of one, regardless of its class.
   Fails? Drop the column from the model; whoever needs it asks the owner of stg_loyalty__households.
 #}
 -- depends_on: {{ ref('dim_households') }}
@@ -13,7 +13,7 @@ with existing as (
         columns.table_schema,
         columns.table_name,
         columns.column_name,
-        'bears the name of a direct identifier' as reason
+        'has the name of a direct identifier' as reason
     from information_schema.columns as columns
     where
         columns.table_catalog = current_database()

@@ -1,4 +1,4 @@
-"""Instances of Larder with a data root of their own, driven by the real command, as a user would."""
+"""Instances of Larder with separate data roots, driven by the real command, as a user would."""
 
 import fcntl
 import os
@@ -79,7 +79,7 @@ class Instance:
 
 @pytest.fixture
 def instance(tmp_path: Path) -> Iterator[Instance]:
-    """An empty data root. Whatever demo it starts is stopped at the end."""
+    """An empty data root. A demo that it starts is stopped at the end."""
     made = Instance(tmp_path / "data")
     yield made
     made.larder("demo", "stop")
@@ -114,7 +114,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Instance:
 
 
 def copy_of(published: Instance, data: Path) -> None:
-    """A data root that holds what another has loaded, built and published, and its broker's stream; no other system."""
+    """A data root with what another has loaded, built and published, and its broker's stream; no other system."""
     for part in ("lake", "warehouse", "history", "site", "demo/broker"):
         shutil.copytree(published.data / part, data / part, symlinks=True)
 

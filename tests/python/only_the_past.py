@@ -36,12 +36,12 @@ MODELS = {
 """Each model in the order in which they are built, and which of its rows both builds have for the day."""
 
 COMPARISON = re.compile(r"(before_date\s*>(?![=>])|business_date\s*<(?!=)\s*(?=\w+\.before_date))")
-"""Where a model says that something was before: made `>=` or `<=`, it sees one day too many."""
+"""Where a model requires that something was before: made `>=` or `<=`, it sees one day too many."""
 
 FACTS = """
 create table chosen_households as select household_id from campaigns where campaign_id = $campaign;
 create schema larder.marts; create schema larder.seeds; create schema observe;
-create table observe.built_parts (model varchar, part varchar, fingerprint ubigint);
+create table observe.built_partitions (model varchar, partition_key varchar, fingerprint ubigint);
 create table larder.marts.dim_campaigns as
     select campaign_id::bigint as campaign_id, campaign_type, start_date::date as start_date, end_date::date as end_date,
         0::bigint as targeted_households
@@ -83,23 +83,23 @@ create table larder.marts.dim_dates as
 
 
 @dataclass(frozen=True)
-class Eve:
+class Campaign:
     """A campaign, and its first day, which is an as-of date of the features as well."""
 
-    campaign: int
+    campaign_id: int
     day: date
 
 
 @dataclass(frozen=True)
 class Build:
-    """The models of MODELS, to be asked for the as-of date `day`."""
+    """The models of MODELS, to be read for the as-of date `day`."""
 
     connection: duckdb.DuckDBPyConnection
     compiled: Mapping[str, str]
     day: date
 
     def rows(self, model: str) -> set[tuple[Any, ...]]:
-        """What a model says of the as-of date, but for whether that is the latest one; the offers' fingerprint holds that too."""
+        """Rows of a model for the as-of date, without the flag of the latest one; the offers' fingerprint contains it too."""
         hidden = ("is_latest", "fingerprint") if model == "agg_offer_dates" else ("is_latest", "")
         return set(
             self.connection.execute(
@@ -125,14 +125,20 @@ class Build:
         self.connection.execute(f"create or replace table larder.marts.{model} as {self.compiled[model]}")
 
 
-def build(compiled: Mapping[str, str], weights: Path, scratch: Path, eve: Eve, until: date) -> Build:
+def build(
+    compiled: Mapping[str, str], weights: Path, scratch: Path, campaign: Campaign, until: date
+) -> Build:
     """Build the models from what had happened before `until`."""
     connection = open_year(scratch)
     connection.execute("attach ':memory:' as larder")
-    values = {"$campaign": str(eve.campaign), "$day": f"date '{eve.day}'", "$until": f"date '{until}'"}
+    values = {
+        "$campaign": str(campaign.campaign_id),
+        "$day": f"date '{campaign.day}'",
+        "$until": f"date '{until}'",
+    }
     connection.execute(re.sub(r"\$\w+", lambda name: values[name[0]], FACTS))
     connection.execute(f"create table larder.seeds.offer_weights as from '{weights}'")
-    made = Build(connection, compiled, eve.day)
+    made = Build(connection, compiled, campaign.day)
     for model in MODELS:
         made.make(model)
     return made

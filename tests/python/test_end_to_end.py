@@ -42,7 +42,7 @@ def generation(instance: Instance) -> str:
 
 @pytest.fixture(scope="module")
 def built(published: Instance, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
-    """One instance that was run once, at the end of 4 January, beside its systems."""
+    """One instance that was run once, at the end of 4 January, with its systems."""
     made = Instance(tmp_path_factory.mktemp("built"))
     copy_of(published, made.data)
     made.larder("demo", "start", "--to", "2017-01-04")
@@ -54,7 +54,7 @@ def test_the_figures_are_those_of_the_source(built: Instance) -> None:
     assert sales(built) == expected_sales("2017-01-04")
 
 
-def test_of_the_real_data_nothing_is_put_aside(built: Instance) -> None:
+def test_of_the_real_data_nothing_is_quarantined(built: Instance) -> None:
     tables = json.loads(built.larder("status", "--json").stdout)["sources"]
     assert {table["source"] for table in tables} >= {
         "pos",
@@ -172,11 +172,13 @@ def test_offers_are_those_of_the_marts_with_their_reasons(built: Instance) -> No
     first = found["offers"][0]
     shown = built.larder("offers", str(household)).stdout
     assert first["reason"] in shown and str(first["coupon_upc"]) in shown
-    on_the_eve = json.loads(built.larder("offers", str(household), "--as-of", "2017-01-04", "--json").stdout)
-    assert {offer["reason_code"] for offer in on_the_eve["offers"]} == {"no history"}
+    before_the_campaign = json.loads(
+        built.larder("offers", str(household), "--as-of", "2017-01-04", "--json").stdout
+    )
+    assert {offer["reason_code"] for offer in before_the_campaign["offers"]} == {"no history"}
 
 
-def test_offers_that_cannot_be_told_say_why_and_what_to_do(built: Instance) -> None:
+def test_offers_that_cannot_be_shown_say_why_and_what_to_do(built: Instance) -> None:
     untargeted = built.query(
         "from marts.dim_households as h anti join marts.fct_campaign_targets using (household_id) select min(household_id)"
     )[0][0]
@@ -197,9 +199,9 @@ def test_offers_and_features_see_only_the_past(built: Instance, tmp_path: Path) 
     """Built from data that end before an as-of date, its rows are the same; a comparison off by one day shows, each by itself."""
     nodes = json.loads((built.warehouse.parent / "dbt/manifest.json").read_text())["nodes"]
     compiled = {model: nodes[f"model.larder.{model}"]["compiled_code"] for model in only_the_past.MODELS}
-    eve, weights = only_the_past.Eve(7, date(2017, 4, 24)), PROJECT / "seeds/offer_weights.csv"
-    later = only_the_past.build(compiled, weights, tmp_path, eve, date(2017, 6, 1))
-    then = only_the_past.build(compiled, weights, tmp_path, eve, eve.day)
+    campaign, weights = only_the_past.Campaign(7, date(2017, 4, 24)), PROJECT / "seeds/offer_weights.csv"
+    later = only_the_past.build(compiled, weights, tmp_path, campaign, date(2017, 6, 1))
+    then = only_the_past.build(compiled, weights, tmp_path, campaign, campaign.day)
     for model in only_the_past.MODELS:
         rows = then.rows(model)
         assert rows and rows == later.rows(model), f"{model} sees its as-of date or later"
@@ -217,7 +219,7 @@ def test_a_second_run_loads_builds_and_publishes_nothing(built: Instance) -> Non
 
 
 def test_a_wrong_delivery_fails_the_reconciliation_and_leaves_what_is_published(built: Instance) -> None:
-    """A till file comes again with other money: loaded as a correction, caught by the control totals, taken back."""
+    """A till file is delivered again with other money: loaded as a correction, caught by the control totals, taken back."""
     before = generation(built)
     file = built.data / "landing/pos/business_date=2017-01-03/sales_a.parquet"
     right = file.read_bytes()
@@ -236,7 +238,7 @@ def test_a_wrong_delivery_fails_the_reconciliation_and_leaves_what_is_published(
 
 
 def test_day_by_day_ends_in_the_same_marts_as_one_run(built: Instance, instance: Instance) -> None:
-    """A day that only the stream knows adds up as well; its files settle it, and leave no trace of the order."""
+    """A day that only the stream has delivered adds up as well; its files settle it, and leave no trace of the order."""
     built.larder("demo", "stream", "--from", "2017-01-05", "--to", "2017-01-05")
     built.larder("run")
     assert sales(built) == expected_sales("2017-01-05")

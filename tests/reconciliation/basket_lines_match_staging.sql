@@ -1,7 +1,7 @@
 {#
-  The incremental mart holds, day by day, what its definition gives over all completed loads: every staged line once, with
+  The incremental mart has, day by day, what its definition gives over all completed loads: every staged line once, with
   the same money, units and flags. A day that was built before a later load, or before the master knew a product, shows.
-  Fails? Look at observe.built_loads beside raw.completed_loads; `dbt build -s fct_basket_lines --full-refresh` mends it,
+  Fails? Compare observe.built_loads with raw.completed_loads; `dbt build -s fct_basket_lines --full-refresh` fixes it,
   and then macros/incremental has a fault worth finding.
 #}
 {{ config(group='sales') }}

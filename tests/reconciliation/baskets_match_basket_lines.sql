@@ -1,6 +1,6 @@
 {#
   fct_baskets adds up to fct_basket_lines on every day.
-  Fails? fct_baskets is built from the lines whole: run `dbt build -s fct_baskets`. Still failing: a basket has two
+  Fails? fct_baskets is built from all lines: run `dbt build -s fct_baskets`. Still failing: a basket has two
   households, stores or times, and its primary key test fails too.
 #}
 with basket_lines as (

@@ -2,7 +2,7 @@
   Every coupon record, target and redemption of the campaign application is in the marts: coupon records are the bridge
   and the exact repeats; targets and redemptions are one to one.
   Fails? A coupon record differs: is_repeat in stg_campaigns__coupons flags what is no repeat. A target differs: the
-  application holds a pair under two ids; count it in agg_data_faults before it is grouped away.
+  application has a pair under two ids; count it in agg_data_faults before it is grouped away.
 #}
 with coupons as (
     select * from {{ ref('stg_campaigns__coupons') }}

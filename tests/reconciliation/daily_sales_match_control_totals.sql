@@ -1,8 +1,8 @@
 {#
-  Every day up to the last one that files have brought adds up, to the cent, to what the source's own files say (seed
-  control_totals_daily, moved to where the data have that year); a day without sales in between must have none there either. Holds on any prefix of the year; other years have none. A later
-  day, which only the stream has told of, is not judged before its files are there; nor is a day of which rows are in
-  quarantine or were discarded, which observe.ledger accounts for.
+  Every day up to the last one that files have brought adds up, to the cent, to the totals of the source's own files (seed
+  control_totals_daily, moved to where the data have that year); a day without sales in between must have none there either.
+  True on any prefix of the year; other years have none. A later day, which only the stream has delivered, is not compared
+  before its files are there; nor is a day of which rows are in quarantine or were discarded: observe.ledger counts them.
   Fails? A day that is short: look for its file in the landing folder and in the lake's quarantine. A day that is double:
   the same lines came in two files, or events that no file has confirmed (is_settled is false). Compare raw.pos__transactions with staging.stg_pos__transactions for that day.
 #}

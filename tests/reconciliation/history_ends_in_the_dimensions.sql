@@ -1,5 +1,5 @@
 {#
-  The current version of each product and household is what its dimension says, and no side has one more than the other.
+  The current version of each product and household equals its dimension, and no side has one more than the other.
   Fails? The staging model of all versions and that of the last row pick different rows: compare how they order them.
 #}
 {% set same = {

@@ -1,6 +1,6 @@
 {#
   Every staged placement is in fct_promotions once: per week, placements add up to the rows of staging.
-  Fails? As in basket_lines_match_staging: look at observe.built_loads; `--full-refresh` mends it.
+  Fails? As in basket_lines_match_staging: look at observe.built_loads; `--full-refresh` fixes it.
 #}
 with promotions as (
     select * from {{ ref('fct_promotions') }}

@@ -1,7 +1,7 @@
 {#
-  The two tables that stand for fct_promotions where its 20.9 million rows need not be read hold each of its rows once: by
+  The two tables that replace fct_promotions where its 20.9 million rows need not be read count each of its rows once: by
   week, agg_promotion_stores_weekly and agg_promotion_products_weekly add up to it.
-  Fails? One of the three is stale or was changed behind everybody's back; `larder build --all` builds them anew.
+  Fails? One of the three is stale or was changed outside of a build; `larder build --all` builds them again.
 #}
 with promotions as (
     select * from {{ ref('fct_promotions') }}

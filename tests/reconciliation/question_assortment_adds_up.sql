@@ -1,7 +1,7 @@
 {#
   agg_assortment_products has every product that sold by the item, with every line and every household that bought it once;
   agg_assortment_categories has all of those products.
-  Fails? A product has two rows, or dim_products misses one: joins_lose_no_line tells.
+  Fails? A product has two rows, or dim_products misses one: see joins_lose_no_line.
 #}
 with by_product as (
     select * from {{ ref('agg_assortment_products') }}

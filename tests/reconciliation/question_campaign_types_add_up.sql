@@ -1,6 +1,6 @@
 {#
   agg_campaign_type_performance counts every target, response and redemption once, and adds up what could be compared.
-  Fails? A campaign has a type of its own in one of the marts.
+  Fails? A campaign has a different type in one of the marts.
 #}
 with mart as (
     select * from {{ ref('agg_campaign_type_performance') }}

@@ -1,7 +1,7 @@
 {#
   agg_campaign_performance has every campaign once, with all of its targets and redemptions; its coupon money is that of
-  basket lines that carry it, each counted once: what is attributed is no more than what the matched lines hold.
-  Fails? Redemptions differ: a redemption names a campaign that does not exist; redemptions_match_targets_and_coupons tells
+  basket lines that carry it, each counted once: what is attributed is no more than the money of the matched lines.
+  Fails? Redemptions differ: a redemption names a campaign that does not exist; redemptions_match_targets_and_coupons shows
   which. Money differs: bridge_redemption_lines attributes a line twice.
 #}
 with mart as (

@@ -1,5 +1,5 @@
 {#
-  The cohorts hold every household once, in its first week, and together all baskets and sales of each week.
+  The cohorts contain every household once, in its first week, and together all baskets and sales of each week.
   Fails? agg_household_lifecycle_weekly fails too: start there.
 #}
 with mart as (

@@ -1,7 +1,7 @@
 {#
   agg_discounts_weekly_department adds up, in every week, to the basket lines: sales, discounts and lines.
   No department is lost, none counted twice, and unknown products have theirs.
-  Fails? joins_lose_no_line tells whether dim_products misses a product or has one twice.
+  Fails? joins_lose_no_line shows whether dim_products misses a product or has one twice.
 #}
 with mart as (
     select * from {{ ref('agg_discounts_weekly_department') }}

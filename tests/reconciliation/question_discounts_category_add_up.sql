@@ -1,7 +1,7 @@
 {#
-  agg_discounts_weekly_category adds up, in every week, to the basket lines, and what it judges to the promoted cases with a
-  base: no discount is lost between the two, none is judged twice.
-  Fails? joins_lose_no_line tells whether dim_products misses a product or has one twice.
+  agg_discounts_weekly_category adds up, in every week, to the basket lines, and what it evaluates to the promoted cases with a
+  base: no discount is lost between the two, none is evaluated twice.
+  Fails? joins_lose_no_line shows whether dim_products misses a product or has one twice.
 #}
 with mart as (
     select * from {{ ref('agg_discounts_weekly_category') }}

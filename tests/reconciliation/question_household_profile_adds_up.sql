@@ -1,6 +1,6 @@
 {#
   agg_household_profile has every household with a card, once, with all baskets, sales, targets and redemptions; the
-  hundredths of agg_household_concentration hold the same households and sales.
+  hundredths of agg_household_concentration have the same households and sales.
   Fails? Something counts a household twice, or dim_households misses one that bought.
 #}
 with households as (

@@ -1,5 +1,5 @@
 {#
-  Every basket lies in one household and week of agg_household_lifecycle_weekly, and the states of a week hold every
+  Every basket is in one household and week of agg_household_lifecycle_weekly, and the states of a week contain every
   household that has bought by then, once.
   Fails? A household without a row in a week since its first: dim_dates misses the week, or fct_baskets was built later.
 #}

@@ -1,6 +1,6 @@
 {#
   The personal order finds more of what was redeemed than the popular and the random one, within ten offers and by its first
-  hit. Judged wherever at least 200 redeemed offers can tell, on campaigns that the weights have not seen and on all: fewer
+  hit. Compared wherever there are at least 200 redeemed offers, on campaigns that the weights have not seen and on all: fewer
   would fail by bad luck. For the first hit, 'popular' is an honest rival: one coupon that everyone redeems is enough.
   Fails? Look at agg_offer_backtest by campaign. If the signals are right, the weights no longer are: fit them again
   (python -m science.offer_weights), and publish nothing before.

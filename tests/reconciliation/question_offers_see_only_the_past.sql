@@ -1,8 +1,8 @@
 {#
-  No offer knows anything of its as-of date or later: counted again from the baskets alone, each offer has exactly the shopping
-  trips, and the last of them, that came before it; and each as-of date is the eve of the campaign or of the next day to come.
+  No offer uses anything of its as-of date or later: counted again from the baskets alone, each offer has exactly the shopping
+  trips, and the last of them, that came before it; and each as-of date is the first day of the campaign or the next day to come.
   tests/python/only_the_past.py does the same for every column, on data that end before the as-of date.
-  Fails? A score has seen what it should predict, and agg_offer_backtest is worth nothing until it is mended. Look for a
+  Fails? A score has seen what it should predict, and agg_offer_backtest is worth nothing until it is fixed. Look for a
   missing or wrong comparison with before_date in agg_coupon_support.
 #}
 with offers as (
@@ -21,7 +21,7 @@ basket_lines as (
     select * from {{ ref('fct_basket_lines') }}
 ),
 
--- distinct: a basket may hold many products of a coupon
+-- distinct: a basket may contain many products of a coupon
 trips as (
     select distinct
         offers.before_date,
@@ -42,7 +42,7 @@ trips as (
     where basket_lines.quantity > 0
 ),
 
--- Compared with the day before, not with the as-of date: a rule of its own and not a copy of the model's.
+-- Compared with the day before, not with the as-of date: an independent rule and not a copy of the model's.
 past as (
     select
         before_date,

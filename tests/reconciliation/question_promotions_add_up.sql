@@ -1,10 +1,10 @@
 {#
   agg_promotion_performance_weekly adds up, in every week, to its sources: every basket line has one promotion status, every
   placement is one case (counted by store, where the mart counts by product), and what was sold while displayed and mailed is
-  what agg_promotion_cases_weekly says, which question_promotion_cases_add_up holds to an inner join of the two facts.
+  the figures of agg_promotion_cases_weekly, which question_promotion_cases_add_up compares with an inner join of the two facts.
   Fails? Placements differ: a placement's product is not in dim_products. Lines differ: those in stores and weeks with a plan
   are in agg_promotion_cases_weekly, look whether its test fails too. Only displayed or mailed sales differ: the statuses are
-  told apart wrongly.
+  distinguished wrongly.
 #}
 with mart as (
     select * from {{ ref('agg_promotion_performance_weekly') }}

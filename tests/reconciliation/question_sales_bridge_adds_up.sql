@@ -1,5 +1,5 @@
 {#
-  The movements of agg_sales_bridge_weekly hold all sales and baskets of their four weeks, and of the four before.
+  The movements of agg_sales_bridge_weekly contain all sales and baskets of their four weeks, and of the four before.
   Fails? A household that bought in one of the spans has no movement, or two.
 #}
 with mart as (

@@ -1,7 +1,7 @@
 {#
   agg_sales_daily_department adds up, for every store and day, to the basket lines: no department or brand class is lost and
   none counted twice.
-  Fails? joins_lose_no_line tells whether dim_products misses a product or has one twice.
+  Fails? joins_lose_no_line shows whether dim_products misses a product or has one twice.
 #}
 with mart as (
     select * from {{ ref('agg_sales_daily_department') }}

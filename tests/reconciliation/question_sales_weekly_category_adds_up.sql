@@ -1,6 +1,6 @@
 {#
   agg_sales_weekly_category adds up, in every week, to the basket lines, and its fuel to the lines sold by volume.
-  Fails? joins_lose_no_line tells whether dim_products misses a product or has one twice.
+  Fails? joins_lose_no_line shows whether dim_products misses a product or has one twice.
 #}
 with mart as (
     select * from {{ ref('agg_sales_weekly_category') }}

@@ -1,6 +1,6 @@
 {#
   Every redemption is of a coupon that its campaign offers, by a household that the campaign targets, within the
-  campaign's days. Holds on all 2,102 redemptions of 2017.
+  campaign's days. True for all 2,102 redemptions of 2017.
   Fails? A redemption was delivered before its target or coupon: the next load of campaigns brings them.
 #}
 with redemptions as (

@@ -2,8 +2,8 @@
   Every week up to the last one delivered has the placements, repeats, products, stores, displays and mailers that the
   source's own file has (seed control_totals_weekly_promotions, moved to where the plans have that year; other
   weeks have none); that no plan is missing at the year's end is the work of
-  year_has_every_plan. Counted in the two tables that promotions_match_their_counts holds to fct_promotions. A week of which
-  rows are in quarantine or were discarded is accounted for in observe.ledger, and not judged here.
+  year_has_every_plan. Counted in the two tables that promotions_match_their_counts compares with fct_promotions. A week of which
+  rows are in quarantine or were discarded is counted in observe.ledger, and not compared here.
   Fails? A week that is short or double: look for its file in the landing folder, the quarantine and the lake.
 #}
 with stores as (

@@ -1,7 +1,7 @@
 {#
-  Once the year that has control totals is complete, each of its 53 weeks has a promotion plan. Beside weekly_promotions_match_control_totals, which
-  judges the weeks up to the last one delivered: only the tills know that the year has ended. A week of which rows are in
-  quarantine or were discarded is accounted for in observe.ledger, and not judged here.
+  Once the year that has control totals is complete, each of its 53 weeks has a promotion plan. In addition to
+  weekly_promotions_match_control_totals, which compares the weeks up to the last one delivered: only the tills show that the year has ended. A week
+  of which rows are in quarantine or were discarded is counted in observe.ledger, and not compared here.
   Fails? The week's file never came: look for it in the landing folder.
 #}
 with control_totals as (

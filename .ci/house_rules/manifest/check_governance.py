@@ -1,4 +1,4 @@
-"""House rules that dbt-bouncer does not bring: what a column may reveal, who answers for a model, what one row is."""
+"""House rules that dbt-bouncer does not have: what a column may reveal, who owns a model, what one row is."""
 
 import re
 from pathlib import Path
@@ -66,7 +66,7 @@ def check_model_tier_is_known(model: Any) -> None:
 
 @check
 def check_model_grain_is_its_key(model: Any, ctx: Any) -> None:
-    """meta.grain lists the columns that the primary_key test holds to be a key."""
+    """meta.grain lists the columns of the primary_key test."""
     grain = model.meta.get("grain")
     tested = [
         test.test_metadata.kwargs.get("columns")
@@ -74,12 +74,12 @@ def check_model_grain_is_its_key(model: Any, ctx: Any) -> None:
         if getattr(test, "test_metadata", None) and test.test_metadata.name == "primary_key"
     ]
     if not grain or grain not in tested:
-        fail(f"`{model.name}` says its grain is {grain}, its primary_key tests are on {tested or 'nothing'}.")
+        fail(f"`{model.name}` states the grain {grain}, its primary_key tests are on {tested or 'nothing'}.")
 
 
 @check
 def check_model_rules_are_in_its_contract(model: Any, ctx: Any) -> None:
-    """What a table's rows must keep is a check of its contract, which judges what is written; a view has tests for it."""
+    """A rule on a table's rows is a check of its contract, evaluated when they are written; a view has tests for it."""
     found = sorted(
         test.name
         for test in ctx.tests_by_attached_node.get(model.unique_id, [])
@@ -91,7 +91,7 @@ def check_model_rules_are_in_its_contract(model: Any, ctx: Any) -> None:
 
 @check
 def check_model_checks_are_never_null(model: Any) -> None:
-    """A check lets null pass, so none can be null: by not_null on its columns, or by coalesce, which says what null means."""
+    """A check lets null pass, so none can be null: by not_null on its columns, or by coalesce, which states what null means."""
     columns = model.columns.values()
     known = {c.name for c in columns if any(one.type.value == "not_null" for one in c.constraints or [])}
     for constraint in [one for part in (model, *columns) for one in part.constraints or []]:
@@ -144,7 +144,7 @@ def check_metrics_say_what_they_are(ctx: Any) -> None:
 
 @check
 def check_model_reads_the_sources_of_its_directory(model: Any, ctx: Any) -> None:
-    """A staging model lies in the folder that declares the sources it reads; the lake's own account is everybody's."""
+    """A staging model is in the folder that declares the sources it reads; any may read the lake's own records."""
     sources = ctx.manifest_obj.manifest.sources
     folder = model.original_file_path.rpartition("/")[0]
     foreign = [
@@ -155,7 +155,7 @@ def check_model_reads_the_sources_of_its_directory(model: Any, ctx: Any) -> None
         and sources[name].original_file_path.rpartition("/")[0] != folder
     ]
     if foreign:
-        fail(f"`{model.name}` lies in {folder} and reads {', '.join(foreign)}.")
+        fail(f"`{model.name}` is in {folder} and reads {', '.join(foreign)}.")
 
 
 def _require_classes(node: Any) -> None:

@@ -1,4 +1,4 @@
--- grain: one row per household with a loyalty card: the CRM's, and one inferred member per id that only a sale knows
+-- grain: one row per household with a loyalty card: the CRM's, and one inferred member per id that only sales have
 with households as (
     select * from {{ ref('stg_loyalty__households') }}
 ),
@@ -20,7 +20,7 @@ basket_lines as (
     select * from {{ ref('fct_basket_lines') }}
 ),
 
--- A till may sell to a card before the CRM has told of it. distinct: a household has many lines.
+-- A till may sell to a card before the CRM has delivered it. distinct: a household has many lines.
 inferred as (
     select distinct basket_lines.household_id
     from basket_lines

@@ -25,7 +25,7 @@ addressed as (
 registrations as (
     select
         household_id,
-        -- What the oldest delivery says of a household is all that is known of the time before.
+        -- The oldest delivery of a household is all that is known of the time before.
         case when is_first then cast('1900-01-01' as date) else updated_date end as from_date,
         lead(updated_date) over (partition by household_id order by updated_date) as until_date,
         registered_date,

@@ -22,7 +22,7 @@ products as (
     ),
 
     -- The days to build again, each from all its completed loads. union: a day counts once.
-    touched_days as (
+    affected_days as (
         select business_date from new_lines
         union
         -- a line delivered again with another time may have left a day
@@ -33,7 +33,7 @@ products as (
                 built_lines.basket_id = new_lines.basket_id
                 and built_lines.product_id = new_lines.product_id
         union
-        -- the master may learn of a product, or of its type, after it was sold: the mart must not tell which came first
+        -- a product, or its type, may reach the master after it was sold: the mart must not depend on which came first
         select built_lines.business_date
         from built_lines
         left join products
@@ -69,7 +69,7 @@ final as (
         is_settled
     from basket_lines
     {% if is_incremental() %}
-        where business_date in (select touched_days.business_date from touched_days)
+        where business_date in (select affected_days.business_date from affected_days)
     {% endif %}
 )
 

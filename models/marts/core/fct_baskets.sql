@@ -2,7 +2,7 @@
 with basket_lines as (
     select * from {{ ref('fct_basket_lines') }}
     {% if is_incremental() %}
-        where business_date in {{ unbuilt_parts(ref('agg_sales_days'), 'business_date') }}
+        where business_date in {{ missing_partitions(ref('agg_sales_days'), 'business_date') }}
     {% endif %}
 ),
 

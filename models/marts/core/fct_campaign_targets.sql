@@ -16,7 +16,7 @@ redeeming as (
 ),
 
 final as (
-    -- grouped: the application may hold a pair under two ids, which is one target
+    -- grouped: the application may have a pair under two ids, which is one target
     select
         campaign_households.campaign_id,
         campaign_households.household_id

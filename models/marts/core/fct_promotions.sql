@@ -3,7 +3,7 @@
 
 with
 {% if is_incremental() %}
-    touched_weeks as (
+    affected_weeks as (
         select week_number
         from {{ ref('stg_promotions__placements') }}
         where load_id in {{ unbuilt_loads('promotions') }}
@@ -29,7 +29,7 @@ grouped as (
         where
             {{ part }}
             {% if is_incremental() %}
-                and week_number in (select touched_weeks.week_number from touched_weeks)
+                and week_number in (select affected_weeks.week_number from affected_weeks)
             {% endif %}
         group by product_id, store_id, week_number
         {{ 'union all' if not loop.last }}

@@ -3,7 +3,7 @@ with households as (
     select * from {{ ref('agg_household_value') }}
 ),
 
--- Equal sales are told apart by the id, as in agg_household_value.
+-- Equal sales are ordered by the id, as in agg_household_value.
 ranked as (
     select
         as_of_date,
@@ -21,7 +21,7 @@ hundredths as (
         count(*) as households,
         min(sales_usd) as least_sales_usd,
         sum(sales_usd) as sales_usd,
-        -- How far the place lies above the middle one: of equal households these weights cancel out.
+        -- How far the rank is above the middle one: for equal households these weights cancel out.
         sum((all_households + 1 - 2 * place) * sales_usd) as weighted_sales_usd
     from ranked
     group by as_of_date, 100 * (place - 1) // all_households + 1, all_households

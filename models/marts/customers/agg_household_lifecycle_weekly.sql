@@ -27,7 +27,7 @@ weeks as (
     group by dates.week_number
 ),
 
--- A week that has just begun is judged at its last delivered day, never at a day to come.
+-- A week that has just begun is classified as of its last delivered day, never at a day to come.
 delivered_weeks as (
     select
         week_number,

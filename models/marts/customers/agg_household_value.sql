@@ -59,7 +59,7 @@ final as (
         purchases.private_label_sales_usd,
         {{ ratio('purchases.private_label_sales_usd', 'purchases.sales_usd - purchases.fuel_sales_usd') }}
             as private_label_share,
-        -- Equal sales are told apart by the id, so that a household stays in its tenth from build to build.
+        -- Equal sales are ordered by the id, so that a household stays in its tenth from build to build.
         cast(ntile(10) over (order by purchases.sales_usd desc, purchases.household_id asc) as integer) as value_decile
     from purchases
     cross join last_delivery

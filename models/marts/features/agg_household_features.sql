@@ -2,7 +2,7 @@
 with before_dates as (
     select before_date from {{ ref('agg_feature_dates') }}
     {% if is_incremental() %}
-        where before_date in {{ unbuilt_parts(ref('agg_feature_dates'), 'before_date') }}
+        where before_date in {{ missing_partitions(ref('agg_feature_dates'), 'before_date') }}
     {% endif %}
 ),
 

@@ -12,7 +12,7 @@ deliveries as (
     from baskets
 ),
 
--- Only who bought in the eight weeks before can lapse, and only a window that is over can tell.
+-- Only who bought in the eight weeks before can lapse, and only a window that is over shows it.
 judged as (
     select
         features.household_id,

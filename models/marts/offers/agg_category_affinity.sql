@@ -6,7 +6,7 @@ with category_pairs as (
 offer_dates as (
     select * from {{ ref('agg_offer_dates') }}
     {% if is_incremental() %}
-        where before_date in {{ unbuilt_parts(ref('agg_offer_dates'), 'before_date') }}
+        where before_date in {{ missing_partitions(ref('agg_offer_dates'), 'before_date') }}
     {% endif %}
 ),
 
@@ -39,7 +39,7 @@ new_baskets as (
         before_date as seen_date,
         new_baskets as baskets
     from category_pairs
-    -- grouped: each pair of a date says how many baskets there were in all
+    -- grouped: each pair of a date has the number of all baskets
     group by before_date, new_baskets
 ),
 

@@ -15,7 +15,7 @@ products as (
 offer_dates as (
     select * from {{ ref('agg_offer_dates') }}
     {% if is_incremental() %}
-        where before_date in {{ unbuilt_parts(ref('agg_offer_dates'), 'before_date') }}
+        where before_date in {{ missing_partitions(ref('agg_offer_dates'), 'before_date') }}
     {% endif %}
 ),
 
@@ -51,7 +51,7 @@ seen_days as (
             and coalesce(offer_dates.previous_date <= days.business_date, true)
 ),
 
--- grouped: a basket may hold many products of a category
+-- grouped: a basket may contain many products of a category
 basket_categories as (
     select
         seen_days.before_date,
@@ -65,7 +65,7 @@ basket_categories as (
     group by seen_days.before_date, basket_lines.basket_id, numbered_products.category_number
 ),
 
--- A category with itself stands for all baskets with it.
+-- A category paired with itself counts all baskets with it.
 pairs as (
     select
         one.before_date,
@@ -83,7 +83,7 @@ pairs as (
 baskets as (
     select
         before_date,
-        -- distinct: a basket holds many categories
+        -- distinct: a basket contains many categories
         count(distinct basket_id) as baskets
     from basket_categories
     group by before_date

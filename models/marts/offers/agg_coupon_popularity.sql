@@ -6,7 +6,7 @@ with basket_lines as (
 offer_households as (
     select * from {{ ref('bridge_offer_households') }}
     {% if is_incremental() %}
-        where before_date in {{ unbuilt_parts(ref('agg_offer_dates'), 'before_date') }}
+        where before_date in {{ missing_partitions(ref('agg_offer_dates'), 'before_date') }}
     {% endif %}
 ),
 

@@ -1,4 +1,4 @@
--- grain: one row per as-of date, campaign, targeted household and coupon that earlier purchases speak for
+-- grain: one row per as-of date, campaign, targeted household and coupon that earlier purchases support
 with basket_lines as (
     select * from {{ ref('fct_basket_lines') }}
 ),
@@ -10,7 +10,7 @@ products as (
 offer_households as (
     select * from {{ ref('bridge_offer_households') }}
     {% if is_incremental() %}
-        where before_date in {{ unbuilt_parts(ref('agg_offer_dates'), 'before_date') }}
+        where before_date in {{ missing_partitions(ref('agg_offer_dates'), 'before_date') }}
     {% endif %}
 ),
 
@@ -129,7 +129,7 @@ own as (
     select
         target_number,
         coupon_upc,
-        -- distinct: a basket may hold several products of one coupon, a product comes in many baskets
+        -- distinct: a basket may contain several products of one coupon, a product comes in many baskets
         count(distinct basket_id) as supporting_baskets,
         count(distinct product_id) as supporting_products,
         max(business_date) as last_supporting_date
@@ -151,7 +151,7 @@ own_categories as (
     group by target_number, coupon_upc, category_number
 ),
 
--- grouped: a basket may hold several products of a kind
+-- grouped: a basket may contain several products of a kind
 basket_kinds as (
     select
         household_id,

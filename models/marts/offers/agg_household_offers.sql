@@ -4,7 +4,7 @@ with candidates as (
     where
         offer_rank <= 10
         {% if is_incremental() %}
-            and before_date in {{ unbuilt_parts(ref('agg_offer_dates'), 'before_date') }}
+            and before_date in {{ missing_partitions(ref('agg_offer_dates'), 'before_date') }}
         {% endif %}
 ),
 
@@ -15,21 +15,21 @@ campaigns as (
 supported as (
     select * from {{ ref('agg_coupon_support') }}
     {% if is_incremental() %}
-        where before_date in {{ unbuilt_parts(ref('agg_offer_dates'), 'before_date') }}
+        where before_date in {{ missing_partitions(ref('agg_offer_dates'), 'before_date') }}
     {% endif %}
 ),
 
 rhythm as (
     select * from {{ ref('agg_household_rhythm') }}
     {% if is_incremental() %}
-        where before_date in {{ unbuilt_parts(ref('agg_offer_dates'), 'before_date') }}
+        where before_date in {{ missing_partitions(ref('agg_offer_dates'), 'before_date') }}
     {% endif %}
 ),
 
 affinity as (
     select * from {{ ref('agg_category_affinity') }}
     {% if is_incremental() %}
-        where before_date in {{ unbuilt_parts(ref('agg_offer_dates'), 'before_date') }}
+        where before_date in {{ missing_partitions(ref('agg_offer_dates'), 'before_date') }}
     {% endif %}
 ),
 

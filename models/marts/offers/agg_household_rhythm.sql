@@ -14,7 +14,7 @@ offer_households as (
 offer_dates as (
     select * from {{ ref('agg_offer_dates') }}
     {% if is_incremental() %}
-        where before_date in {{ unbuilt_parts(ref('agg_offer_dates'), 'before_date') }}
+        where before_date in {{ missing_partitions(ref('agg_offer_dates'), 'before_date') }}
     {% endif %}
 ),
 

@@ -82,7 +82,7 @@ redeemed as (
     group by campaign_id
 ),
 
--- The whole order as it was made on the eve, for those whose answer is known.
+-- The whole ranking as of the day before the campaign, for those whose redemptions are known.
 ranked as (
     select
         candidates.campaign_id,

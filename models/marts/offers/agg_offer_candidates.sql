@@ -2,14 +2,14 @@
 with offer_households as (
     select * from {{ ref('bridge_offer_households') }}
     {% if is_incremental() %}
-        where before_date in {{ unbuilt_parts(ref('agg_offer_dates'), 'before_date') }}
+        where before_date in {{ missing_partitions(ref('agg_offer_dates'), 'before_date') }}
     {% endif %}
 ),
 
 campaign_coupons as (
     select * from {{ ref('agg_coupon_popularity') }}
     {% if is_incremental() %}
-        where before_date in {{ unbuilt_parts(ref('agg_offer_dates'), 'before_date') }}
+        where before_date in {{ missing_partitions(ref('agg_offer_dates'), 'before_date') }}
     {% endif %}
 ),
 
@@ -24,21 +24,21 @@ products as (
 supported as (
     select * from {{ ref('agg_coupon_support') }}
     {% if is_incremental() %}
-        where before_date in {{ unbuilt_parts(ref('agg_offer_dates'), 'before_date') }}
+        where before_date in {{ missing_partitions(ref('agg_offer_dates'), 'before_date') }}
     {% endif %}
 ),
 
 rhythm as (
     select * from {{ ref('agg_household_rhythm') }}
     {% if is_incremental() %}
-        where before_date in {{ unbuilt_parts(ref('agg_offer_dates'), 'before_date') }}
+        where before_date in {{ missing_partitions(ref('agg_offer_dates'), 'before_date') }}
     {% endif %}
 ),
 
 affinity as (
     select * from {{ ref('agg_category_affinity') }}
     {% if is_incremental() %}
-        where before_date in {{ unbuilt_parts(ref('agg_offer_dates'), 'before_date') }}
+        where before_date in {{ missing_partitions(ref('agg_offer_dates'), 'before_date') }}
     {% endif %}
 ),
 

@@ -13,12 +13,12 @@ bought as (
 ),
 
 everything as (
-    -- distinct: a basket holds many products
+    -- distinct: a basket contains many products
     select count(distinct basket_id) as baskets
     from bought
 ),
 
--- Rare products make most of the pairs and none that could be told from chance.
+-- Rare products make most of the pairs and none that differ clearly from chance.
 products as (
     select
         bought.product_id,

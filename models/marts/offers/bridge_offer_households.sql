@@ -11,7 +11,7 @@ baskets as (
     select * from {{ ref('fct_baskets') }}
 ),
 
--- The next day to come: what is known on its eve is all that has been delivered. Never today's date.
+-- The next day to come: all that has been delivered is before it. Never today's date.
 deliveries as (
     select cast({{ dbt.dateadd('day', 1, 'max(business_date)') }} as date) as next_date
     from baskets

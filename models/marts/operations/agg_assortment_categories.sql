@@ -7,7 +7,7 @@ basket_lines as (
     select * from {{ ref('fct_basket_lines') }}
 ),
 
--- A type goes by the lowest of its products: millions of rows then carry a number and not two names.
+-- A type is represented by the lowest of its products: millions of rows then carry a number and not two names.
 typed as (
     select
         product_id,

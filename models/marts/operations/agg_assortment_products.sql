@@ -16,8 +16,8 @@ delivered as (
     from baskets
 ),
 
--- What a household has shown that it takes instead: another product of the same type. Nothing else tells what replaces
--- what. A type goes by the lowest of its products: millions of rows then carry a number and not two names.
+-- What a household has been seen to take instead: another product of the same type. No other data show what replaces
+-- what. A type is represented by the lowest of its products: millions of rows then carry a number and not two names.
 types as (
     select
         product_id,

@@ -95,7 +95,7 @@ total_paces as (
     from totals
 ),
 
--- How far the whole trade lay above its last four weeks, in a first, second, … week of a month.
+-- How far the whole trade was above its last four weeks, in a first, second, … week of a month.
 total_ratios as (
     select
         week_number,

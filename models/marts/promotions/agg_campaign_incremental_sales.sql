@@ -170,8 +170,8 @@ strata as (
     group by campaign_id, comparison, spend_decile, frequency_decile
 ),
 
--- Two of each kind, so that each kind tells how much it varies by itself. Rounded before they are added up, so that the
--- order of the strata does not matter.
+-- Two of each kind, so that the variance of each kind is estimated separately. Rounded before they are added up, so
+-- that the order of the strata does not matter.
 compared as (
     select
         campaign_id,

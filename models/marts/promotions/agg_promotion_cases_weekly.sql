@@ -20,7 +20,7 @@ planned_store_weeks as (
         select * from {{ this }}
     ),
 
-    -- What has changed is forgotten by now, from its first week on.
+    -- Changed weeks have been deleted by now, from the first one on.
     first_week_to_build as (
         select coalesce(max(week_number), 0) + 1 as week_number
         from built
@@ -95,7 +95,7 @@ carried as (
     group by basket_lines.product_id, basket_lines.store_id
 ),
 
--- A plan lists only what it promotes, on display or in the mailer; a test on the mart holds it to that.
+-- A plan lists only what it promotes, on display or in the mailer; a test on the mart checks that.
 placed as (
     select
         promotions.product_id,

@@ -2,7 +2,7 @@
 with basket_lines as (
     select * from {{ ref('fct_basket_lines') }}
     {% if is_incremental() %}
-        where week_number in {{ unbuilt_parts(ref('agg_sales_days'), 'week_number') }}
+        where week_number in {{ missing_partitions(ref('agg_sales_days'), 'week_number') }}
     {% endif %}
 ),
 

@@ -3,7 +3,7 @@ with latest as (
     {{ latest_records('campaigns', 'coupons', key='id') }}
 ),
 
--- The application holds some (coupon, product, campaign) twice, under different ids: flagged here, left out later.
+-- The application has some (coupon, product, campaign) twice, under different ids: flagged here, dropped later.
 repeats as (
     select
         *,

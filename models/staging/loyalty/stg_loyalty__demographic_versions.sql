@@ -1,4 +1,4 @@
--- grain: one row per household and store-local day on which it told about itself, as that day left it
+-- grain: one row per household and store-local day on which it gave demographics, as of the end of that day
 with versions as (
     {{ records_by_day('loyalty', 'demographics', key='household_id') }}
 ),

@@ -1,4 +1,4 @@
--- grain: one row per household that told about itself, as last changed
+-- grain: one row per household that gave demographics, as last changed
 with latest as (
     {{ latest_records('loyalty', 'demographics', key='household_id') }}
 ),

@@ -24,8 +24,8 @@ time_zones as (
 ),
 
 {% if is_incremental() %}
-    touched_lines as (
-        {{ touched_lines() }}
+    affected_lines as (
+        {{ affected_lines() }}
     ),
 {% endif %}
 
@@ -57,16 +57,16 @@ deliveries as (
     select both_origins.*
     from both_origins
     {% if is_incremental() %}
-        inner join touched_lines
+        inner join affected_lines
             on
-                both_origins.basket_id = touched_lines.basket_id
-                and both_origins.product_id = touched_lines.product_id
+                both_origins.basket_id = affected_lines.basket_id
+                and both_origins.product_id = affected_lines.product_id
     {% endif %}
 ),
 
--- The file settles what the till has said: it wins over events, and of these the last one that the broker took. A line
--- may also come again in a file of another name. `rank` keeps a line that one file holds twice: that is no second
--- delivery but a fault, and the primary key test names it.
+-- The file settles what the till has sent: it takes precedence over events, and of these the last one that the broker
+-- took. A line may also be delivered again in a file of another name. `rank` keeps a line that one file has twice:
+-- that is no second delivery but a fault, and the primary key test names it.
 ranked as (
     select
         *,

@@ -23,7 +23,7 @@ TABLES = ("merchandising.products", "merchandising.stores", "loyalty.households"
 
 @dataclass(frozen=True)
 class Answer:
-    """What the API said."""
+    """An answer of the API."""
 
     status: int
     headers: dict[str, str]
@@ -32,7 +32,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Demo:
-    """An instance in a data folder of its own, driven by `python -m demo`."""
+    """An instance in a separate data folder, driven by `python -m demo`."""
 
     data: Path
 

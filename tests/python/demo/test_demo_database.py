@@ -44,7 +44,7 @@ def real(sql: str) -> list[tuple[Any, ...]]:
 def test_the_reader_may_only_read(demo: Demo, statement: str) -> None:
     url = demo.connections["SOURCES__LOYALTY__CREDENTIALS"]
     with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
-        # Read-only transactions are only a default, which the reader can lift: the grants have to hold alone.
+        # Read-only transactions are only a default, which the reader can lift: the grants have to suffice alone.
         cursor.execute("set default_transaction_read_only = off")
         connection.commit()
         with pytest.raises(psycopg2.errors.InsufficientPrivilege):

@@ -1,4 +1,4 @@
-"""Servers: what is left running, what is found again, and what an expected failure says."""
+"""Servers: what is left running, what is found again, and the message of an expected failure."""
 
 import json
 import os
@@ -73,7 +73,7 @@ def test_dead_servers_are_replaced_on_the_same_ports(demo: Demo) -> None:
     (stream,) = [each for each in demo.status()["systems"] if each["name"] == "pos_stream"]
     assert stream["rows"] == {"transactions": 7973}  # those of the first start, once
 
-    # stop: nothing is left, and a second stop says so
+    # stop: nothing is left, and a second stop reports it
     stopped = demo.run("stop").stdout
     assert all(name in stopped for name in ("PostgreSQL", "campaign API", "NATS broker"))
     assert servers(demo.data) == [] and not any(listening(each["port"]) for each in state.values())
@@ -81,7 +81,7 @@ def test_dead_servers_are_replaced_on_the_same_ports(demo: Demo) -> None:
     assert "not running" in demo.run("advance", "--to", "2017-01-03", code=1).stderr
     assert "not running" in demo.run("stream", "--from", DAY, "--to", DAY, code=1).stderr
 
-    # files deleted, servers forgotten: a lost state file does not hide a running server from the next start
+    # files deleted, records of servers lost: a lost state file does not hide a running server from the next start
     demo.run("start")
     pids = {each["pid"] for each in demo.state.values()}
     (demo.data / "demo/state.json").unlink()
@@ -146,9 +146,9 @@ def test_only_one_command_at_a_time_and_a_server_that_does_not_start_names_its_l
 
 
 def test_a_running_server_is_used_where_its_url_is_given(demo: Demo, tmp_path: Path) -> None:
-    elsewhere = Paths(tmp_path / "elsewhere")
-    elsewhere.demo.mkdir(parents=True)
-    server = postgres.Server(elsewhere, "an admin's p@ssword")
+    other = Paths(tmp_path / "other")
+    other.demo.mkdir(parents=True)
+    server = postgres.Server(other, "an admin's p@ssword")
     running = server.start(processes.choose_port(None))
     try:
         url = f"postgresql://postgres:an%20admin%27s%20p%40ssword@127.0.0.1:{running.port}/postgres"

@@ -1,4 +1,4 @@
-"""The tills' events: the lines of the files, on a broker that asks for its token and forgets nothing."""
+"""The tills' events: the lines of the files, on a broker that asks for its token and loses nothing."""
 
 import asyncio
 import json
@@ -49,7 +49,7 @@ def paths(tmp_path: Path) -> Paths:
 
 @pytest.fixture
 def stream(paths: Paths) -> Iterator[Stream]:
-    """A broker of its own, without the rest of the retailer."""
+    """A separate broker, without the rest of the retailer."""
     server = Server(paths, "token")
     running = server.start(processes.choose_port(None))
     yield Stream(running.port, "token")

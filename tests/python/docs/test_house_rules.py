@@ -1,4 +1,4 @@
-"""Each planted mistake is found by the rule that is meant for it, with the tools as `make lint` runs them."""
+"""Each planted mistake is found by its rule, with the tools as `make lint` runs them."""
 
 import json
 import shlex
@@ -97,7 +97,7 @@ MISTAKES = [
         '""',
     ),
 ]
-"""The rule that must speak, the file, and what is written there instead of what; each file is of another model."""
+"""The rule that must fail, the file, and what is written there instead of what; each file is of another model."""
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """Every command that README.md and CONTRIBUTING.md show is read from the page and run, in the order of the page.
 
 The commands run in a copy of the repository whose year has come to 8 January, as its reader would type them: one
-shell a page, the same `data/`. A command that is not run must be accounted for in ELSEWHERE.
+shell a page, the same `data/`. A command that is not run must be listed in TESTED_ELSEWHERE.
 """
 
 import os
@@ -19,7 +19,7 @@ from conftest import PROJECT
 
 PAGES = ["README.md", "CONTRIBUTING.md"]
 
-ELSEWHERE = {
+TESTED_ELSEWHERE = {
     r"git clone \S+.*": "CI checks out what was pushed",
     r"cd larder": "the shell is there already",
     r"make test": "runs this test",
@@ -46,8 +46,10 @@ class Command:
     text: str
 
     @property
-    def account(self) -> str | None:
-        return next((why for pattern, why in ELSEWHERE.items() if re.fullmatch(pattern, self.text)), None)
+    def exemption(self) -> str | None:
+        return next(
+            (why for pattern, why in TESTED_ELSEWHERE.items() if re.fullmatch(pattern, self.text)), None
+        )
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}: {self.text}"
@@ -137,14 +139,14 @@ def shell(checkout: Path, script: str) -> subprocess.CompletedProcess[str]:
 
 
 def as_typed_here(command: Command, room: Path) -> str:
-    """The same command, with the page's /tmp in the test's own folder, and a `make` that installs nothing anew."""
+    """The same command, with the page's /tmp in the test's own folder, and a `make` that installs nothing again."""
     text = command.text.replace("/tmp/", f"{room}/")
     return re.sub(r"^make ", "make -o setup -o setup-dev ", text)
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_the_commands_of_a_page_work_in_its_order(page: str, checkout: Path) -> None:
-    run = [command for command in commands(page) if command.account is None]
+    run = [command for command in commands(page) if command.exemption is None]
     assert run, f"{page} shows no command that could be run"
     lines = []
     for command in run:
@@ -159,7 +161,7 @@ def test_the_commands_of_a_page_work_in_its_order(page: str, checkout: Path) -> 
 def test_no_command_hides_in_another_kind_of_block(page: str) -> None:
     for language, line, block in fences(page):
         assert language, (
-            f"{page}:{line}: a block without a language; commands are in ```sh, anything else says what it is"
+            f"{page}:{line}: a block without a language; commands are in ```sh, anything else names its language"
         )
         assert language not in SHELLS, f"{page}:{line}: write ```sh, so that it is tested"
         if language != "sh":

@@ -1,4 +1,4 @@
-"""A reader as a process of its own: asks what is published again and again, and writes down each answer as JSON.
+"""A reader as a separate process: asks what is published again and again, and writes down each answer as JSON.
 
 `python reader.py WAREHOUSE_FILE ANSWERS MODE QUERY`: MODE `again` opens the file for each answer and closes it, MODE
 `stays` opens it once. QUERY gives one row. It stops when a file ANSWERS.stop exists, or at the first error.

@@ -1,6 +1,6 @@
 """kill -9 at every step: strace lets a process run until its n-th file operation and kills it there.
 
-Whatever the step, readers see the old state or the new one, the next run completes, and nothing is left behind.
+After a kill at any step, readers see the old state or the new one, the next run completes, and nothing is left behind.
 """
 
 import shutil
@@ -97,7 +97,7 @@ def orphans(warehouse: Path) -> list[str]:
 
 
 def check_recovery(warehouse: Path, scenario: str, kept: Path) -> None:
-    """What must hold after a kill. `kept` is a second copy of the same remains, for `larder clean` alone."""
+    """What must be true after a kill. `kept` is a second copy of the same remains, for `larder clean` alone."""
     store = Store(warehouse)
     last = LAST_VALUES[scenario]
     assert seen(store) in (OLD, last)
@@ -204,7 +204,7 @@ dbt.run(Paths(Path(sys.argv[1])), "candidate", ["compile"], lambda _: None)
 
 
 def test_dbt_does_not_outlive_a_killed_build(tmp_path: Path) -> None:
-    """It would go on writing to its candidate and its results, beside the next build."""
+    """It would go on writing to its candidate and its results during the next build."""
     with subprocess.Popen([sys.executable, "-c", COMPILE, str(tmp_path)], cwd=PROJECT) as build:
         children: list[psutil.Process] = []
         while not any(part.endswith("/dbt") for child in children for part in child.cmdline()):

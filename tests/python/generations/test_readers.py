@@ -1,4 +1,4 @@
-"""Readers as real processes, beside a writer that publishes and rolls back: they wait for nobody and see one generation."""
+"""Readers as real processes, next to a writer that publishes and rolls back: they wait for nobody and see one generation."""
 
 import json
 import subprocess
@@ -50,7 +50,7 @@ class Reader:
         return self.answers.stat().st_size if self.answers.exists() else 0
 
     def end(self) -> None:
-        """Let it finish by itself; whatever went wrong in it is shown here."""
+        """Let it finish by itself; an error in it is shown here."""
         self.answers.with_suffix(".stop").touch()
         _, err = self.process.communicate(timeout=PATIENCE)
         assert (self.process.returncode, err) == (0, "")
@@ -82,7 +82,7 @@ def start_in_a_shell(room: Path, name: str, file: Path) -> Reader:
 
 @contextmanager
 def ended(readers: list[Reader]) -> Iterator[None]:
-    """Whatever happens, no reader outlives its test."""
+    """No reader outlives its test, also when it fails."""
     try:
         yield
     finally:

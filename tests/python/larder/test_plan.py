@@ -143,7 +143,7 @@ def test_each_change_builds_its_node_and_what_it_feeds_and_says_why(checkout: Ch
     checkout.edit("macros/money/money_per_unit.sql", "18, 4", "19, 4")
     append(checkout, "seeds/age_bands.csv", "99+,99\n")
     checkout.edit("models/semantic/_metrics.yml", "Items sold.", "Items that were sold.")
-    replace_all(checkout, "models/marts/core/fct_promotions.sql", "touched_weeks", "weeks_to_build")
+    replace_all(checkout, "models/marts/core/fct_promotions.sql", "affected_weeks", "weeks_to_build")
     checkout.edit(
         "models/marts/core/fct_coupon_redemptions.sql",
         "select * from final",
@@ -171,7 +171,9 @@ def test_each_change_builds_its_node_and_what_it_feeds_and_says_why(checkout: Ch
 
 def test_a_macro_of_the_branch_that_dbt_does_not_take_counts(checkout: Checkout) -> None:
     checkout.edit(
-        "macros/incremental/unbuilt_parts.sql", "built.part is null", "coalesce(built.part, '') = ''"
+        "macros/incremental/missing_partitions.sql",
+        "built.partition_key is null",
+        "coalesce(built.partition_key, '') = ''",
     )
     assert reasons(checkout.plan())["fct_basket_anatomy"] == "its incremental logic changed"
 
@@ -237,7 +239,7 @@ def test_a_relation_of_the_same_name_in_another_schema_costs_no_mart(checkout: C
 
 
 def test_a_changed_check_builds_its_table_from_all_loads_and_breaks_no_reader(checkout: Checkout) -> None:
-    """A table that stands would not get it. One check of a row, one of a column, each of a model that nothing else changes."""
+    """An existing table would not get it. One check of a row, one of a column, each of a model that nothing else changes."""
     checkout.edit("models/marts/sales/agg_sales_daily_department.yml", "lines > 0", "lines > 1")
     checkout.edit("models/marts/sales/agg_sales_daily_department.yml", "units >= 0", "units  >=  0")
     checkout.edit("models/marts/core/dim_dates.yml", "(1, 2, 3, 4, 5, 6, 7)", "(1, 2, 3, 4, 5, 6)")
@@ -253,11 +255,11 @@ def test_a_contract_that_loses_a_column_names_its_readers(checkout: Checkout) ->
     text = path.read_text()
     start = text.index("      - {name: till_system")
     path.write_text(text[:start] + text[text.index("      - {name:", start + 10) :])
-    (breach,) = checkout.plan()["breaks"]
+    (violation,) = checkout.plan()["breaks"]
     assert (
-        breach.startswith("marts.dim_stores.till_system")
-        and "goes away" in breach
-        and "question_costs_and_operations" in breach
+        violation.startswith("marts.dim_stores.till_system")
+        and "goes away" in violation
+        and "question_costs_and_operations" in violation
     )
 
 

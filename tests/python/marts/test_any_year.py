@@ -27,7 +27,7 @@ Figures = dict[Any, tuple[str, ...]]
 
 
 def seeded_days(calendar: Calendar, last: date) -> Figures:
-    """What the real file says of each day, at the days to which a calendar moves them; of two on a day the first counts."""
+    """The totals of the real file for each day, at the days to which a calendar moves them; of two on a day the first counts."""
     days: Figures = {}
     with (PROJECT / "seeds/control_totals_daily.csv").open() as file:
         rows = list(csv.DictReader(file))

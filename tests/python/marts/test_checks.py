@@ -14,17 +14,17 @@ where (basket_id, product_id) = (select min((basket_id, product_id)) from marts.
 """
 
 
-def test_every_check_stands_in_its_table(published: Instance) -> None:
+def test_every_check_is_in_its_table(published: Instance) -> None:
     manifest = json.loads((published.warehouse.parent / "dbt/manifest.json").read_text())
     stated = {}
     for node in manifest["nodes"].values():
         constraints = [c for part in (node, *node["columns"].values()) for c in part.get("constraints", [])]
         if checks := sum(c["type"] == "check" for c in constraints):
             stated[node["alias"]] = checks
-    standing = published.query(
+    built = published.query(
         "select table_name, count(*) from duckdb_constraints() where constraint_type = 'CHECK' group by table_name"
     )
-    assert stated == dict(standing)
+    assert stated == dict(built)
     assert {"stg_pos__transactions", "fct_basket_lines", "dim_households", "agg_sales_daily_v1"} <= set(
         stated
     )

@@ -1,4 +1,4 @@
-"""The same loads give the same marts: whatever the order of files and rows, whichever thread is faster."""
+"""The same loads give the same marts: in any order of files and rows, whichever thread is faster."""
 
 import shutil
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ BUILDS = [("2", False), ("1", True), ("4", True)]
 
 
 def shuffle(lake: Path) -> None:
-    """Lay the rows of every load into two files, in an order that has nothing to do with what they hold."""
+    """Split the rows of every load into two files, in an order that is independent of their content."""
     for file in lake.glob("raw/*/[!_]*/*.parquet"):
         load = ".".join(file.name.split(".")[:2])
         with duckdb.connect() as connection:

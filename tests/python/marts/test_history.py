@@ -1,4 +1,4 @@
-"""Type-2 history against a model of a few lines: whatever a source delivers, in whatever order, each day finds what held."""
+"""Type-2 history against a model of a few lines: for any deliveries in any order, each day finds the values that were valid."""
 
 import json
 from collections.abc import Callable
@@ -19,9 +19,9 @@ DAYS = 12
 VALUES = st.sampled_from([None, "a", "b"])
 
 Row = tuple[int, int, str | None]
-"""What a load says of a record: day, hour (of the store's clock) and value."""
+"""A version of a record in a load: day, hour (of the store's clock) and value."""
 
-# One load of one record; None where the load does not mention it, "gone" where the source has it no more.
+# One load of one record; None where the load does not mention it, "gone" where the source no longer has it.
 ROWS = st.tuples(st.integers(1, DAYS - 1), st.integers(0, 23), VALUES)
 LOADS = st.lists(st.one_of(ROWS, st.none()), max_size=7)
 LOADS_AND_DELETIONS = st.lists(st.one_of(ROWS, st.none(), st.just("gone")), max_size=7)
@@ -68,7 +68,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnec
 def deliver(
     warehouse: duckdb.DuckDBPyConnection, table: str, loads: list[Row | str | None], column: str
 ) -> None:
-    """Fill the raw table of one record, whose key is 7: `column` takes the value, each load has an id of its own."""
+    """Fill the raw table of one record, whose key is 7: `column` takes the value, each load has its own id."""
     warehouse.execute(f"delete from raw.{table}")
     key = "product_id" if "products" in table else "household_id"
     for number, row in enumerate(loads):
@@ -86,8 +86,8 @@ def deliver(
             )
 
 
-def told(loads: list[Row | str | None]) -> list[tuple[int, str | None]]:
-    """Days and values as the last word of the source has them: a load replaces what was said of its day and all later."""
+def latest_versions(loads: list[Row | str | None]) -> list[tuple[int, str | None]]:
+    """Days and values by the latest versions: a load replaces the versions of its day and all later ones."""
     found: list[tuple[int, str | None]] = []
     for row in loads:
         if row == "gone":
@@ -103,7 +103,7 @@ def assert_history(
     columns: str,
     expected: Callable[[int], tuple[object, ...] | None],
 ) -> None:
-    """Each day finds exactly one version, which says what is expected; neighbours differ; the last has no end."""
+    """Each day finds exactly one version, with the expected values; neighbours differ; the last has no end."""
     versions = warehouse.execute(
         f"select version_number, valid_from_date, valid_to_date, is_current, {columns} from marts.{model} order by 1"
     ).fetchall()
@@ -121,17 +121,19 @@ def assert_history(
 
 @settings(max_examples=100, deadline=None)
 @given(loads=LOADS)
-@example(loads=[(3, 8, "a"), (5, 8, "b"), (4, 8, "a")])  # a correction that bears an earlier day
+@example(loads=[(3, 8, "a"), (5, 8, "b"), (4, 8, "a")])  # a correction with an earlier day
 @example(loads=[(3, 8, "a"), (3, 20, "b"), (3, 8, "a")])  # the same day three times
 @example(loads=[(3, 8, "a"), (4, 8, None), (6, 8, None), (7, 8, "a")])  # unknown for a while, written twice
-def test_products_have_on_each_day_what_the_master_said_last(
+def test_products_have_on_each_day_the_latest_version_of_the_master(
     warehouse: duckdb.DuckDBPyConnection, loads: list[Row | str | None]
 ) -> None:
     deliver(warehouse, "merchandising__products", loads, "product_category")
-    says = told(loads)
+    versions_known = latest_versions(loads)
 
     def expected(day: int) -> tuple[object, ...] | None:
-        known = [value for since, value in says if since <= day] or [value for _, value in says[:1]]
+        known = [value for since, value in versions_known if since <= day] or [
+            value for _, value in versions_known[:1]
+        ]
         return (known[-1] or "Unknown",) if known else None
 
     assert_history(warehouse, "dim_products_history", "product_category", expected)
@@ -139,12 +141,16 @@ def test_products_have_on_each_day_what_the_master_said_last(
 
 @settings(max_examples=100, deadline=None)
 @given(addresses=LOADS, demographics=LOADS_AND_DELETIONS)
-@example(addresses=[(2, 8, "a")], demographics=[(2, 20, "b")])  # registered and told on one day: one version
-@example(addresses=[(6, 8, "a")], demographics=[(2, 8, "b")])  # its address was written again after it told
+@example(
+    addresses=[(2, 8, "a")], demographics=[(2, 20, "b")]
+)  # registered and demographics given on one day: one version
+@example(
+    addresses=[(6, 8, "a")], demographics=[(2, 8, "b")]
+)  # its address was written again after its demographics
 @example(
     addresses=[(2, 8, "a"), (4, 8, "b"), (6, 8, "a")], demographics=[None, (5, 8, "a"), "gone", (8, 8, "b")]
 )
-def test_households_have_on_each_day_their_address_and_what_they_had_told(
+def test_households_have_on_each_day_their_address_and_demographics(
     warehouse: duckdb.DuckDBPyConnection,
     addresses: list[Row | str | None],
     demographics: list[Row | str | None],
@@ -152,7 +158,7 @@ def test_households_have_on_each_day_their_address_and_what_they_had_told(
     warehouse.execute("delete from raw.loyalty__deletions")
     deliver(warehouse, "loyalty__households", addresses, "postal_code")
     deliver(warehouse, "loyalty__demographics", demographics, "age")
-    places, answers = told(addresses), told(demographics)
+    places, answers = latest_versions(addresses), latest_versions(demographics)
 
     def expected(day: int) -> tuple[object, ...] | None:
         if not places:

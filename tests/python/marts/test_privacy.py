@@ -26,7 +26,7 @@ IDENTIFIERS = ("email", "phone", "first_name || ' ' || last_name", "last_name ||
 
 
 def sought(connection: duckdb.DuckDBPyConnection) -> None:
-    """Each identifier of each household in each form, as the table `sought`; forms that are too short to mean anybody are left out."""
+    """Each identifier of each household in each form, as the table `sought`; forms that are too short to identify anybody are left out."""
     values = " union all ".join(
         f"select {identifier} as value from staging.stg_loyalty__households" for identifier in IDENTIFIERS
     )
@@ -40,7 +40,7 @@ def sought(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def leaks(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    """The columns outside raw and staging in which a value of a person stands, whole or within a longer text."""
+    """The columns outside raw and staging in which a value of a person occurs, alone or within a longer text."""
     sought(connection)
     columns = connection.execute(
         "select table_schema, table_name, column_name, data_type from information_schema.columns"
@@ -49,7 +49,7 @@ def leaks(connection: duckdb.DuckDBPyConnection) -> set[str]:
     found = set()
     for schema, table, column, kind in columns:
         if kind in ("DATE", "BOOLEAN", "DOUBLE") or kind.startswith(("DECIMAL", "TIMESTAMP")):
-            continue  # cannot hold one
+            continue  # cannot contain one
         values = f'select distinct cast("{column}" as varchar) as value from {schema}."{table}"'
         tokens = f"select unnest(list_prepend(value, string_split_regex(value, '[^\\w@.+-]+'))) as value from ({values})"
         hit = connection.execute(f"select count(*) from ({tokens}) semi join sought using (value)").fetchone()

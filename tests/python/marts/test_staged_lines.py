@@ -1,4 +1,4 @@
-"""The staged till lines are kept: what a file says anew replaces them, and nothing can be told from staging all at once."""
+"""Staged till lines are incremental: a file delivered again replaces them, and the result equals staging everything at once."""
 
 import shutil
 from pathlib import Path
@@ -15,10 +15,10 @@ def correct(file: Path, sql: str) -> None:
     duckdb.from_arrow(found).write_parquet(str(file))
 
 
-def test_what_files_say_anew_is_staged_as_if_all_had_come_at_once(
+def test_files_delivered_again_are_staged_as_if_all_had_come_at_once(
     published: Instance, tmp_path: Path
 ) -> None:
-    """A correction leaves a line out, which the stream still knows, and changes another."""
+    """A correction leaves a line out, which the stream still has, and changes another."""
     made = Instance(tmp_path / "data")
     copy_of(published, made.data)
     shutil.copytree(published.data / "landing", made.data / "landing")
@@ -44,7 +44,7 @@ def test_what_files_say_anew_is_staged_as_if_all_had_come_at_once(
             ).fetchall()
 
     kept = stage()
-    held = {line[:2]: line[2:5] for line in kept}
-    assert held[tuple(left_out[0])][1] is False, "left out by the correction, known by the stream"
-    assert held[tuple(changed[0])][:2] == (5.0, True)
+    staged = {line[:2]: line[2:5] for line in kept}
+    assert staged[tuple(left_out[0])][1] is False, "left out by the correction, still in the stream"
+    assert staged[tuple(changed[0])][:2] == (5.0, True)
     assert kept == stage("--full-refresh")

@@ -1,4 +1,4 @@
-"""Marts that are kept by parts: what has changed of the past is built again, and nothing can be told from a build of all."""
+"""Marts that are built by partition: what has changed of the past is built again, with the same result as a full refresh."""
 
 from pathlib import Path
 from typing import Any
@@ -8,13 +8,11 @@ from conftest import PROJECT, Instance, dbt_run, own_warehouse
 
 FINGERPRINTS = ["agg_sales_days", "agg_feature_dates", "agg_offer_dates"]
 
-BY_PARTS = sorted(
-    file.stem
-    for file in (PROJECT / "models/marts").glob("*/*.yml")
-    if "{{ forget_changed" in file.read_text()
+BY_PARTITION = sorted(
+    file.stem for file in (PROJECT / "models/marts").glob("*/*.yml") if "{{ delete_stale" in file.read_text()
 )
 
-AN_EVE = """
+AN_AS_OF_DATE = """
 insert into marts.bridge_offer_households
 select date '2017-01-03', campaign_id, household_id, false from marts.bridge_offer_households where is_latest
 """
@@ -31,7 +29,7 @@ where product_id = (
 delete from marts.bridge_offer_households where before_date = (select min(before_date) from marts.bridge_offer_households);
 delete from marts.fct_basket_lines where business_date in ('2017-01-01', '2017-01-04');
 """
-"""A corrected line, a product put elsewhere, a campaign's eve that is no more, a day and a week without sales.
+"""A corrected line, a reclassified product, an as-of date that is gone, a day and a week without sales.
 
 Week 1 has one day.
 """
@@ -43,7 +41,7 @@ def contents(warehouse: Path) -> dict[str, Any]:
             mart: connection.execute(
                 f"select count(*), bit_xor(hash(t)), sum(hash(t)::hugeint) from marts.{mart} as t"
             ).fetchone()
-            for mart in BY_PARTS
+            for mart in BY_PARTITION
         }
 
 
@@ -58,16 +56,28 @@ def test_what_has_changed_of_the_past_is_built_again(published: Instance, tmp_pa
 
     def build(*flags: str) -> dict[str, Any]:
         lake = str(published.data / "lake")
-        done = dbt_run(made, *flags, "--select", *FINGERPRINTS, *BY_PARTS, LARDER_LAKE=lake)
+        done = dbt_run(made, *flags, "--select", *FINGERPRINTS, *BY_PARTITION, LARDER_LAKE=lake)
         assert done.returncode == 0, done.stdout
         return contents(warehouse)
 
-    assert len(BY_PARTS) > 10
-    change(AN_EVE)
+    assert len(BY_PARTITION) > 10
+    change(AN_AS_OF_DATE)
     before = build()
     change(THE_PAST_CHANGES)
     after = build()
-    assert {mart for mart in BY_PARTS if before[mart] == after[mart]} <= {
+    assert {mart for mart in BY_PARTITION if before[mart] == after[mart]} <= {
         "agg_household_features"  # the first date of the features is later
     }
     assert after == build("--full-refresh")
+
+
+def test_records_of_builds_name_relations_by_schema(published: Instance) -> None:
+    """Two relations of one name in two schemas must not share a record."""
+    recorded = {
+        model
+        for (model,) in published.query(
+            "select model from observe.built_loads union select model from observe.built_partitions"
+        )
+    }
+    relations = published.query("select table_schema || '.' || table_name from information_schema.tables")
+    assert {f"marts.{mart}" for mart in BY_PARTITION} <= recorded <= {relation for (relation,) in relations}

@@ -1,10 +1,10 @@
 {#
-  Pre-hook of agg_promotion_cases_weekly: delete, in the model's own transaction, all weeks from the first one on whose sales are
-  not, or no more, those that it holds, or that a load not yet built has placements of. What sold in a week, or when a product
-  was first seen, speaks in every later one.
-    basket_lines, planned_store_weeks, placements: the relations that the model is made of
+  Pre-hook of agg_promotion_cases_weekly: delete, in the model's own transaction, all weeks from the first one on whose sales
+  differ from those in the mart, or for which a load not yet built has placements. What sold in a week, or when a product was
+  first seen, affects all later weeks.
+    basket_lines, planned_store_weeks, placements: the relations that the model is built from
 #}
-{% macro forget_changed_promotion_weeks(basket_lines, planned_store_weeks, placements) %}
+{% macro delete_stale_promotion_weeks(basket_lines, planned_store_weeks, placements) %}
     {% set sold_lines = ['1', 'coalesce(units, 0)'] %}
     {% set sold_cases = ['lines', 'units'] %}
     {% for column in ['sales_usd', 'loyalty_discount_usd', 'coupon_discount_usd', 'coupon_match_discount_usd'] %}

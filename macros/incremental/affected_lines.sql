@@ -1,8 +1,8 @@
 {#
-  The keys of the till lines of which a load not yet built says something: a file that comes again replaces its earlier delivery
-  whole, so they are all lines that it ever brought, and it may leave some out.
+  The keys of the till lines that a load not yet built affects. A file that is delivered again replaces its earlier delivery
+  as a whole, so they are all lines that it ever brought, also those that it now leaves out.
 #}
-{% macro touched_lines() %}
+{% macro affected_lines() %}
     select
         basket_id,
         product_id
