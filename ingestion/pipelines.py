@@ -18,32 +18,15 @@ from dlt.destinations import filesystem
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from ingestion.connectors import stream
-from ingestion.connectors.brokers import Broker
 from ingestion.core.errors import IngestionError, NotConfigured
 from ingestion.core.request import ExtractContext, LoadRequest
+from ingestion.core.text import first_line
 from ingestion.lake.compaction import MANY, compact
 from ingestion.lake.deliveries import drift
 from ingestion.lake.loads import recorded_loads, remove_cut_records, row_counts, sweep_dead_loads
 from ingestion.lake.visible import refresh
 from ingestion.quarantine.store import Quarantine
-from ingestion.sources.campaigns import campaigns
-from ingestion.sources.loyalty import loyalty
-from ingestion.sources.merchandising import merchandising
-from ingestion.sources.pos import pos
-from ingestion.sources.pos_stream import broker, pos_stream
-from ingestion.sources.promotions import promotions
-
-SOURCES: dict[str, Callable[..., Any]] = {
-    "pos": pos,
-    "pos_stream": pos_stream,
-    "promotions": promotions,
-    "merchandising": merchandising,
-    "loyalty": loyalty,
-    "campaigns": campaigns,
-}
-
-BROKERS: dict[str, Callable[[], Broker]] = {"pos_stream": broker}
-"""Of the sources that are streams: where their events come from."""
+from ingestion.sources import SOURCES
 
 Report = Callable[[str], None]
 
@@ -108,18 +91,18 @@ def follow(source: str, lake: Path, work: Path, report: Report) -> Iterator[Load
 
 def _parts(context: ExtractContext, report: Report, forever: bool = False) -> Iterator[Any]:
     """What dlt is to load, one load after the other: to ask for the next one says that one is complete."""
-    load = SOURCES[context.source]
-    if context.source not in BROKERS:
-        yield load(context)
+    source = SOURCES[context.source]
+    if source.broker is None:
+        yield source.extract(context)
         return
-    held = stream.positions(context.dataset)
-    with closing(BROKERS[context.source]()) as connected:
+    offsets = stream.last_offsets(context.dataset)
+    with closing(source.broker()) as connected:
         found = (
-            stream.again(connected, held, context)
+            stream.again(connected, offsets, context)
             if context.is_reload
-            else stream.batches(connected, held, forever, report)
+            else stream.batches(connected, offsets, forever, report)
         )
-        yield from (load(context, events) for events in found)
+        yield from (source.extract(context, events) for events in found)
 
 
 def _prepare(context: ExtractContext, report: Report) -> dlt.Pipeline:
@@ -244,12 +227,12 @@ def _explain(source: str, error: BaseException) -> IngestionError | None:
         return _explain_http(source, name, error.response)
     if isinstance(error, requests.RequestException):
         return IngestionError(
-            f"{source}: the API does not answer ({_first_line(error)})",
+            f"{source}: the API does not answer ({first_line(error)})",
             f"Check that the service runs and that {name}__BASE_URL is its address, then run again.",
         )
     if isinstance(error, psycopg2.Error):
         return IngestionError(
-            f"{source}: the database refused or broke off ({_first_line(error)})",
+            f"{source}: the database refused or broke off ({first_line(error)})",
             f"Check that the server runs and that {name}__CREDENTIALS is right, then run again.",
         )
     return None
@@ -270,8 +253,3 @@ def _explain_http(source: str, name: str, response: requests.Response) -> Ingest
     return IngestionError(
         f"{place} {response.reason}", f"Check that {name}__BASE_URL is the API's address, then run again."
     )
-
-
-def _first_line(error: BaseException) -> str:
-    """The first line of a driver's message."""
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

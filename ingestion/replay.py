@@ -1,7 +1,7 @@
 """Bring back from the quarantine what fits the contract now: a load of its own, counted as kind `replay`."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
@@ -12,17 +12,11 @@ from psycopg2 import sql
 from ingestion.connectors.postgres import Snapshot, select
 from ingestion.contracts.contract import Table, contract
 from ingestion.quarantine.store import FUTURE
-from ingestion.sources import pos, promotions
+from ingestion.sources import SOURCES
 from ingestion.validation.checks import AGAIN
-from ingestion.validation.validator import FROZEN, Provenance, Validator, records
+from ingestion.validation.validator import FROZEN, Validator, records
 
 Entry = dict[str, Any]
-
-PROVENANCES: dict[str, Callable[[str, str, str], Provenance]] = {
-    "pos": pos.provenance,
-    "promotions": promotions.provenance,
-}
-"""How the place of a row is understood, where it says something of the row."""
 
 
 def obstacle(entry: Entry) -> str | None:
@@ -58,7 +52,7 @@ def _by_delivery(entry: Entry) -> tuple[str, str]:
 
 def _rows(table: Table, entries: list[Entry]) -> Iterator[Any]:
     validator = Validator({table.name: table}, table.name)
-    provenance = PROVENANCES.get(table.source, Provenance)
+    provenance = SOURCES[table.source].provenance
     for (place, digest), group in groupby(sorted(entries, key=_by_delivery), key=_by_delivery):
         delivered, ids = _again(table, list(group))
         if ids:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ingestion.connectors.stream import positions
+from ingestion.connectors.stream import last_offsets
 from ingestion.lake import visible
 from ingestion.lake.compaction import MANY, compact, remove_replaced
 from ingestion.lake.deliveries import SCHEMA
@@ -56,7 +56,7 @@ def start_of_ingestion(lake: Path) -> None:
     quarantine.sweep()
     quarantine.review()
     visible.refresh(dataset)
-    positions(dataset)
+    last_offsets(dataset)
 
 
 def what_a_build_asks(lake: Path) -> None:

@@ -20,7 +20,8 @@ from ingestion.contracts.contract import Table
 from ingestion.core.errors import IngestionError
 from ingestion.core.request import ExtractContext
 from ingestion.lake.known_versions import CURSOR, KnownVersions, deletions, versions
-from ingestion.validation.validator import FROZEN, Provenance, Validator, records
+from ingestion.validation.provenance import Provenance
+from ingestion.validation.validator import FROZEN, Validator, records
 
 PAGE_ROWS = 5_000
 OVERLAP = timedelta(days=1)

@@ -17,7 +17,8 @@ from ingestion.connectors.prefetch import prefetch
 from ingestion.contracts.contract import Table
 from ingestion.core.request import ExtractContext
 from ingestion.lake.known_versions import CURSOR, VERSION, KnownVersions, deletions
-from ingestion.validation.validator import FROZEN, Provenance, Validator
+from ingestion.validation.provenance import Provenance
+from ingestion.validation.validator import FROZEN, Validator
 
 
 def records(

@@ -18,12 +18,12 @@ import pyarrow.parquet as pq
 
 from ingestion.connectors.prefetch import prefetch
 from ingestion.contracts.contract import Table
-from ingestion.core.errors import IngestionError
+from ingestion.core.errors import REDELIVER, IngestionError
 from ingestion.core.request import ExtractContext
+from ingestion.core.text import first_line
 from ingestion.quarantine.store import FUTURE
-from ingestion.validation.validator import Provenance, Validator
-
-REDELIVER = "Have the file delivered again (or restore it), then run `larder ingest` again: nothing else is loaded twice."
+from ingestion.validation.provenance import Provenance
+from ingestion.validation.validator import Validator
 
 Span = Callable[[str], tuple[date, date]]
 """From a file's name below the landing folder: the first and the last day that it is about."""
@@ -163,7 +163,7 @@ def _accept(
     elif file.is_csv and isinstance(found, pa.ArrowException):
         yield from _accept_lines(validator, gzip.decompress(file.content), provenance)
     else:
-        reason = f"the file cannot be read: {_first_line(found)}"
+        reason = f"the file cannot be read: {first_line(found)}"
         validator.refuse(provenance, reason, "a whole file", f"{len(file.content):,} bytes")
 
 
@@ -198,10 +198,6 @@ def _accept_lines(validator: Validator, content: bytes, provenance: Provenance) 
         {name: pa.array(column, pa.string()) for name, column in zip(header, columns, strict=True)}
     )
     yield from validator.accept(table, provenance, numbers=np.array(numbers, np.int64), is_text=True)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def _content(path: Path) -> bytes:

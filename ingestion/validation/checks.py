@@ -1,7 +1,7 @@
 """Hold delivered rows to their contract: first names and types, then values. All good costs next to nothing."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -23,6 +23,11 @@ Rows = npt.NDArray[np.int64]
 
 AGAIN = "the key comes again"
 """Reason of a row whose key an earlier row of the same place has."""
+
+OTHER_DAY = "the row is of another day"
+
+BUSINESS_DATE = "business_date"
+"""The column of a row's store-local day: its location says it, or the row, or the validator adds it."""
 
 Mask = npt.NDArray[np.bool_]
 """One truth for each row of a table."""
@@ -114,6 +119,8 @@ def violations(table: pa.Table, contract: Table, starts: Sequence[int]) -> Itera
         rows = _where(table, rule.holds)
         if len(rows):
             yield Violation(rule.column, rule.expected, "the rule does not hold", rows)
+    if contract.local_day and BUSINESS_DATE in contract.by_name:
+        yield from _of_stated_day(table, contract.local_day)
     if not contract.key_may_repeat:
         rows = _repeats(table, contract.key, starts)
         if len(rows):
@@ -128,24 +135,53 @@ def of_claim(values: pa.ChunkedArray, column: str, claimed: Any) -> Iterator[Vio
         yield Violation(column, f"{claimed}, as its place says", "the row is of another place", _true(other))
 
 
-def of_day(values: pa.ChunkedArray, local: LocalDay, day: date) -> Iterator[Violation]:
-    """Rows that are not of the store-local `day` that their place names."""
-    first, end = (_midnight(day + timedelta(days=n), local.zone) for n in (0, 1))
-    bounds = pc.min_max(values).as_py()
-    if bounds["min"] is not None and not first <= bounds["min"] <= bounds["max"] < end:
-        outside = pc.or_(
-            pc.less(values, pa.scalar(first, values.type)),
-            pc.greater_equal(values, pa.scalar(end, values.type)),
-        )
-        expected = f"a time on {day} in {local.zone}, the day of the file"
-        yield Violation(
-            local.column, expected, "the row is of another day", _true(pc.fill_null(outside, False))
-        )
+def of_day(table: pa.Table, local: LocalDay, day: date) -> Iterator[Violation]:
+    """Rows that are not of the store-local `day` that their location names."""
+    for zone, values in _by_zone(table, local):
+        first, end = (_midnight(day + timedelta(days=n), zone) for n in (0, 1))
+        bounds = pc.min_max(values).as_py()
+        if bounds["min"] is not None and not first <= bounds["min"] <= bounds["max"] < end:
+            outside = pc.or_(
+                pc.less(values, pa.scalar(first, values.type)),
+                pc.greater_equal(values, pa.scalar(end, values.type)),
+            )
+            expected = f"a time on {day} in {zone}, the day of the file"
+            yield Violation(local.column, expected, OTHER_DAY, _true(pc.fill_null(outside, False)))
 
 
-def local_day(values: pa.ChunkedArray, zone: str) -> pa.ChunkedArray:
-    """The store-local date of each UTC time."""
-    return pc.local_timestamp(values.cast(pa.timestamp("us", tz=zone))).cast(pa.date32())
+def local_day(table: pa.Table, local: LocalDay) -> pa.ChunkedArray:
+    """The store-local date of each row; null where its time is."""
+    days = [
+        pc.local_timestamp(values.cast(pa.timestamp("us", tz=zone))).cast(pa.date32())
+        for zone, values in _by_zone(table, local)
+    ]
+    return days[0] if len(days) == 1 else pc.coalesce(*days)
+
+
+def _by_zone(table: pa.Table, local: LocalDay) -> Iterator[tuple[str, pa.ChunkedArray]]:
+    """Each zone with the times of its rows, null in the others; without exceptions, all times as they are."""
+    times, exceptions = table[local.column], local.zone_of
+    if exceptions is None or not exceptions.zones:
+        yield local.zone, times
+        return
+    ids = table[exceptions.column]
+    nothing = pa.scalar(None, times.type)
+    yield local.zone, pc.if_else(_is_in(ids, exceptions.zones), nothing, times)
+    for zone in dict.fromkeys(exceptions.zones.values()):
+        mine = [one for one, of in exceptions.zones.items() if of == zone]
+        yield zone, pc.if_else(_is_in(ids, mine), times, nothing)
+
+
+def _is_in(values: pa.ChunkedArray, numbers: Iterable[int]) -> pa.ChunkedArray:
+    return pc.is_in(values, value_set=pa.array(list(numbers), values.type))
+
+
+def _of_stated_day(table: pa.Table, local: LocalDay) -> Iterator[Violation]:
+    """Rows that state another business day than that of their time."""
+    other = pc.fill_null(pc.not_equal(table[BUSINESS_DATE], local_day(table, local)), False)
+    rows = _true(other)
+    if len(rows):
+        yield Violation(BUSINESS_DATE, f"the store-local day of {local.column}", OTHER_DAY, rows)
 
 
 def key_sum(table: pa.Table, key: Sequence[str]) -> int:

@@ -22,6 +22,7 @@ from ingestion.lake.loads import DELIVERIES
 from ingestion.quarantine.store import MASKED, Quarantine, entry_id, payload, seen
 from ingestion.validation import checks
 from ingestion.validation.checks import Drift, Mask, Rows, Violation
+from ingestion.validation.provenance import Provenance
 
 BATCH_ROWS = 250_000
 """Rows handed to dlt at a time: large enough for good Parquet row groups, small enough for memory and to begin writing soon."""
@@ -30,28 +31,6 @@ FROZEN: TSchemaContractDict = {"tables": "evolve", "columns": "evolve", "data_ty
 """dlt's schema contract for every resource: what may come is decided here, and a type in the lake stays what it is."""
 
 REASONS = {"replayed": "fits the contract now", "superseded": "delivered again"}
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Where rows come from. `kind` is new, correction, reload or replay.
-
-    `digest` tells deliveries of a place apart; a place without one delivers each record for itself. `day` is the
-    store-local day that the place is about, `constants` are columns that it says and the rows do not, and `claims` what
-    it says that each row must say as well.
-    """
-
-    location: str
-    kind: str = "new"
-    digest: str = ""
-    day: date | None = None
-    constants: Mapping[str, pa.Scalar] = field(default_factory=dict, compare=False)
-    claims: Mapping[str, Any] = field(default_factory=dict, compare=False)
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether what comes from the place replaces what came before."""
-        return bool(self.digest) and self.kind != "replay"
 
 
 @dataclass(frozen=True)
@@ -193,7 +172,7 @@ class Validator:
         local = self.contract.local_day
         if local is None or "business_date" in table.column_names:
             return table
-        return table.append_column("business_date", checks.local_day(table[local.column], local.zone))
+        return table.append_column("business_date", checks.local_day(table, local))
 
     def _violations(self, table: pa.Table, pieces: list[_Piece], starts: Rows) -> list[Violation]:
         found = []
@@ -208,7 +187,7 @@ class Validator:
         """Rows that are of another day or week than the place where they lie."""
         local, table = self.contract.local_day, piece.fitted.table
         if local and piece.provenance.day:
-            yield from checks.of_day(table[local.column], local, piece.provenance.day)
+            yield from checks.of_day(table, local, piece.provenance.day)
         for column, value in piece.provenance.claims.items():
             yield from checks.of_claim(table[column], column, value)
 

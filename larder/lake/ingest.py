@@ -2,9 +2,9 @@
 
 from ingestion.core.errors import IngestionError, NotConfigured
 from ingestion.core.request import LoadRequest
-from ingestion.pipelines import BROKERS, NEWS, SOURCES, Loaded, follow, ingest
+from ingestion.pipelines import NEWS, Loaded, follow, ingest
 from ingestion.quarantine import store as quarantine
-from ingestion.sources import OPTIONAL
+from ingestion.sources import SOURCES
 from ingestion.validation.checks import Drift
 from larder.core import console
 from larder.core.errors import Busy, LarderError
@@ -62,7 +62,7 @@ def load(paths: Paths, sources: list[str], request: LoadRequest = NEWS) -> tuple
         try:
             loaded.append(_one(paths, source, request))
         except (IngestionError, LarderError) as error:
-            if source in OPTIONAL and not sources and isinstance(error, NotConfigured | Busy):
+            if SOURCES[source].optional and not sources and isinstance(error, NotConfigured | Busy):
                 console.note(f"left out: {error}")
                 continue
             console.failed(str(error), error.next_step)
@@ -72,9 +72,10 @@ def load(paths: Paths, sources: list[str], request: LoadRequest = NEWS) -> tuple
 
 def follow_stream(paths: Paths, sources: list[str], request: LoadRequest) -> None:
     """Load the events of one stream as they come, until somebody interrupts it."""
-    if len(sources) != 1 or sources[0] not in BROKERS:
+    streams = [name for name, source in SOURCES.items() if source.broker]
+    if len(sources) != 1 or sources[0] not in streams:
         raise LarderError(
-            "only one source can be followed, and only a stream", f"Choose from: {', '.join(BROKERS)}"
+            "only one source can be followed, and only a stream", f"Choose from: {', '.join(streams)}"
         )
     if request != NEWS:
         raise LarderError(

@@ -7,8 +7,9 @@ from typing import Any
 
 from ingestion import replay as replays
 from ingestion.core.errors import IngestionError
-from ingestion.pipelines import SOURCES, ingest
+from ingestion.pipelines import ingest
 from ingestion.quarantine.store import Quarantine, all_sources, sentence
+from ingestion.sources import SOURCES
 from larder.core import console
 from larder.core.errors import LarderError
 from larder.core.settings import Paths, use_demo_connections
