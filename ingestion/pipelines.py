@@ -40,9 +40,9 @@ REMAINS = {errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST}
 class Loaded:
     """What one run of a source brought: rows by table (empty when there was nothing new), and what there is to say.
 
-    `quarantined` are the entries that it put aside, `drift` what has changed in the shape of a place, and `held` the
+    `quarantined` are the entries that it quarantined, `drift` what has changed in the shape of a location, and `blocked` the
     loads that nobody sees yet, of this run or an earlier one, with their reasons. `refused` says what the source did not
-    have any more and was not believed.
+    have any more and was not accepted.
     """
 
     source: str
@@ -50,7 +50,7 @@ class Loaded:
     rows: dict[str, int] = field(default_factory=dict)
     quarantined: list[dict[str, Any]] = field(default_factory=list)
     drift: dict[tuple[str, str, str, str], list[str]] = field(default_factory=dict)
-    held: dict[str, dict[str, Any]] = field(default_factory=dict)
+    blocked: dict[str, dict[str, Any]] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
 
 
@@ -67,7 +67,7 @@ def ingest(
     `extract` gives a dlt source of the same name to load instead, as a replay does.
 
     The caller holds the source's lock. The state lives with the data: the working directory only matters to a load
-    that is under way, and losing it loses nothing. Raises IngestionError for whatever an operator can mend.
+    that is under way, and losing it loses nothing. Raises IngestionError for whatever an operator can fix.
     """
     context = ExtractContext(source=source, lake=lake, work=work, **vars(request))
     with _plain_errors(source), context.closing:
@@ -135,7 +135,7 @@ def _finish(context: ExtractContext, before: set[str], started: float) -> Loaded
         rows=row_counts(dataset, loads),
         quarantined=[entry for entry in quarantine.entries() if entry["load_id"] in loads],
         drift=drift(dataset, loads),
-        held=quarantine.held(),
+        blocked=quarantine.blocked(),
         refused=context.refusals,
     )
 
@@ -153,7 +153,7 @@ def _pipeline(source: str, lake: Path, work: Path, report: Report) -> dlt.Pipeli
 def _finish_interrupted(pipeline: dlt.Pipeline) -> None:
     """Complete a load that waits in the working directory.
 
-    Where a kill left only half of its files there, it is given up: the caller sweeps the lake and loads it anew.
+    Where a kill left only half of its files there, it is given up: the caller sweeps the lake and loads it again.
     """
     try:
         if pipeline.has_pending_data:
@@ -240,16 +240,16 @@ def _explain(source: str, error: BaseException) -> IngestionError | None:
 
 def _explain_http(source: str, name: str, response: requests.Response) -> IngestionError:
     status = response.status_code
-    place = f"{source}: {response.url.partition('?')[0]} answered {status}"
+    location = f"{source}: {response.url.partition('?')[0]} answered {status}"
     if status in (401, 403):
         return IngestionError(
-            f"{place}: the token was refused", f"Set a valid {name}__TOKEN, then run again."
+            f"{location}: the token was refused", f"Set a valid {name}__TOKEN, then run again."
         )
     if status == 429 or status >= 500:
         return IngestionError(
-            f"{place} {response.reason}, also after retries",
+            f"{location} {response.reason}, also after retries",
             "Tell the owner of the service; the next run continues where this one stopped.",
         )
     return IngestionError(
-        f"{place} {response.reason}", f"Check that {name}__BASE_URL is the API's address, then run again."
+        f"{location} {response.reason}", f"Check that {name}__BASE_URL is the API's address, then run again."
     )

@@ -31,7 +31,7 @@ def obstacle(entry: Entry) -> str | None:
 
 
 def replays(source: str, entries: list[Entry]) -> Any:
-    """A dlt source of the rows of `entries`. What was put aside as a record with personal values is read again."""
+    """A dlt source of the rows of `entries`. What was quarantined as a record with personal values is read again."""
 
     @dlt.source(name=source)
     def again() -> Iterator[Any]:
@@ -53,11 +53,11 @@ def _by_delivery(entry: Entry) -> tuple[str, str]:
 def _rows(table: Table, entries: list[Entry]) -> Iterator[Any]:
     validator = Validator({table.name: table}, table.name)
     provenance = SOURCES[table.source].provenance
-    for (place, digest), group in groupby(sorted(entries, key=_by_delivery), key=_by_delivery):
+    for (location, digest), group in groupby(sorted(entries, key=_by_delivery), key=_by_delivery):
         delivered, ids = _again(table, list(group))
         if ids:
             yield from validator.accept(
-                delivered, provenance(place, "replay", digest), is_text=True, replays=ids
+                delivered, provenance(location, "replay", digest), is_text=True, replays=ids
             )
     yield from validator.close()
 

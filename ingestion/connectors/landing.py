@@ -91,7 +91,7 @@ def new_files(
         paths = {name: path for name, path in paths.items() if context.covers(*span(name))}
         known = {name: stamp[0] for name, stamp in seen.items() if context.covers(*span(name))}
         left = sum(path.stat().st_size for name, path in paths.items() if name in known)
-        if not context.believes(f"landing folder {root}", left, sum(known.values()), "bytes"):
+        if not context.accepts(f"landing folder {root}", left, sum(known.values()), "bytes"):
             return
     for name, path in paths.items():
         status = path.stat()
@@ -157,7 +157,7 @@ def _read_csv(file: NewFile, contract: Table) -> pa.Table:
 def _accept(
     validator: Validator, file: NewFile, found: pa.Table | Exception, provenance: Provenance
 ) -> Iterator[Any]:
-    """The good rows of a file go on, what cannot be read as a row is put aside, if need be the whole file."""
+    """The good rows of a file go on, what cannot be read as a row is quarantined, if need be the whole file."""
     if isinstance(found, pa.Table):
         yield from validator.accept(found, provenance, is_text=file.is_csv)
     elif file.is_csv and isinstance(found, pa.ArrowException):

@@ -29,7 +29,7 @@ LABEL = pa.dictionary(pa.int32(), pa.string())
 """Text of which a table has few different values: cheap to check, to carry and to write. In Parquet it is text."""
 
 MAX_REJECTED_SHARE = 0.05
-"""Share of a load's rows in quarantine above which the source is held, where its contract does not say otherwise."""
+"""Share of a load's rows in quarantine above which the source is blocked, where its contract does not say otherwise."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Column:
         return pa.decimal128(int(found[1]), int(found[2])) if found else TYPES[self.type]
 
     @cached_property
-    def held_as(self) -> pa.DataType:
-        """The type in which values travel and are written: those of a short list as their places in it."""
+    def stored_as(self) -> pa.DataType:
+        """The type in which values travel and are written: those of a short list as their positions in it."""
         return LABEL if self.allowed and pa.types.is_string(self.arrow) else self.arrow
 
 
@@ -103,12 +103,12 @@ class Table:
     @cached_property
     def schema(self) -> pa.Schema:
         """Names and types, as they are written to the lake."""
-        return pa.schema([(column.name, column.held_as) for column in self.columns])
+        return pa.schema([(column.name, column.stored_as) for column in self.columns])
 
     @cached_property
     def labels(self) -> list[str]:
-        """Columns that travel as places in a short list."""
-        return [column.name for column in self.columns if column.held_as == LABEL]
+        """Columns that travel as positions in a short list."""
+        return [column.name for column in self.columns if column.stored_as == LABEL]
 
     @property
     def personal(self) -> set[str]:

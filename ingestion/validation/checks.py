@@ -1,4 +1,4 @@
-"""Hold delivered rows to their contract: first names and types, then values. All good costs next to nothing."""
+"""Check delivered rows against their contract: first names and types, then values. All good costs next to nothing."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ Rows = npt.NDArray[np.int64]
 """Positions of rows within a table, from 0."""
 
 AGAIN = "the key comes again"
-"""Reason of a row whose key an earlier row of the same place has."""
+"""Reason of a row whose key an earlier row of the same location has."""
 
 OTHER_DAY = "the row is of another day"
 
@@ -92,7 +92,7 @@ def fit(delivered: pa.Table, contract: Table, is_text: bool = False) -> Fitted:
     for column in contract.columns:
         name = found[column.name]
         if name is None:
-            columns.append(pa.chunked_array([pa.nulls(delivered.num_rows, column.held_as)]))
+            columns.append(pa.chunked_array([pa.nulls(delivered.num_rows, column.stored_as)]))
             if column.required:
                 renamed = next(
                     (d.detail for d in drift if d.kind == "renamed" and d.column == column.name), None
@@ -103,7 +103,7 @@ def fit(delivered: pa.Table, contract: Table, is_text: bool = False) -> Fitted:
                 violations.append(Violation(column.name, column.type, reason, np.arange(delivered.num_rows)))
         else:
             values, broken = _cast(delivered[name], column)
-            columns.append(values if values.type == column.held_as else values.dictionary_encode())
+            columns.append(values if values.type == column.stored_as else values.dictionary_encode())
             violations += broken
     return Fitted(pa.table(columns, schema=contract.schema), [b for b in violations if len(b.rows)], drift)
 
@@ -111,7 +111,7 @@ def fit(delivered: pa.Table, contract: Table, is_text: bool = False) -> Fitted:
 def violations(table: pa.Table, contract: Table, starts: Sequence[int]) -> Iterator[Violation]:
     """What breaks the contract's values, rules and keys in a table that fits its names and types.
 
-    `starts` are the rows at which another place begins: a key may come again in another place, but not in the same.
+    `starts` are the rows at which another location begins: a key may come again in another location, but not in the same.
     """
     for column in contract.columns:
         yield from _of_values(table[column.name], column, column.required or column.name in contract.key)
@@ -128,11 +128,13 @@ def violations(table: pa.Table, contract: Table, starts: Sequence[int]) -> Itera
 
 
 def of_claim(values: pa.ChunkedArray, column: str, claimed: Any) -> Iterator[Violation]:
-    """Rows whose value is not the one that their place names."""
+    """Rows whose value is not the one that their location names."""
     bounds = pc.min_max(values).as_py()
     if bounds != {"min": claimed, "max": claimed} and len(values) > values.null_count:
         other = pc.fill_null(pc.not_equal(values, pa.scalar(claimed, values.type)), False)
-        yield Violation(column, f"{claimed}, as its place says", "the row is of another place", _true(other))
+        yield Violation(
+            column, f"{claimed}, as its location says", "the row is of another location", _true(other)
+        )
 
 
 def of_day(table: pa.Table, local: LocalDay, day: date) -> Iterator[Violation]:
@@ -261,7 +263,7 @@ def _is_retyped(came: pa.DataType, promised: pa.DataType) -> bool:
 
 def _cast(values: pa.ChunkedArray, column: Column) -> tuple[pa.ChunkedArray, list[Violation]]:
     target = column.arrow
-    if values.type in (target, column.held_as):
+    if values.type in (target, column.stored_as):
         return values, []
     if pt.is_timestamp(target) and pt.is_timestamp(values.type) and values.type.tz is None:
         lost = Violation(column.name, column.type, "the time zone is lost", _true(values.is_valid()))
@@ -415,13 +417,13 @@ def _where(table: pa.Table, holds: str) -> Rows:
 
 
 def _repeats(table: pa.Table, key: Sequence[str], starts: Sequence[int]) -> Rows:
-    """Rows whose key an earlier row of the same place has; nulls are no key."""
+    """Rows whose key an earlier row of the same location has; nulls are no key."""
     if table.num_rows < 2:
         return np.empty(0, np.int64)
-    place = np.zeros(table.num_rows, np.int64)
-    place[list(starts)[1:]] = 1
-    place = np.cumsum(place)
-    mixed = place * -0x61C8864680B583EB
+    location = np.zeros(table.num_rows, np.int64)
+    location[list(starts)[1:]] = 1
+    location = np.cumsum(location)
+    mixed = location * -0x61C8864680B583EB
     for name in key:
         mixed = (mixed ^ _numbers(table[name])) * -0x61C8864680B583EB
         mixed ^= mixed >> 29
@@ -430,7 +432,9 @@ def _repeats(table: pa.Table, key: Sequence[str], starts: Sequence[int]) -> Rows
         return np.empty(0, np.int64)
     seen: set[tuple[int, ...]] = set()
     again = []
-    for row, parts in enumerate(zip(place.tolist(), *(table[name].to_pylist() for name in key), strict=True)):
+    for row, parts in enumerate(
+        zip(location.tolist(), *(table[name].to_pylist() for name in key), strict=True)
+    ):
         if None in parts:
             continue
         if parts in seen:

@@ -1,4 +1,4 @@
-"""What a table of rows is held to, function by function: names, types, values, keys, and what is said of a violation."""
+"""What a table of rows is checked for, function by function: names, types, values, keys, and what is said of a violation."""
 
 import csv
 from datetime import UTC, date, datetime, timedelta

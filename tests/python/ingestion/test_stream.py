@@ -216,12 +216,12 @@ BROKEN = {
 }
 
 
-def test_broken_events_are_put_aside_by_their_sequence_and_the_others_load(
+def test_broken_events_are_quarantined_by_their_sequence_and_the_others_load(
     till: Till, tmp_path: Path
 ) -> None:
     till.publish(line(0), *BROKEN, line(9), json.dumps(line(10), indent=1).encode())
     result = ingest("pos_stream", tmp_path / "lake", tmp_path / "dlt", lambda _: None)
-    assert result.rows == {"transactions": 3} and rows(tmp_path) == [0, 9, 10] and not result.held
+    assert result.rows == {"transactions": 3} and rows(tmp_path) == [0, 9, 10] and not result.blocked
     found = {entry["row_number"]: entry for entry in result.quarantined}
     assert sorted(found) == list(range(2, 2 + len(BROKEN)))
     for sequence, told in enumerate(BROKEN.values(), start=2):
