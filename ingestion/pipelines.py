@@ -18,32 +18,15 @@ from dlt.destinations import filesystem
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from ingestion.connectors import stream
-from ingestion.connectors.brokers import Broker
 from ingestion.core.errors import IngestionError, NotConfigured
 from ingestion.core.request import ExtractContext, LoadRequest
+from ingestion.core.text import first_line
 from ingestion.lake.compaction import MANY, compact
 from ingestion.lake.deliveries import drift
 from ingestion.lake.loads import recorded_loads, remove_cut_records, row_counts, sweep_dead_loads
 from ingestion.lake.visible import refresh
 from ingestion.quarantine.store import Quarantine
-from ingestion.sources.campaigns import campaigns
-from ingestion.sources.loyalty import loyalty
-from ingestion.sources.merchandising import merchandising
-from ingestion.sources.pos import pos
-from ingestion.sources.pos_stream import broker, pos_stream
-from ingestion.sources.promotions import promotions
-
-SOURCES: dict[str, Callable[..., Any]] = {
-    "pos": pos,
-    "pos_stream": pos_stream,
-    "promotions": promotions,
-    "merchandising": merchandising,
-    "loyalty": loyalty,
-    "campaigns": campaigns,
-}
-
-BROKERS: dict[str, Callable[[], Broker]] = {"pos_stream": broker}
-"""Of the sources that are streams: where their events come from."""
+from ingestion.sources import SOURCES
 
 Report = Callable[[str], None]
 
@@ -57,9 +40,9 @@ REMAINS = {errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST}
 class Loaded:
     """What one run of a source brought: rows by table (empty when there was nothing new), and what there is to say.
 
-    `quarantined` are the entries that it put aside, `drift` what has changed in the shape of a place, and `held` the
+    `quarantined` are the entries that it quarantined, `drift` what has changed in the shape of a location, and `blocked` the
     loads that nobody sees yet, of this run or an earlier one, with their reasons. `refused` says what the source did not
-    have any more and was not believed.
+    have any more and was not accepted.
     """
 
     source: str
@@ -67,7 +50,7 @@ class Loaded:
     rows: dict[str, int] = field(default_factory=dict)
     quarantined: list[dict[str, Any]] = field(default_factory=list)
     drift: dict[tuple[str, str, str, str], list[str]] = field(default_factory=dict)
-    held: dict[str, dict[str, Any]] = field(default_factory=dict)
+    blocked: dict[str, dict[str, Any]] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
 
 
@@ -84,7 +67,7 @@ def ingest(
     `extract` gives a dlt source of the same name to load instead, as a replay does.
 
     The caller holds the source's lock. The state lives with the data: the working directory only matters to a load
-    that is under way, and losing it loses nothing. Raises IngestionError for whatever an operator can mend.
+    that is under way, and losing it loses nothing. Raises IngestionError for whatever an operator can fix.
     """
     context = ExtractContext(source=source, lake=lake, work=work, **vars(request))
     with _plain_errors(source), context.closing:
@@ -108,18 +91,18 @@ def follow(source: str, lake: Path, work: Path, report: Report) -> Iterator[Load
 
 def _parts(context: ExtractContext, report: Report, forever: bool = False) -> Iterator[Any]:
     """What dlt is to load, one load after the other: to ask for the next one says that one is complete."""
-    load = SOURCES[context.source]
-    if context.source not in BROKERS:
-        yield load(context)
+    source = SOURCES[context.source]
+    if source.broker is None:
+        yield source.extract(context)
         return
-    held = stream.positions(context.dataset)
-    with closing(BROKERS[context.source]()) as connected:
+    offsets = stream.last_offsets(context.dataset)
+    with closing(source.broker()) as connected:
         found = (
-            stream.again(connected, held, context)
+            stream.again(connected, offsets, context)
             if context.is_reload
-            else stream.batches(connected, held, forever, report)
+            else stream.batches(connected, offsets, forever, report)
         )
-        yield from (load(context, events) for events in found)
+        yield from (source.extract(context, events) for events in found)
 
 
 def _prepare(context: ExtractContext, report: Report) -> dlt.Pipeline:
@@ -152,7 +135,7 @@ def _finish(context: ExtractContext, before: set[str], started: float) -> Loaded
         rows=row_counts(dataset, loads),
         quarantined=[entry for entry in quarantine.entries() if entry["load_id"] in loads],
         drift=drift(dataset, loads),
-        held=quarantine.held(),
+        blocked=quarantine.blocked(),
         refused=context.refusals,
     )
 
@@ -170,7 +153,7 @@ def _pipeline(source: str, lake: Path, work: Path, report: Report) -> dlt.Pipeli
 def _finish_interrupted(pipeline: dlt.Pipeline) -> None:
     """Complete a load that waits in the working directory.
 
-    Where a kill left only half of its files there, it is given up: the caller sweeps the lake and loads it anew.
+    Where a kill left only half of its files there, it is given up: the caller sweeps the lake and loads it again.
     """
     try:
         if pipeline.has_pending_data:
@@ -244,12 +227,12 @@ def _explain(source: str, error: BaseException) -> IngestionError | None:
         return _explain_http(source, name, error.response)
     if isinstance(error, requests.RequestException):
         return IngestionError(
-            f"{source}: the API does not answer ({_first_line(error)})",
+            f"{source}: the API does not answer ({first_line(error)})",
             f"Check that the service runs and that {name}__BASE_URL is its address, then run again.",
         )
     if isinstance(error, psycopg2.Error):
         return IngestionError(
-            f"{source}: the database refused or broke off ({_first_line(error)})",
+            f"{source}: the database refused or broke off ({first_line(error)})",
             f"Check that the server runs and that {name}__CREDENTIALS is right, then run again.",
         )
     return None
@@ -257,21 +240,16 @@ def _explain(source: str, error: BaseException) -> IngestionError | None:
 
 def _explain_http(source: str, name: str, response: requests.Response) -> IngestionError:
     status = response.status_code
-    place = f"{source}: {response.url.partition('?')[0]} answered {status}"
+    location = f"{source}: {response.url.partition('?')[0]} answered {status}"
     if status in (401, 403):
         return IngestionError(
-            f"{place}: the token was refused", f"Set a valid {name}__TOKEN, then run again."
+            f"{location}: the token was refused", f"Set a valid {name}__TOKEN, then run again."
         )
     if status == 429 or status >= 500:
         return IngestionError(
-            f"{place} {response.reason}, also after retries",
+            f"{location} {response.reason}, also after retries",
             "Tell the owner of the service; the next run continues where this one stopped.",
         )
     return IngestionError(
-        f"{place} {response.reason}", f"Check that {name}__BASE_URL is the API's address, then run again."
+        f"{location} {response.reason}", f"Check that {name}__BASE_URL is the API's address, then run again."
     )
-
-
-def _first_line(error: BaseException) -> str:
-    """The first line of a driver's message."""
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

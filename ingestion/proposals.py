@@ -49,8 +49,8 @@ def propose(lake: Path, source: str) -> Proposal:
     file = path(source)
     proposal = Proposal(file, file.read_text(), file.read_text())
     dataset = lake / "raw" / source
-    for (table, kind, column, detail), places in drift(dataset, recorded_loads(dataset)).items():
-        where = f"{table}.{column}, first in {places[0]}"
+    for (table, kind, column, detail), locations in drift(dataset, recorded_loads(dataset)).items():
+        where = f"{table}.{column}, first in {locations[0]}"
         if kind == "retyped":
             proposal.notes.append(f"{where}: comes as {detail}. What casts exactly is loaded as it is.")
         elif kind == "new" and not _is_known(contract(source)[table], column):
@@ -69,7 +69,7 @@ def _is_known(table: Table, column: str) -> bool:
 
 
 def _take_in_values(proposal: Proposal, source: str, entries: Iterable[dict[str, Any]]) -> None:
-    """Widen lists and bounds to the values that were put aside for them; say of the rest why that is not the way."""
+    """Widen lists and bounds to the values that were quarantined for them; say of the rest why that is not the way."""
     others: Counter[tuple[str, str, str]] = Counter()
     seen: dict[tuple[str, str, str], list[Any]] = {}
     for entry in entries:

@@ -1,7 +1,7 @@
 """Bring back from the quarantine what fits the contract now: a load of its own, counted as kind `replay`."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
@@ -12,17 +12,11 @@ from psycopg2 import sql
 from ingestion.connectors.postgres import Snapshot, select
 from ingestion.contracts.contract import Table, contract
 from ingestion.quarantine.store import FUTURE
-from ingestion.sources import pos, promotions
+from ingestion.sources import SOURCES
 from ingestion.validation.checks import AGAIN
-from ingestion.validation.validator import FROZEN, Provenance, Validator, records
+from ingestion.validation.validator import FROZEN, Validator, records
 
 Entry = dict[str, Any]
-
-PROVENANCES: dict[str, Callable[[str, str, str], Provenance]] = {
-    "pos": pos.provenance,
-    "promotions": promotions.provenance,
-}
-"""How the place of a row is understood, where it says something of the row."""
 
 
 def obstacle(entry: Entry) -> str | None:
@@ -37,7 +31,7 @@ def obstacle(entry: Entry) -> str | None:
 
 
 def replays(source: str, entries: list[Entry]) -> Any:
-    """A dlt source of the rows of `entries`. What was put aside as a record with personal values is read again."""
+    """A dlt source of the rows of `entries`. What was quarantined as a record with personal values is read again."""
 
     @dlt.source(name=source)
     def again() -> Iterator[Any]:
@@ -58,12 +52,12 @@ def _by_delivery(entry: Entry) -> tuple[str, str]:
 
 def _rows(table: Table, entries: list[Entry]) -> Iterator[Any]:
     validator = Validator({table.name: table}, table.name)
-    provenance = PROVENANCES.get(table.source, Provenance)
-    for (place, digest), group in groupby(sorted(entries, key=_by_delivery), key=_by_delivery):
+    provenance = SOURCES[table.source].provenance
+    for (location, digest), group in groupby(sorted(entries, key=_by_delivery), key=_by_delivery):
         delivered, ids = _again(table, list(group))
         if ids:
             yield from validator.accept(
-                delivered, provenance(place, "replay", digest), is_text=True, replays=ids
+                delivered, provenance(location, "replay", digest), is_text=True, replays=ids
             )
     yield from validator.close()
 

@@ -191,7 +191,7 @@ def micro(bench: Bench) -> None:
 
 def stream(bench: Bench) -> None:
     """Lines as the tills publish them, from the broker into the lake."""
-    from ingestion.pipelines import SOURCES
+    from ingestion.sources import SOURCES
 
     if "pos_stream" not in SOURCES:
         bench.notes.append("The stream was not measured: this version has no source pos_stream.")

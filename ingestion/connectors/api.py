@@ -20,11 +20,12 @@ from ingestion.contracts.contract import Table
 from ingestion.core.errors import IngestionError
 from ingestion.core.request import ExtractContext
 from ingestion.lake.known_versions import CURSOR, KnownVersions, deletions, versions
-from ingestion.validation.validator import FROZEN, Provenance, Validator, records
+from ingestion.validation.provenance import Provenance
+from ingestion.validation.validator import FROZEN, Validator, records
 
 PAGE_ROWS = 5_000
 OVERLAP = timedelta(days=1)
-"""How late a record may come to be found without context all of them."""
+"""How late a record may come to be found without reading all of them."""
 
 ASK = "Ask the owner of the service; check that the configured address is that of the API."
 
@@ -63,14 +64,14 @@ class Api:
         if urlsplit(url)[:2] != urlsplit(self._base)[:2]:
             raise IngestionError(f"{self._base} leads to another host for its next page: {url}", ASK)
         response = self._client.get(url, params=parameters, auth=self._auth)
-        place = url.partition("?")[0]
+        location = url.partition("?")[0]
         try:
             answer = response.json()
         except JSONDecodeError as error:
-            raise IngestionError(f"{place} answered something that is not JSON ({error})", ASK) from error
+            raise IngestionError(f"{location} answered something that is not JSON ({error})", ASK) from error
         missing = [name for name in wanted if not isinstance(answer, dict) or name not in answer]
         if missing:
-            raise IngestionError(f"{place} answered without {', '.join(missing)}", ASK)
+            raise IngestionError(f"{location} answered without {', '.join(missing)}", ASK)
         return answer
 
 
@@ -89,19 +90,19 @@ def _read(context: ExtractContext, api: Api, name: str, validator: Validator) ->
         of_range = (record for record in api.records(name, first) if _is_before(record, end))
         yield from validator.accept_all([_table(of_range, key)], provenance)
         return
-    with KnownVersions(context, validator.contract) as held:
-        since = held.latest - OVERLAP if held.latest and not context.full else None
+    with KnownVersions(context, validator.contract) as known:
+        since = known.latest - OVERLAP if known.latest and not context.full else None
         rows = _table(api.records(name, since), key)
-        found = held.compare(versions(rows, key), is_all=since is None)
-        if since and held.known() != api.count(name):
+        found = known.compare(versions(rows, key), is_all=since is None)
+        if since and known.expected() != api.count(name):
             rows = _table(api.records(name), key)
-            found = held.compare(versions(rows, key))
-    is_believed = context.believes(f"/{name} of the API", found.left, found.held)
+            found = known.compare(versions(rows, key))
+    is_accepted = context.accepts(f"/{name} of the API", found.left, found.live)
     if not context.full:
         yield from validator.accept_all([found.of_changed(rows, key)], provenance)
-    elif is_believed:
+    elif is_accepted:
         yield from validator.accept_all([rows], provenance)
-    if is_believed:
+    if is_accepted:
         yield from deletions(name, found.deleted)
 
 

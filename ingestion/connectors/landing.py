@@ -18,12 +18,12 @@ import pyarrow.parquet as pq
 
 from ingestion.connectors.prefetch import prefetch
 from ingestion.contracts.contract import Table
-from ingestion.core.errors import IngestionError
+from ingestion.core.errors import REDELIVER, IngestionError
 from ingestion.core.request import ExtractContext
+from ingestion.core.text import first_line
 from ingestion.quarantine.store import FUTURE
-from ingestion.validation.validator import Provenance, Validator
-
-REDELIVER = "Have the file delivered again (or restore it), then run `larder ingest` again: nothing else is loaded twice."
+from ingestion.validation.provenance import Provenance
+from ingestion.validation.validator import Validator
 
 Span = Callable[[str], tuple[date, date]]
 """From a file's name below the landing folder: the first and the last day that it is about."""
@@ -91,7 +91,7 @@ def new_files(
         paths = {name: path for name, path in paths.items() if context.covers(*span(name))}
         known = {name: stamp[0] for name, stamp in seen.items() if context.covers(*span(name))}
         left = sum(path.stat().st_size for name, path in paths.items() if name in known)
-        if not context.believes(f"landing folder {root}", left, sum(known.values()), "bytes"):
+        if not context.accepts(f"landing folder {root}", left, sum(known.values()), "bytes"):
             return
     for name, path in paths.items():
         status = path.stat()
@@ -157,13 +157,13 @@ def _read_csv(file: NewFile, contract: Table) -> pa.Table:
 def _accept(
     validator: Validator, file: NewFile, found: pa.Table | Exception, provenance: Provenance
 ) -> Iterator[Any]:
-    """The good rows of a file go on, what cannot be read as a row is put aside, if need be the whole file."""
+    """The good rows of a file go on, what cannot be read as a row is quarantined, if need be the whole file."""
     if isinstance(found, pa.Table):
         yield from validator.accept(found, provenance, is_text=file.is_csv)
     elif file.is_csv and isinstance(found, pa.ArrowException):
         yield from _accept_lines(validator, gzip.decompress(file.content), provenance)
     else:
-        reason = f"the file cannot be read: {_first_line(found)}"
+        reason = f"the file cannot be read: {first_line(found)}"
         validator.refuse(provenance, reason, "a whole file", f"{len(file.content):,} bytes")
 
 
@@ -198,10 +198,6 @@ def _accept_lines(validator: Validator, content: bytes, provenance: Provenance) 
         {name: pa.array(column, pa.string()) for name, column in zip(header, columns, strict=True)}
     )
     yield from validator.accept(table, provenance, numbers=np.array(numbers, np.int64), is_text=True)
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def _content(path: Path) -> bytes:

@@ -14,11 +14,11 @@ Item = TypeVar("Item")
 def prefetch(items: Generator[Item]) -> Generator[Item]:
     """Yield what `items` yields, and have it prepare the next item while the present one is in use.
 
-    It is one item ahead, no more, so that memory stays bounded. Arrow and the codecs work outside Python's lock, so that
+    It prefetches one item, no more, so that memory stays bounded. Arrow and the codecs work outside Python's lock, so that
     two processors are busy. The thread is named as dlt names its own: it sees the state of the resource that is extracted.
     """
     context = contextvars.copy_context()
-    name = Container.thread_pool_prefix() + "ahead"
+    name = Container.thread_pool_prefix() + "prefetch"
 
     def prepare() -> Future[Item | None]:
         return thread.submit(context.run, lambda: next(items, None))

@@ -23,7 +23,8 @@ from ingestion.connectors.brokers import Broker, Event, Unreachable
 from ingestion.contracts.contract import Table
 from ingestion.core.request import LoadRequest
 from ingestion.lake.loads import DELIVERIES, recorded_loads, table_files
-from ingestion.validation.validator import Provenance, Validator, records
+from ingestion.validation.provenance import Provenance
+from ingestion.validation.validator import Validator, records
 
 Report = Callable[[str], None]
 
@@ -33,28 +34,30 @@ BATCH_EVENTS = 250_000
 PAUSE_SECONDS = 1.0
 """How long to wait for new events when all have been loaded."""
 
-PLACE = pa.schema(
+LOCATION = pa.schema(
     [("_stream", pa.string()), ("_sequence", pa.int64()), ("published_at", pa.timestamp("us", tz="UTC"))]
 )
-"""What the broker says of an event, beside what the event itself says."""
+"""What the broker says of an event, besides what the event itself says."""
 
 
-def positions(dataset: Path) -> dict[str, int]:
+def last_offsets(dataset: Path) -> dict[str, int]:
     """The last sequence of each stream that any load has taken in, be it into the table or into quarantine."""
     found: dict[str, int] = {}
     for file in table_files(dataset, DELIVERIES, recorded_loads(dataset)):
-        for place in pq.read_table(file, columns=["place"])["place"].unique().to_pylist():
-            stream, _, span = place.rpartition(":")
+        for location in pq.read_table(file, columns=["place"])["place"].unique().to_pylist():
+            stream, _, span = location.rpartition(":")
             found[stream] = max(found.get(stream, 0), int(span.partition("-")[2]))
     return found
 
 
-def batches(broker: Broker, held: dict[str, int], forever: bool, report: Report) -> Iterator[Sequence[Event]]:
-    """Yield the events after `held`, micro-batch by micro-batch; to ask for the next one says that one is loaded.
+def batches(
+    broker: Broker, offsets: dict[str, int], forever: bool, report: Report
+) -> Iterator[Sequence[Event]]:
+    """Yield the events after `offsets`, micro-batch by micro-batch; to ask for the next one says that one is loaded.
 
     Ends when nothing is waiting; when it is to go on for ever, it waits for new events, and for a broker that is away.
     """
-    broker.start(held)
+    broker.start(offsets)
     while True:
         try:
             waiting = broker.waiting()
@@ -64,10 +67,10 @@ def batches(broker: Broker, held: dict[str, int], forever: bool, report: Report)
                 raise
             report(f"{error}; waiting")
             waiting, fetched = 0, []
-        events = [event for event in fetched if event.sequence > held.get(event.stream, -1)]
+        events = [event for event in fetched if event.sequence > offsets.get(event.stream, -1)]
         if events:
             yield events
-            held.update({event.stream: event.sequence for event in events})
+            offsets.update({event.stream: event.sequence for event in events})
         if waiting:
             with suppress(Unreachable):  # it learns at the next start what the lake holds
                 broker.acknowledge()
@@ -77,14 +80,14 @@ def batches(broker: Broker, held: dict[str, int], forever: bool, report: Report)
             return
 
 
-def again(broker: Broker, held: Mapping[str, int], asked: LoadRequest) -> Iterator[Sequence[Event]]:
+def again(broker: Broker, offsets: Mapping[str, int], asked: LoadRequest) -> Iterator[Sequence[Event]]:
     """Yield once more the events of the days asked for that the lake holds already; what is new comes in its own time."""
     broker.start({})
     while waiting := broker.waiting():
         events = [
             event
             for event in broker.fetch(min(waiting, BATCH_EVENTS))
-            if event.sequence <= held.get(event.stream, -1) and _is_of(event, asked)
+            if event.sequence <= offsets.get(event.stream, -1) and _is_of(event, asked)
         ]
         if events:
             yield events
@@ -100,7 +103,7 @@ def _is_of(event: Event, asked: LoadRequest) -> bool:
 
 
 def accept(validator: Validator, events: Sequence[Event], kind: str) -> Iterator[Any]:
-    """Rows of events that fit the contract, and their account. What does not fit goes to the quarantine by its sequence."""
+    """Rows of events that fit the contract, and their account. What does not fit is quarantined by its sequence."""
     by_stream: dict[str, list[Event]] = {}
     for event in events:
         by_stream.setdefault(event.stream, []).append(event)
@@ -110,14 +113,14 @@ def accept(validator: Validator, events: Sequence[Event], kind: str) -> Iterator
         table, good = _decode(mine, validator, provenance)
         if good:
             numbers = np.array([event.sequence for event in good], np.int64)
-            yield from validator.accept(_with_place(table, good), provenance, numbers=numbers)
+            yield from validator.accept(_with_location(table, good), provenance, numbers=numbers)
     yield from validator.close()
 
 
 def _decode(
     events: list[Event], validator: Validator, provenance: Provenance
 ) -> tuple[pa.Table, list[Event]]:
-    """All payloads at once; where one of them is odd, one by one, so that it is the only one put aside."""
+    """All payloads at once; where one of them is odd, one by one, so that it is the only one quarantined."""
     table = _at_once([event.payload for event in events], validator.contract)
     if table is not None:
         return table, events
@@ -141,7 +144,7 @@ def _at_once(payloads: list[bytes], contract: Table) -> pa.Table | None:
     types = [
         (c.name, c.arrow if pa.types.is_integer(c.arrow) else pa.string())
         for c in contract.columns
-        if c.name not in PLACE.names
+        if c.name not in LOCATION.names
     ]
     try:
         table = pajson.read_json(
@@ -163,13 +166,15 @@ def _one(payload: bytes) -> tuple[dict[str, Any] | None, str]:
     return (value, "") if isinstance(value, dict) else (None, f"a JSON {type(value).__name__}")
 
 
-def _with_place(table: pa.Table, events: list[Event]) -> pa.Table:
+def _with_location(table: pa.Table, events: list[Event]) -> pa.Table:
     columns = [
-        pa.array([event.stream for event in events], PLACE.field("_stream").type),
-        pa.array([event.sequence for event in events], PLACE.field("_sequence").type),
-        pa.array([event.published_at for event in events], pa.int64()).cast(PLACE.field("published_at").type),
+        pa.array([event.stream for event in events], LOCATION.field("_stream").type),
+        pa.array([event.sequence for event in events], LOCATION.field("_sequence").type),
+        pa.array([event.published_at for event in events], pa.int64()).cast(
+            LOCATION.field("published_at").type
+        ),
     ]
-    for field, values in zip(PLACE, columns, strict=True):
+    for field, values in zip(LOCATION, columns, strict=True):
         if field.name in table.column_names:
             table = table.drop_columns([field.name])  # an event cannot say where it lies
         table = table.append_column(field, values)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import yaml
@@ -28,7 +29,7 @@ LABEL = pa.dictionary(pa.int32(), pa.string())
 """Text of which a table has few different values: cheap to check, to carry and to write. In Parquet it is text."""
 
 MAX_REJECTED_SHARE = 0.05
-"""Share of a load's rows in quarantine above which the source is held, where its contract does not say otherwise."""
+"""Share of a load's rows in quarantine above which the source is blocked, where its contract does not say otherwise."""
 
 
 @dataclass(frozen=True)
@@ -50,17 +51,26 @@ class Column:
         return pa.decimal128(int(found[1]), int(found[2])) if found else TYPES[self.type]
 
     @cached_property
-    def held_as(self) -> pa.DataType:
-        """The type in which values travel and are written: those of a short list as their places in it."""
+    def stored_as(self) -> pa.DataType:
+        """The type in which values travel and are written: those of a short list as their positions in it."""
         return LABEL if self.allowed and pa.types.is_string(self.arrow) else self.arrow
 
 
 @dataclass(frozen=True)
+class ZoneOf:
+    """Exceptions from a time zone: the rows whose `column` has one of these values are of that zone."""
+
+    column: str
+    zones: Mapping[int, str] = field(hash=False)
+
+
+@dataclass(frozen=True)
 class LocalDay:
-    """The business day of a row: the day of the UTC time in `column` on the clocks of `zone`."""
+    """The business day of a row: the day of the UTC time in `column` on the clocks of `zone`, or of an exception."""
 
     column: str
     zone: str
+    zone_of: ZoneOf | None = None
 
 
 @dataclass(frozen=True)
@@ -93,12 +103,12 @@ class Table:
     @cached_property
     def schema(self) -> pa.Schema:
         """Names and types, as they are written to the lake."""
-        return pa.schema([(column.name, column.held_as) for column in self.columns])
+        return pa.schema([(column.name, column.stored_as) for column in self.columns])
 
     @cached_property
     def labels(self) -> list[str]:
-        """Columns that travel as places in a short list."""
-        return [column.name for column in self.columns if column.held_as == LABEL]
+        """Columns that travel as positions in a short list."""
+        return [column.name for column in self.columns if column.stored_as == LABEL]
 
     @property
     def personal(self) -> set[str]:
@@ -136,19 +146,31 @@ def _table(source: str, name: str, body: dict[str, Any]) -> Table:
         name=name,
         columns=columns,
         key=tuple(body.pop("key")),
-        local_day=LocalDay(**body.pop("local_day")) if "local_day" in body else None,
+        local_day=_local_day(body.pop("local_day")) if "local_day" in body else None,
         rules=tuple(Rule(**rule) for rule in body.pop("rules", [])),
         **body,
     )
+    numbers = [*table.key]
     named = {*table.key, *filter(None, [table.money]), *(rule.column for rule in table.rules)}
+    if table.local_day:
+        numbers += [table.local_day.zone_of.column] if table.local_day.zone_of else []
+        named |= {table.local_day.column, *numbers}
     unknown = named - set(table.by_name)
     if unknown:
         raise ValueError(f"{name} has no column {', '.join(sorted(unknown))}")
-    if any(
-        table.by_name[key].arrow != pa.int64() and table.by_name[key].arrow != pa.int32() for key in table.key
-    ):
-        raise ValueError(f"the key of {name} must be of whole numbers")
+    if any(table.by_name[column].arrow not in (pa.int64(), pa.int32()) for column in numbers):
+        raise ValueError(f"the key of {name}, and what tells its zones apart, must be of whole numbers")
     return table
+
+
+def _local_day(said: dict[str, Any]) -> LocalDay:
+    """Raises ValueError or KeyError for a zone that nobody knows."""
+    exceptions = ZoneOf(**said["zone_of"]) if "zone_of" in said else None
+    for zone in (said["zone"], *(exceptions.zones.values() if exceptions else ())):
+        ZoneInfo(zone)
+    if exceptions and not all(isinstance(value, int) for value in exceptions.zones):
+        raise ValueError("the zones of local_day are listed by whole numbers")
+    return LocalDay(**{**said, "zone_of": exceptions})
 
 
 def _column(name: str, said: dict[str, Any]) -> Column:

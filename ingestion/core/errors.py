@@ -4,6 +4,9 @@ import re
 
 PASSWORD = re.compile(r"://([^:/@\s]*):[^@\s]*@")
 
+REDELIVER = "Have the file delivered again (or restore it), then run `larder ingest` again: nothing else is loaded twice."
+"""What to do about a landed file that cannot be used."""
+
 
 class ExpectedError(Exception):
     """Something outside the code is wrong. `str(error)` says what and where; `next_step` says what to do about it.

@@ -13,7 +13,7 @@ LEAST_LEFT = 0.8
 class LoadRequest:
     """What an operator asks for; without a word, what is new.
 
-    With `first` and `last` these days are read again, with `full` everything; `force` believes a source that has lost
+    With `first` and `last` these days are read again, with `full` everything; `force` accepts a source that has lost
     much of what it had.
     """
 
@@ -62,7 +62,7 @@ class LoadRequest:
 class ExtractContext(LoadRequest):
     """One run of one source: what is asked for, and where the source finds what has been read before.
 
-    `work` is dlt's working directory. What the run did not believe is gathered in `refusals` and told at its end: the
+    `work` is dlt's working directory. What the run refused is gathered in `refusals` and told at its end: the
     other tables are loaded. What must be closed then goes to `closing`.
     """
 
@@ -77,9 +77,9 @@ class ExtractContext(LoadRequest):
         """The folder of the source's raw tables."""
         return self.lake / "raw" / self.source
 
-    def believes(self, what: str, left: int, held: int, unit: str = "records") -> bool:
-        """Whether a source that has `left` of what the lake holds of it is to be believed; if not, it is noted."""
-        if self.force or left >= held * LEAST_LEFT:
+    def accepts(self, what: str, left: int, known: int, unit: str = "records") -> bool:
+        """Whether a source that has `left` of what the lake holds of it is accepted; if not, it is noted."""
+        if self.force or left >= known * LEAST_LEFT:
             return True
-        self.refusals.append(f"{what} has only {left:,} of the {held:,} {unit} that the lake holds")
+        self.refusals.append(f"{what} has only {left:,} of the {known:,} {unit} that the lake holds")
         return False

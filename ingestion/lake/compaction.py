@@ -3,7 +3,7 @@
 A load's rows keep their load id as a column. The record `_compactions/<table>.jsonl` says which loads a compacted file
 holds; it is replaced in one rename, and from then on readers take that file in place of those loads' own
 (`ingestion/lake/loads.py`, `ingestion/lake/visible.py`). Killed at any step, either the record or all it stands for is as
-before. The replaced files lie on until nobody can be context them: `remove_replaced`.
+before. The replaced files lie on until nobody can be reading them: `remove_replaced`.
 """
 
 import secrets
@@ -50,7 +50,7 @@ class Compaction:
 def compact(dataset: Path, least: int = 2) -> list[Compaction]:
     """Compact each table of one source that has `least` small files or more. The caller holds the source's lock.
 
-    A load that is not complete, or held back, is left alone. Raises nothing that is no fault of the disk: what was there
+    A load that is not complete, or is blocked, is left alone. Raises nothing that is no fault of the disk: what was there
     stays there until the new file is registered.
     """
     loads = lake.completed_loads(dataset)
@@ -120,7 +120,7 @@ def _compact(dataset: Path, table: str, small: list[Path]) -> Compaction:
                 f"{beside} has {sum(rows.values()):,} rows, the files that it was made of have {expected:,}",
                 "Nothing was replaced. Check the disk, then run again: larder compact",
             )
-    kept = {name: held for name, held in before.files.items() if folder / name not in small}
+    kept = {name: loads for name, loads in before.files.items() if folder / name not in small}
     lake.write_record(dataset, table, Compacted({**kept, target.name: dict(rows)}))
     return Compaction(table, len(small), expected)
 

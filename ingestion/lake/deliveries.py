@@ -1,4 +1,4 @@
-"""The account of every load: what each place delivered, and what became of it."""
+"""The account of every load: what each location delivered, and what became of it."""
 
 import json
 from collections.abc import Collection
@@ -29,10 +29,10 @@ SCHEMA = pa.schema(
         ("drift", pa.string()),
     ]
 )
-"""One row for each place and business day that a load was given, and what became of it.
+"""One row for each location (column `place`) and business day that a load was given, and what became of it.
 
 `kind` is new, correction, reload or replay. `key_sum` and `money_usd` are of the rows that were loaded; `first` and
-`last` are numbers of rows or offsets within the place. A file that cannot be read has no row that could be counted.
+`last` are numbers of rows or offsets within the location. A file that cannot be read has no row that could be counted.
 """
 
 
@@ -47,7 +47,7 @@ def deliveries(dataset: Path, loads: Collection[str]) -> list[dict[str, Any]]:
 
 
 def drift(dataset: Path, loads: Collection[str]) -> dict[tuple[str, str, str, str], list[str]]:
-    """What has changed in the shape of deliveries, (table, kind, column, detail), each with the places where."""
+    """What has changed in the shape of deliveries, (table, kind, column, detail), each with the locations where."""
     found: dict[tuple[str, str, str, str], list[str]] = {}
     for row in deliveries(dataset, loads):
         for change in json.loads(row["drift"] or "[]"):

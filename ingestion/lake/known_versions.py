@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from ingestion.contracts.contract import Table
+from ingestion.core import sql
 from ingestion.core.request import ExtractContext
 from ingestion.lake.loads import DELETIONS, recorded_loads, table_files
 
@@ -42,7 +43,7 @@ INDEX = """
 
 @dataclass(frozen=True)
 class Difference:
-    """A source's records beside the lake's: `held` live ones, of which the source still has `left`.
+    """A source's records compared with the lake's: `live` ones, of which the source still has `left`.
 
     `changed` are the keys whose present version the lake has not been given, `since` the earliest of these versions;
     `deleted` are the keys that the source lacks.
@@ -51,16 +52,16 @@ class Difference:
     changed: pa.Array
     since: datetime | None
     deleted: pa.Array
-    held: int
+    live: int
     left: int
 
     def of_changed(self, rows: pa.Table, key: str) -> pa.Table:
         """The rows of changed records. `changed` is in order, which makes looking up cheap however many they are."""
         keys = versions(rows, key)["record_key"]
         sought, changed = keys.fill_null(0).to_numpy(), self.changed.drop_null().to_numpy()
-        places = np.searchsorted(changed, sought)
-        found = places < len(changed)
-        found[found] = changed[places[found]] == sought[found]
+        positions = np.searchsorted(changed, sought)
+        found = positions < len(changed)
+        found[found] = changed[positions[found]] == sought[found]
         without = keys.is_null().to_numpy()
         return rows.filter(pa.array(np.where(without, self.changed.null_count > 0, found)))
 
@@ -93,7 +94,7 @@ class KnownVersions:
     def __init__(self, context: ExtractContext, table: Table) -> None:
         self._context, self._table = context, table
         self._key = table.key[0]
-        self._path = context.work / "held" / f"{context.source}.{table.name}.duckdb"
+        self._path = context.work / "known_versions" / f"{context.source}.{table.name}.duckdb"
 
     def __enter__(self) -> "KnownVersions":
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -120,7 +121,7 @@ class KnownVersions:
         return found
 
     def compare(self, present: pa.Table | pa.RecordBatchReader, *, is_all: bool = True) -> Difference:
-        """Hold the versions that the source shows (as `VERSION`) against those of the lake.
+        """Compare the versions that the source shows (as `VERSION`) with those of the lake.
 
         Unless they are all that the source has, nothing can be said about deletes.
         """
@@ -142,16 +143,16 @@ class KnownVersions:
             "from last anti join present using (record_key) where not is_deleted and record_key is not null"
         )
         deleted = self._keys(gone if is_all else "from last where false")
-        held = self._value("select count(*) from last where not is_deleted")
+        live = self._value("select count(*) from last where not is_deleted")
         return Difference(
             changed=self._keys("from changed"),
             since=self._value("select min(updated_at) from changed"),
             deleted=deleted,
-            held=held,
-            left=held - len(deleted),
+            live=live,
+            left=live - len(deleted),
         )
 
-    def known(self) -> int:
+    def expected(self) -> int:
         """How many records the source should have, of those that it showed and those that the lake holds."""
         count: int = self._value("""
             select count(*) from (
@@ -192,19 +193,19 @@ class KnownVersions:
         dataset, quarantine = self._context.dataset, self._context.lake / "quarantine" / self._context.source
         name, key = self._table.name, self._key
         self._add(
-            f"{key} as record_key, updated_at, _dlt_load_id as load_id, false as is_deleted",
+            f"{sql.name(key)} as record_key, updated_at, _dlt_load_id as load_id, false as is_deleted",
             table_files(dataset, name, loads),
         )
         # What is in the quarantine has been read as well: it is not read again before it changes.
         self._add(
-            f"try_cast(payload ->> '$.{key}' as bigint) as record_key, load_id, false as is_deleted,"
+            f"try_cast(payload ->> {sql.literal(key)} as bigint) as record_key, load_id, false as is_deleted,"
             " try_cast(payload ->> '$.updated_at' as timestamptz) as updated_at",
             table_files(quarantine, name, loads),
         )
         self._add(
             "record_key, null as updated_at, _dlt_load_id as load_id, true as is_deleted",
             table_files(dataset, DELETIONS, loads),
-            f"where table_name = '{name}'",
+            f"where table_name = {sql.literal(name)}",
         )
         self._index.execute("""
             create or replace table last as from last

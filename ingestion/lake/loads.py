@@ -194,7 +194,7 @@ def sweep_dead_loads(dataset: Path) -> list[Path]:
 def remove_cut_records(dataset: Path) -> list[Path]:
     """Remove what a kill has cut off of dlt's records, which it writes in place: it reads them again and would fail for ever.
 
-    Nothing is lost: the load that wrote them did not complete, and its next attempt writes them anew. Call it only when no
+    Nothing is lost: the load that wrote them did not complete, and its next attempt writes them again. Call it only when no
     load of the source is running. Returns what was removed.
     """
     records = [dataset / INIT, *dataset.glob(f"{SCHEMAS}/*"), *dataset.glob(f"{STATES}/*")]
@@ -215,6 +215,7 @@ def _is_whole(record: Path) -> bool:
 
 
 def _markers(dataset: Path) -> list[Path]:
+    """Of blocked loads. The folder is named `held` as in lakes that were written before."""
     return list((dataset.parent.parent / "quarantine" / dataset.name / "held").glob("[!.]*"))
 
 

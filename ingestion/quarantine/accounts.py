@@ -13,7 +13,7 @@ from ingestion.quarantine.store import Quarantine
 class Account:
     """What one table was given, and what has become of it, in rows.
 
-    A place that was delivered again counts as last delivered. Always: delivered = loaded + quarantined + discarded +
+    A location that was delivered again counts as last delivered. Always: delivered = loaded + quarantined + discarded +
     superseded. `superseded` are records that broke the contract and have come again since.
     """
 
@@ -27,7 +27,7 @@ class Account:
 
 
 def accounts(lake: Path, source: str) -> dict[str, Account]:
-    """The account of each table of one source over all its loads, held ones included."""
+    """The account of each table of one source over all its loads, blocked ones included."""
     dataset = lake / "raw" / source
     rows = deliveries(dataset, recorded_loads(dataset))
     current = _current(rows)
@@ -50,7 +50,7 @@ def accounts(lake: Path, source: str) -> dict[str, Account]:
 
 
 def _current(rows: list[dict[str, Any]]) -> dict[tuple[str, str], tuple[str, str]]:
-    """For each file (table, place) the delivery that counts: its digest, and the load from which on its rows do.
+    """For each file (table, location) the delivery that counts: its digest, and the load from which on its rows do.
 
     As the macro `current_deliveries` has it: the last one of which anything was loaded, or that was empty.
     """

@@ -1,7 +1,7 @@
-"""Rows that broke their contract, kept beside the raw lake until somebody has decided what becomes of them.
+"""Rows that broke their contract, kept next to the raw lake until somebody has decided what becomes of them.
 
 `<lake>/quarantine/<source>/<table>/<load_id>.<n>.parquet` holds the rows, `resolutions/*.jsonl` what was decided, and
-`held/<load_id>` stands for a load that nobody is to see yet. All of it counts only with a load that is complete.
+`held/<load_id>` marks a blocked load, which nobody is to see yet. All of it counts only with a load that is complete.
 """
 
 import hashlib
@@ -23,6 +23,9 @@ from ingestion.lake.visible import refresh
 
 MASKED = "***"
 
+MARKERS = "held"
+"""The folder of the markers of blocked loads. It keeps the name that it has in existing lakes."""
+
 SCHEMA = pa.schema(
     [
         ("quarantine_id", pa.string()),
@@ -40,7 +43,7 @@ SCHEMA = pa.schema(
         ("payload", pa.string()),
     ]
 )
-"""One row of a delivery that was put aside; without `row_number` and `payload`, a whole file that cannot be read."""
+"""One row of a delivery that was quarantined; without `row_number` and `payload`, a whole file that cannot be read."""
 
 ACTIONS = ("replayed", "discarded", "superseded")
 
@@ -66,7 +69,7 @@ class Quarantine:
         self.dataset = lake / "raw" / source
 
     def write(self, load: str, entries: list[dict[str, Any]]) -> None:
-        """Keep `entries` (all of one table) for a load that is under way; whether it will be held is open until then."""
+        """Keep `entries` (all of one table) for a load that is under way; whether it will be blocked is open until then."""
         folder = self.folder / str(entries[0]["table_name"])
         self._mark(load, "")
         rows = pa.Table.from_pylist([{**entry, "load_id": load} for entry in entries], schema=SCHEMA)
@@ -75,7 +78,7 @@ class Quarantine:
             pq.write_table(rows, beside, compression="zstd")
 
     def entries(self) -> list[dict[str, Any]]:
-        """Everything that complete loads put aside, oldest first, each with the `resolution` that it has or None."""
+        """Everything that complete loads quarantined, oldest first, each with the `resolution` that it has or None."""
         complete, resolved = recorded_loads(self.dataset), self.resolutions()
         found: dict[str, dict[str, Any]] = {}
         for file in self._files():
@@ -111,19 +114,19 @@ class Quarantine:
         name = f"{at.replace(':', '')}-{secrets.token_hex(4)}.jsonl"
         write_atomically(self.folder / "resolutions" / name, "".join(lines))
 
-    def held(self) -> dict[str, dict[str, Any]]:
-        """The complete loads that are held, oldest first, each with its reasons and since when."""
+    def blocked(self) -> dict[str, dict[str, Any]]:
+        """The complete loads that are blocked, oldest first, each with its reasons and since when."""
         complete = recorded_loads(self.dataset)
-        markers = sorted(file for file in (self.folder / "held").glob("*") if file.name in complete)
+        markers = sorted(file for file in (self.folder / MARKERS).glob("*") if file.name in complete)
         return {file.name: json.loads(file.read_text() or "{}") for file in markers}
 
     def review(self) -> None:
-        """Decide for each marked load whether it is held: not when little of it, or nothing any more, is in quarantine."""
-        held = self.held()
-        if not held:
+        """Decide for each marked load whether it is blocked: not when little of it, or nothing any more, is in quarantine."""
+        blocked = self.blocked()
+        if not blocked:
             return
         opened = self.open_entries()
-        for load, before in held.items():
+        for load, before in blocked.items():
             reasons = self._reasons(
                 load, [entry for entry in opened if entry["load_id"] == load], bool(before)
             )
@@ -131,14 +134,14 @@ class Quarantine:
                 since = before.get("since") or datetime.now(UTC).isoformat(timespec="seconds")
                 self._mark(load, json.dumps({"since": since, "reasons": reasons}))
             else:
-                (self.folder / "held" / load).unlink()
+                (self.folder / MARKERS / load).unlink()
         refresh(self.dataset)
 
     def dead_files(self, pending: Collection[str] = ()) -> list[Path]:
         """What loads left here that never completed and are not `pending`."""
         alive = recorded_loads(self.dataset).union(pending)
         dead = [file for file in self._files() if load_id(file) not in alive]
-        dead += [file for file in (self.folder / "held").glob("*") if file.name not in alive]
+        dead += [file for file in (self.folder / MARKERS).glob("*") if file.name not in alive]
         return dead + [file for file in self.folder.glob("*/.*") if file not in dead]
 
     def sweep(self) -> None:
@@ -146,8 +149,8 @@ class Quarantine:
         for file in self.dead_files():
             file.unlink()
 
-    def _reasons(self, load: str, entries: list[dict[str, Any]], was_held: bool) -> list[str]:
-        """Why a load is held; once it is, it is until nothing of it is open."""
+    def _reasons(self, load: str, entries: list[dict[str, Any]], was_blocked: bool) -> list[str]:
+        """Why a load is blocked; once it is, it is until nothing of it is open."""
         tables: dict[str, Table] = contract(self.source)
         loaded = row_counts(self.dataset, {load})
         reasons = []
@@ -158,12 +161,12 @@ class Quarantine:
             share = rows / (rows + loaded.get(name, 0)) if rows else 0
             if unreadable:
                 reasons.append(f"{name}: cannot be read: {', '.join(sorted(unreadable))}")
-            if rows and (was_held or share > tables[name].max_rejected_share):
+            if rows and (was_blocked or share > tables[name].max_rejected_share):
                 reasons.append(f"{name}: {rows:,} rows in quarantine, {loaded.get(name, 0):,} loaded")
         return reasons
 
     def _mark(self, load: str, text: str) -> None:
-        marker = self.folder / "held" / load
+        marker = self.folder / MARKERS / load
         if text or not marker.exists():
             write_atomically(marker, text)
 
@@ -173,7 +176,7 @@ class Quarantine:
 
 
 FUTURE = "the file's day has not come yet"
-"""Reason of a file that is not read before the others have reached its day; nothing is missing, so nothing is held."""
+"""Reason of a file that is not read before the others have reached its day; nothing is missing, so nothing is blocked."""
 
 
 def _order(row: Mapping[str, Any]) -> tuple[str, int]:
@@ -186,9 +189,11 @@ def _since(resolution: Resolution | None, load: str) -> Resolution | None:
     return resolution if is_later else None
 
 
-def entry_id(contract: Table, place: str, content: str) -> str:
+def entry_id(contract: Table, location: str, content: str) -> str:
     """The same row of the same delivery always has the same id."""
-    return hashlib.sha256(f"{contract.source}\0{contract.name}\0{place}\0{content}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{contract.source}\0{contract.name}\0{location}\0{content}".encode()).hexdigest()[
+        :16
+    ]
 
 
 def payload(row: Mapping[str, Any], contract: Table) -> str:

@@ -3,16 +3,22 @@
 from collections.abc import Iterator
 from typing import Any
 
-import dlt
-
-from ingestion.connectors.api import Api, records_of
+from ingestion.connectors.source import Source
 from ingestion.contracts.contract import contract
 from ingestion.core.request import ExtractContext
 
 
-@dlt.source(name="campaigns")
-def campaigns(
-    context: ExtractContext, base_url: str = dlt.config.value, token: str = dlt.secrets.value
-) -> Iterator[Any]:
+def extract(context: ExtractContext) -> Any:
     """Campaign records that were added, changed or deleted since the last completed load."""
-    yield from records_of(context, Api(base_url, token), contract("campaigns"))
+    import dlt
+
+    from ingestion.connectors.api import Api, records_of
+
+    @dlt.source(name="campaigns")
+    def campaigns(base_url: str = dlt.config.value, token: str = dlt.secrets.value) -> Iterator[Any]:
+        yield from records_of(context, Api(base_url, token), contract("campaigns"))
+
+    return campaigns()
+
+
+SOURCE = Source(name="campaigns", extract=extract)

@@ -6,14 +6,22 @@ The contact columns of `households` are personal data (in the demo: synthetic). 
 from collections.abc import Iterator
 from typing import Any
 
-import dlt
-
-from ingestion.connectors.database import records
+from ingestion.connectors.source import Source
 from ingestion.contracts.contract import contract
 from ingestion.core.request import ExtractContext
 
 
-@dlt.source(name="loyalty")
-def loyalty(context: ExtractContext, credentials: str = dlt.secrets.value) -> Iterator[Any]:
+def extract(context: ExtractContext) -> Any:
     """Households and demographics that were added, changed or deleted since the last completed load."""
-    yield from records(context, credentials, "loyalty", contract("loyalty"))
+    import dlt
+
+    from ingestion.connectors.database import records
+
+    @dlt.source(name="loyalty")
+    def loyalty(credentials: str = dlt.secrets.value) -> Iterator[Any]:
+        yield from records(context, credentials, "loyalty", contract("loyalty"))
+
+    return loyalty()
+
+
+SOURCE = Source(name="loyalty", extract=extract)

@@ -10,36 +10,39 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import dlt
 import pyarrow as pa
 
-from ingestion.connectors.landing import REDELIVER, known_files, landed, load_files
-from ingestion.connectors.prefetch import prefetch
+from ingestion.connectors.source import Source
 from ingestion.contracts.contract import contract
-from ingestion.core.errors import IngestionError
+from ingestion.core.errors import REDELIVER, IngestionError
 from ingestion.core.request import ExtractContext
-from ingestion.validation.validator import FROZEN, Provenance, Validator
-
-FILES = "business_date=*/sales_*"
+from ingestion.validation.provenance import Provenance
 
 
-@dlt.source(name="pos")
-def pos(context: ExtractContext, landing: str = dlt.config.value) -> Any:
+def extract(context: ExtractContext) -> Any:
     """Till exports below the folder `landing` that no completed load has brought yet."""
+    import dlt
+
+    from ingestion.connectors.landing import known_files, landed, load_files
+    from ingestion.connectors.prefetch import prefetch
+    from ingestion.validation.validator import FROZEN, Validator
 
     @dlt.resource(name="transactions", schema_contract=FROZEN)
-    def transactions() -> Iterator[Any]:
-        root = Path(landing)
+    def transactions(root: Path) -> Iterator[Any]:
         validator = Validator(contract("pos"), "transactions")
-        names = {path.relative_to(root).as_posix() for path in landed(root, FILES)}
+        names = {path.relative_to(root).as_posix() for path in landed(root, SOURCE.pattern)}
         future = future_files(names, datetime.now(UTC).date())
         files = load_files(
-            context, validator, root, FILES, provenance, lambda name: (_day(name),) * 2, future
+            context, validator, root, SOURCE.pattern, provenance, lambda name: (_day(name),) * 2, future
         )
         yield from prefetch(files)
-        _refuse_missing_days(root)
+        _refuse_missing_days(root, known_files())
 
-    return transactions
+    @dlt.source(name="pos")
+    def pos(landing: str = dlt.config.value) -> Any:
+        return transactions(Path(landing))
+
+    return pos()
 
 
 def provenance(name: str, kind: str, digest: str) -> Provenance:
@@ -95,9 +98,9 @@ def _until(days: set[date], last: date) -> list[date]:
     return [day for day in days if day <= last]
 
 
-def _refuse_missing_days(root: Path) -> None:
-    """Every group of stores must have delivered every day between the first and the last delivered one."""
-    days = _days(known_files())
+def _refuse_missing_days(root: Path, known: Iterable[str]) -> None:
+    """Every group of stores must have delivered every day between the first and the last one of the `known` files."""
+    days = _days(known)
     if not days:
         return
     first, last = min(map(min, days.values())), max(map(max, days.values()))
@@ -108,3 +111,6 @@ def _refuse_missing_days(root: Path) -> None:
     if missing:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         raise IngestionError(f"till files are missing in {root}: {', '.join(missing[:3])}{more}", REDELIVER)
+
+
+SOURCE = Source(name="pos", extract=extract, pattern="business_date=*/sales_*", provenance=provenance)

@@ -7,30 +7,42 @@ the columns of a till file and its `business_date`; money and the UTC time are t
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import dlt
-from dlt.common.configuration import with_config
-
 from ingestion.connectors.brokers import Broker, Event, connect
-from ingestion.connectors.stream import accept
+from ingestion.connectors.source import Source
 from ingestion.contracts.contract import contract
 from ingestion.core.request import ExtractContext
-from ingestion.validation.validator import FROZEN, Validator
 
 
-@with_config(sections=("sources", "pos_stream"))
-def broker(
-    url: str = dlt.config.value, token: str | None = None, options: dict[str, Any] | None = None
-) -> Broker:
+def broker() -> Broker:
     """The broker that the environment names."""
-    return connect(url, token, options)
+    import dlt
+    from dlt.common.configuration import with_config
+
+    @with_config(sections=("sources", "pos_stream"))
+    def configured(
+        url: str = dlt.config.value, token: str | None = None, options: dict[str, Any] | None = None
+    ) -> Broker:
+        return connect(url, token, options)
+
+    return configured()
 
 
-@dlt.source(name="pos_stream")
-def pos_stream(context: ExtractContext, events: Sequence[Event] = ()) -> Any:
+def extract(context: ExtractContext, events: Sequence[Event] = ()) -> Any:
     """One micro-batch of events."""
+    import dlt
+
+    from ingestion.connectors.stream import accept
+    from ingestion.validation.validator import FROZEN, Validator
 
     @dlt.resource(name="transactions", schema_contract=FROZEN)
     def transactions() -> Iterator[Any]:
         yield from accept(Validator(contract("pos_stream"), "transactions"), events, context.kind)
 
-    return transactions
+    @dlt.source(name="pos_stream")
+    def pos_stream() -> Any:
+        return transactions
+
+    return pos_stream()
+
+
+SOURCE = Source(name="pos_stream", extract=extract, optional=True, broker=broker)

@@ -10,32 +10,33 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import dlt
 import pyarrow as pa
 
-from ingestion.connectors.landing import REDELIVER, load_files
-from ingestion.connectors.prefetch import prefetch
+from ingestion.connectors.source import Source
 from ingestion.contracts.contract import contract
-from ingestion.core.errors import IngestionError
+from ingestion.core.errors import REDELIVER, IngestionError
 from ingestion.core.request import ExtractContext
-from ingestion.validation.validator import FROZEN, Provenance, Validator
+from ingestion.validation.provenance import Provenance
 
 
-@dlt.source(name="promotions")
-def promotions(
-    context: ExtractContext, landing: str = dlt.config.value, first_week_start: str = dlt.config.value
-) -> Any:
+def extract(context: ExtractContext) -> Any:
     """Weekly plans below the folder `landing` that no completed load has brought yet."""
+    import dlt
+
+    from ingestion.connectors.landing import load_files
+    from ingestion.connectors.prefetch import prefetch
+    from ingestion.validation.validator import FROZEN, Validator
 
     @dlt.resource(name="placements", schema_contract=FROZEN)
-    def placements() -> Iterator[Any]:
-        validator = Validator(contract("promotions"), "placements")
-        span = partial(days_of, date.fromisoformat(first_week_start))
-        yield from prefetch(
-            load_files(context, validator, Path(landing), "week=*/*.parquet", provenance, span)
-        )
+    def placements(root: Path, first_week_start: date) -> Iterator[Any]:
+        validator, span = Validator(contract("promotions"), "placements"), partial(days_of, first_week_start)
+        yield from prefetch(load_files(context, validator, root, SOURCE.pattern, provenance, span))
 
-    return placements
+    @dlt.source(name="promotions")
+    def promotions(landing: str = dlt.config.value, first_week_start: str = dlt.config.value) -> Any:
+        return placements(Path(landing), date.fromisoformat(first_week_start))
+
+    return promotions()
 
 
 def provenance(name: str, kind: str, digest: str) -> Provenance:
@@ -57,3 +58,6 @@ def days_of(first_week_start: date, name: str) -> tuple[date, date]:
     """The days of a file's week, Monday to Sunday, where week 1 begins on `first_week_start`."""
     first = first_week_start + timedelta(weeks=_week(name) - 1)
     return first, first + timedelta(days=6)
+
+
+SOURCE = Source(name="promotions", extract=extract, pattern="week=*/*.parquet", provenance=provenance)

@@ -1,7 +1,7 @@
-"""Hold delivered rows to their contract: first names and types, then values. All good costs next to nothing."""
+"""Check delivered rows against their contract: first names and types, then values. All good costs next to nothing."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -22,7 +22,12 @@ Rows = npt.NDArray[np.int64]
 """Positions of rows within a table, from 0."""
 
 AGAIN = "the key comes again"
-"""Reason of a row whose key an earlier row of the same place has."""
+"""Reason of a row whose key an earlier row of the same location has."""
+
+OTHER_DAY = "the row is of another day"
+
+BUSINESS_DATE = "business_date"
+"""The column of a row's store-local day: its location says it, or the row, or the validator adds it."""
 
 Mask = npt.NDArray[np.bool_]
 """One truth for each row of a table."""
@@ -87,7 +92,7 @@ def fit(delivered: pa.Table, contract: Table, is_text: bool = False) -> Fitted:
     for column in contract.columns:
         name = found[column.name]
         if name is None:
-            columns.append(pa.chunked_array([pa.nulls(delivered.num_rows, column.held_as)]))
+            columns.append(pa.chunked_array([pa.nulls(delivered.num_rows, column.stored_as)]))
             if column.required:
                 renamed = next(
                     (d.detail for d in drift if d.kind == "renamed" and d.column == column.name), None
@@ -98,7 +103,7 @@ def fit(delivered: pa.Table, contract: Table, is_text: bool = False) -> Fitted:
                 violations.append(Violation(column.name, column.type, reason, np.arange(delivered.num_rows)))
         else:
             values, broken = _cast(delivered[name], column)
-            columns.append(values if values.type == column.held_as else values.dictionary_encode())
+            columns.append(values if values.type == column.stored_as else values.dictionary_encode())
             violations += broken
     return Fitted(pa.table(columns, schema=contract.schema), [b for b in violations if len(b.rows)], drift)
 
@@ -106,7 +111,7 @@ def fit(delivered: pa.Table, contract: Table, is_text: bool = False) -> Fitted:
 def violations(table: pa.Table, contract: Table, starts: Sequence[int]) -> Iterator[Violation]:
     """What breaks the contract's values, rules and keys in a table that fits its names and types.
 
-    `starts` are the rows at which another place begins: a key may come again in another place, but not in the same.
+    `starts` are the rows at which another location begins: a key may come again in another location, but not in the same.
     """
     for column in contract.columns:
         yield from _of_values(table[column.name], column, column.required or column.name in contract.key)
@@ -114,6 +119,8 @@ def violations(table: pa.Table, contract: Table, starts: Sequence[int]) -> Itera
         rows = _where(table, rule.holds)
         if len(rows):
             yield Violation(rule.column, rule.expected, "the rule does not hold", rows)
+    if contract.local_day and BUSINESS_DATE in contract.by_name:
+        yield from _of_stated_day(table, contract.local_day)
     if not contract.key_may_repeat:
         rows = _repeats(table, contract.key, starts)
         if len(rows):
@@ -121,31 +128,62 @@ def violations(table: pa.Table, contract: Table, starts: Sequence[int]) -> Itera
 
 
 def of_claim(values: pa.ChunkedArray, column: str, claimed: Any) -> Iterator[Violation]:
-    """Rows whose value is not the one that their place names."""
+    """Rows whose value is not the one that their location names."""
     bounds = pc.min_max(values).as_py()
     if bounds != {"min": claimed, "max": claimed} and len(values) > values.null_count:
         other = pc.fill_null(pc.not_equal(values, pa.scalar(claimed, values.type)), False)
-        yield Violation(column, f"{claimed}, as its place says", "the row is of another place", _true(other))
-
-
-def of_day(values: pa.ChunkedArray, local: LocalDay, day: date) -> Iterator[Violation]:
-    """Rows that are not of the store-local `day` that their place names."""
-    first, end = (_midnight(day + timedelta(days=n), local.zone) for n in (0, 1))
-    bounds = pc.min_max(values).as_py()
-    if bounds["min"] is not None and not first <= bounds["min"] <= bounds["max"] < end:
-        outside = pc.or_(
-            pc.less(values, pa.scalar(first, values.type)),
-            pc.greater_equal(values, pa.scalar(end, values.type)),
-        )
-        expected = f"a time on {day} in {local.zone}, the day of the file"
         yield Violation(
-            local.column, expected, "the row is of another day", _true(pc.fill_null(outside, False))
+            column, f"{claimed}, as its location says", "the row is of another location", _true(other)
         )
 
 
-def local_day(values: pa.ChunkedArray, zone: str) -> pa.ChunkedArray:
-    """The store-local date of each UTC time."""
-    return pc.local_timestamp(values.cast(pa.timestamp("us", tz=zone))).cast(pa.date32())
+def of_day(table: pa.Table, local: LocalDay, day: date) -> Iterator[Violation]:
+    """Rows that are not of the store-local `day` that their location names."""
+    for zone, values in _by_zone(table, local):
+        first, end = (_midnight(day + timedelta(days=n), zone) for n in (0, 1))
+        bounds = pc.min_max(values).as_py()
+        if bounds["min"] is not None and not first <= bounds["min"] <= bounds["max"] < end:
+            outside = pc.or_(
+                pc.less(values, pa.scalar(first, values.type)),
+                pc.greater_equal(values, pa.scalar(end, values.type)),
+            )
+            expected = f"a time on {day} in {zone}, the day of the file"
+            yield Violation(local.column, expected, OTHER_DAY, _true(pc.fill_null(outside, False)))
+
+
+def local_day(table: pa.Table, local: LocalDay) -> pa.ChunkedArray:
+    """The store-local date of each row; null where its time is."""
+    days = [
+        pc.local_timestamp(values.cast(pa.timestamp("us", tz=zone))).cast(pa.date32())
+        for zone, values in _by_zone(table, local)
+    ]
+    return days[0] if len(days) == 1 else pc.coalesce(*days)
+
+
+def _by_zone(table: pa.Table, local: LocalDay) -> Iterator[tuple[str, pa.ChunkedArray]]:
+    """Each zone with the times of its rows, null in the others; without exceptions, all times as they are."""
+    times, exceptions = table[local.column], local.zone_of
+    if exceptions is None or not exceptions.zones:
+        yield local.zone, times
+        return
+    ids = table[exceptions.column]
+    nothing = pa.scalar(None, times.type)
+    yield local.zone, pc.if_else(_is_in(ids, exceptions.zones), nothing, times)
+    for zone in dict.fromkeys(exceptions.zones.values()):
+        mine = [one for one, of in exceptions.zones.items() if of == zone]
+        yield zone, pc.if_else(_is_in(ids, mine), times, nothing)
+
+
+def _is_in(values: pa.ChunkedArray, numbers: Iterable[int]) -> pa.ChunkedArray:
+    return pc.is_in(values, value_set=pa.array(list(numbers), values.type))
+
+
+def _of_stated_day(table: pa.Table, local: LocalDay) -> Iterator[Violation]:
+    """Rows that state another business day than that of their time."""
+    other = pc.fill_null(pc.not_equal(table[BUSINESS_DATE], local_day(table, local)), False)
+    rows = _true(other)
+    if len(rows):
+        yield Violation(BUSINESS_DATE, f"the store-local day of {local.column}", OTHER_DAY, rows)
 
 
 def key_sum(table: pa.Table, key: Sequence[str]) -> int:
@@ -225,7 +263,7 @@ def _is_retyped(came: pa.DataType, promised: pa.DataType) -> bool:
 
 def _cast(values: pa.ChunkedArray, column: Column) -> tuple[pa.ChunkedArray, list[Violation]]:
     target = column.arrow
-    if values.type in (target, column.held_as):
+    if values.type in (target, column.stored_as):
         return values, []
     if pt.is_timestamp(target) and pt.is_timestamp(values.type) and values.type.tz is None:
         lost = Violation(column.name, column.type, "the time zone is lost", _true(values.is_valid()))
@@ -379,13 +417,13 @@ def _where(table: pa.Table, holds: str) -> Rows:
 
 
 def _repeats(table: pa.Table, key: Sequence[str], starts: Sequence[int]) -> Rows:
-    """Rows whose key an earlier row of the same place has; nulls are no key."""
+    """Rows whose key an earlier row of the same location has; nulls are no key."""
     if table.num_rows < 2:
         return np.empty(0, np.int64)
-    place = np.zeros(table.num_rows, np.int64)
-    place[list(starts)[1:]] = 1
-    place = np.cumsum(place)
-    mixed = place * -0x61C8864680B583EB
+    location = np.zeros(table.num_rows, np.int64)
+    location[list(starts)[1:]] = 1
+    location = np.cumsum(location)
+    mixed = location * -0x61C8864680B583EB
     for name in key:
         mixed = (mixed ^ _numbers(table[name])) * -0x61C8864680B583EB
         mixed ^= mixed >> 29
@@ -394,7 +432,9 @@ def _repeats(table: pa.Table, key: Sequence[str], starts: Sequence[int]) -> Rows
         return np.empty(0, np.int64)
     seen: set[tuple[int, ...]] = set()
     again = []
-    for row, parts in enumerate(zip(place.tolist(), *(table[name].to_pylist() for name in key), strict=True)):
+    for row, parts in enumerate(
+        zip(location.tolist(), *(table[name].to_pylist() for name in key), strict=True)
+    ):
         if None in parts:
             continue
         if parts in seen:

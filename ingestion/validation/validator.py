@@ -22,6 +22,7 @@ from ingestion.lake.loads import DELIVERIES
 from ingestion.quarantine.store import MASKED, Quarantine, entry_id, payload, seen
 from ingestion.validation import checks
 from ingestion.validation.checks import Drift, Mask, Rows, Violation
+from ingestion.validation.provenance import Provenance
 
 BATCH_ROWS = 250_000
 """Rows handed to dlt at a time: large enough for good Parquet row groups, small enough for memory and to begin writing soon."""
@@ -30,28 +31,6 @@ FROZEN: TSchemaContractDict = {"tables": "evolve", "columns": "evolve", "data_ty
 """dlt's schema contract for every resource: what may come is decided here, and a type in the lake stays what it is."""
 
 REASONS = {"replayed": "fits the contract now", "superseded": "delivered again"}
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Where rows come from. `kind` is new, correction, reload or replay.
-
-    `digest` tells deliveries of a place apart; a place without one delivers each record for itself. `day` is the
-    store-local day that the place is about, `constants` are columns that it says and the rows do not, and `claims` what
-    it says that each row must say as well.
-    """
-
-    location: str
-    kind: str = "new"
-    digest: str = ""
-    day: date | None = None
-    constants: Mapping[str, pa.Scalar] = field(default_factory=dict, compare=False)
-    claims: Mapping[str, Any] = field(default_factory=dict, compare=False)
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether what comes from the place replaces what came before."""
-        return bool(self.digest) and self.kind != "replay"
 
 
 @dataclass(frozen=True)
@@ -71,7 +50,7 @@ class _Piece:
 
 @dataclass
 class _Tally:
-    """What came from one place for one day. Money in cents."""
+    """What came from one location for one day. Money in cents."""
 
     first: int
     last: int
@@ -83,7 +62,7 @@ class _Tally:
 
 
 class Validator:
-    """Admits the rows of one table in one run.
+    """Validates the rows of one table in one run.
 
     Call `accept` for whatever arrives and `close` at the end, and yield all that they yield. Rows are gathered until
     they make a batch. What breaks the contract is written to the quarantine before the load can be completed, and
@@ -133,7 +112,7 @@ class Validator:
         yield from self.close()
 
     def refuse(self, provenance: Provenance, reason: str, expected: str, seen: str) -> None:
-        """Put a whole file aside; one that is there already is no news."""
+        """Quarantine a whole file; one that is there already is no news."""
         values = {"business_date": provenance.day, "expected": expected, "seen": seen, "reason": reason}
         entry = self._entry(provenance, provenance.digest, **values)
         if entry["quarantine_id"] not in self._known:
@@ -141,7 +120,7 @@ class Validator:
         self._write([entry])
 
     def refuse_row(self, provenance: Provenance, number: int, expected: str, seen: str, text: str) -> None:
-        """Put one line of a file aside that is no row of the table."""
+        """Quarantine a malformed row: one line of a file."""
         tally = self._tallies.setdefault((provenance, provenance.day), _Tally(number, number))
         tally.delivered += 1
         tally.quarantined += 1
@@ -160,7 +139,7 @@ class Validator:
         )
 
     def close(self) -> Iterator[Any]:
-        """Hand on what is still gathered, and the account of all that was admitted since the last call."""
+        """Hand on what is still gathered, and the account of all that was accepted since the last call."""
         yield from self._flush()
         rows = [self._delivery(provenance, day, tally) for (provenance, day), tally in self._tallies.items()]
         rows += [self._delivery(provenance, provenance.day, _Tally(0, 0)) for provenance in self._refused]
@@ -179,7 +158,7 @@ class Validator:
             pa.concat_tables([_with_constants(piece) for piece in pieces])
         ).unify_dictionaries()
         starts = np.cumsum([0, *(piece.delivered.num_rows for piece in pieces)])
-        bad, again = self._put_aside(table, self._violations(table, pieces, starts), pieces, starts)
+        bad, again = self._quarantine_rows(table, self._violations(table, pieces, starts), pieces, starts)
         self._count(table, pieces, starts, bad, again)
         self._note_replayed(pieces, starts, bad)
         if bad.any():
@@ -189,35 +168,36 @@ class Validator:
             yield table
 
     def _with_day(self, table: pa.Table) -> pa.Table:
-        """Add the business day where the contract says how it is told and the place does not say it."""
+        """Add the business day where the contract says how it is told and the location does not say it."""
         local = self.contract.local_day
         if local is None or "business_date" in table.column_names:
             return table
-        return table.append_column("business_date", checks.local_day(table[local.column], local.zone))
+        return table.append_column("business_date", checks.local_day(table, local))
 
     def _violations(self, table: pa.Table, pieces: list[_Piece], starts: Rows) -> list[Violation]:
         found = []
         for piece, start in zip(pieces, starts, strict=False):
             found += [
-                violation.shifted(start) for violation in (*piece.fitted.violations, *self._of_place(piece))
+                violation.shifted(start)
+                for violation in (*piece.fitted.violations, *self._of_location(piece))
             ]
         occupied = [int(s) for piece, s in zip(pieces, starts, strict=False) if piece.delivered.num_rows]
         return found + list(checks.violations(table, self.contract, occupied))
 
-    def _of_place(self, piece: _Piece) -> Iterator[Violation]:
-        """Rows that are of another day or week than the place where they lie."""
+    def _of_location(self, piece: _Piece) -> Iterator[Violation]:
+        """Rows that are of another day or week than their location says."""
         local, table = self.contract.local_day, piece.fitted.table
         if local and piece.provenance.day:
-            yield from checks.of_day(table[local.column], local, piece.provenance.day)
+            yield from checks.of_day(table, local, piece.provenance.day)
         for column, value in piece.provenance.claims.items():
             yield from checks.of_claim(table[column], column, value)
 
-    def _put_aside(
+    def _quarantine_rows(
         self, table: pa.Table, violations: list[Violation], pieces: list[_Piece], starts: Rows
     ) -> tuple[Mask, Mask]:
         """Write the rows that broke the contract to the quarantine.
 
-        Returns which rows those are, and which of them had been put aside before and do not count again.
+        Returns which rows those are, and which of them had been quarantined before and do not count again.
         """
         bad, again = np.zeros(table.num_rows, bool), np.zeros(table.num_rows, bool)
         if not violations:
@@ -306,7 +286,7 @@ class Validator:
         }
 
     def _write(self, entries: list[dict[str, Any]]) -> None:
-        """Put entries aside that are not there yet: what is delivered again as it was has its entry."""
+        """Quarantine entries that are not there yet: what is delivered again as it was has its entry."""
         self._broken.update(entry["quarantine_id"] for entry in entries)
         new = [entry for entry in entries if entry["quarantine_id"] not in self._known]
         if new:
@@ -333,11 +313,11 @@ class Validator:
             yield key
 
     def _settle(self) -> None:
-        """Write down which open entries this load closes: rows replayed, places and records delivered anew."""
-        places = {provenance.location for provenance, _ in self._tallies if provenance.is_whole}
-        anew = {e["quarantine_id"] for e in self._open if e["digest"] and e["place"] in places}
-        anew = (anew | self._superseded) - self._broken - self._replayed
-        for action, ids in (("replayed", self._replayed), ("superseded", anew)):
+        """Write down which open entries this load closes: rows replayed, locations and records delivered again."""
+        locations = {provenance.location for provenance, _ in self._tallies if provenance.is_whole}
+        settled = {e["quarantine_id"] for e in self._open if e["digest"] and e["place"] in locations}
+        settled = (settled | self._superseded) - self._broken - self._replayed
+        for action, ids in (("replayed", self._replayed), ("superseded", settled)):
             if ids:
                 self._quarantine.resolve(ids, action, REASONS[action], "larder", _load_id())
 
@@ -353,7 +333,7 @@ class Validator:
 
     @cached_property
     def _known(self) -> set[str]:
-        """Ids that need not be put aside again: open, or discarded for good."""
+        """Ids that need not be quarantined again: open, or discarded for good."""
         return {
             e["quarantine_id"]
             for e in self._entries
@@ -382,7 +362,7 @@ def _array(values: list[Any]) -> pa.Array:
 def _by_day(
     table: pa.Table, piece: _Piece, start: int, end: int
 ) -> Iterator[tuple[date | None, slice | Mask]]:
-    """The rows of a piece by business day: all on the day of its place, or each on its own."""
+    """The rows of a piece by business day: all on the day of its location, or each on its own."""
     if piece.provenance.day or "business_date" not in table.column_names or start == end:
         yield piece.provenance.day, slice(start, end)
         return

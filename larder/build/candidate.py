@@ -9,7 +9,7 @@ import duckdb
 
 from ingestion.core import sql
 from ingestion.lake.visible import last_filled_load, refresh_all
-from ingestion.sources import NAMES, OPTIONAL
+from ingestion.sources import SOURCES
 from larder.build import failures, plan
 from larder.build.plan import RELATIONS, Loads, Plan
 from larder.core import console
@@ -227,14 +227,14 @@ def loads_of(paths: Paths) -> dict[str, dict[str, str | int]]:
     First the record of visible files is brought up to date: a killed ingestion may have left it behind.
     """
     refresh_all(paths.lake)
-    found = {source: last_filled_load(paths.lake / "raw" / source) for source in NAMES}
+    found = {source: last_filled_load(paths.lake / "raw" / source) for source in SOURCES}
     return {
         source: {"load_id": last[0], "position": last[1]} if last else {} for source, last in found.items()
     }
 
 
 def _require_loads(loads: Loads) -> None:
-    missing = [source for source, last in loads.items() if not last and source not in OPTIONAL]
+    missing = [source for source, last in loads.items() if not last and not SOURCES[source].optional]
     if missing:
         raise LarderError(
             f"the lake has no completed load of: {', '.join(missing)}", "Load them first: larder ingest"

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ingestion.lake import compaction
-from ingestion.sources import NAMES
+from ingestion.sources import SOURCES
 from larder.core import console
 from larder.core.errors import Busy, LarderError
 from larder.core.settings import Paths
@@ -18,7 +18,7 @@ from larder.warehouse.store import Store
 def run(paths: Paths) -> None:
     """Compact every table, then remove what earlier compactions have replaced and nobody reads any more."""
     found = 0
-    for source in NAMES:
+    for source in SOURCES:
         try:
             with lock(paths.locks, f"ingest-{source}"):
                 done = compaction.compact(paths.lake / "raw" / source)
@@ -41,7 +41,7 @@ def collect(paths: Paths, grace: float = compaction.GRACE) -> tuple[int, int]:
 
     No build may be running: one that has listed its files has not named them yet.
     """
-    datasets = [paths.lake / "raw" / source for source in NAMES]
+    datasets = [paths.lake / "raw" / source for source in SOURCES]
     if not any(map(compaction.replaced_files, datasets)):
         return 0, 0
     removed = kept = 0

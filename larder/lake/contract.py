@@ -5,7 +5,7 @@ import difflib
 from ingestion.contracts.contract import contract
 from ingestion.core.files import write_atomically
 from ingestion.proposals import propose
-from ingestion.sources import NAMES
+from ingestion.sources import SOURCES
 from larder.core import console
 from larder.core.errors import LarderError
 from larder.core.settings import PROJECT, Paths
@@ -13,8 +13,8 @@ from larder.core.settings import PROJECT, Paths
 
 def accept(paths: Paths, source: str, write: bool) -> None:
     """Print the change of the contract's file as a diff, and make it when `write` says so."""
-    if source not in NAMES:
-        raise LarderError(f"unknown source: {source}", f"Choose from: {', '.join(NAMES)}")
+    if source not in SOURCES:
+        raise LarderError(f"unknown source: {source}", f"Choose from: {', '.join(SOURCES)}")
     proposal = propose(paths.lake, source)
     name = proposal.file.relative_to(PROJECT).as_posix()
     before, after = (text.splitlines(keepends=True) for text in (proposal.before, proposal.after))

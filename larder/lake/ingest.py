@@ -2,9 +2,9 @@
 
 from ingestion.core.errors import IngestionError, NotConfigured
 from ingestion.core.request import LoadRequest
-from ingestion.pipelines import BROKERS, NEWS, SOURCES, Loaded, follow, ingest
+from ingestion.pipelines import NEWS, Loaded, follow, ingest
 from ingestion.quarantine import store as quarantine
-from ingestion.sources import OPTIONAL
+from ingestion.sources import SOURCES
 from ingestion.validation.checks import Drift
 from larder.core import console
 from larder.core.errors import Busy, LarderError
@@ -20,7 +20,7 @@ CLEAR = (
 
 
 def run(paths: Paths, sources: list[str], request: LoadRequest) -> None:
-    """Load the named sources, or all. LarderError at the end names those that failed and those that are held."""
+    """Load the named sources, or all. LarderError at the end names those that failed and those that are blocked."""
     if request.first > request.last:
         raise LarderError(
             f"--from {request.first} is after --to {request.last}", "Give the earlier day first."
@@ -33,18 +33,18 @@ def run(paths: Paths, sources: list[str], request: LoadRequest) -> None:
 
 
 def complain(loaded: list[Loaded], failures: list[str]) -> None:
-    """Raise LarderError when a source was not loaded, was not believed, or is held."""
-    held = [one.source for one in loaded if one.held]
+    """Raise LarderError when a source was not loaded, was refused, or is blocked."""
+    blocked = [one.source for one in loaded if one.blocked]
     failures = failures + [one.source for one in loaded if one.refused]
-    complete = len({one.source for one in loaded} - {*held, *failures})
+    complete = len({one.source for one in loaded} - {*blocked, *failures})
     if failures:
         raise LarderError(
-            f"not loaded, or not all of it: {', '.join(failures)}; held: {', '.join(held) or 'none'}"
+            f"not loaded, or not all of it: {', '.join(failures)}; blocked: {', '.join(blocked) or 'none'}"
             f" ({complete} other sources are complete)",
-            "Mend what is named above, then run again: nothing is lost, nothing will be loaded twice.",
+            "Fix what is named above, then run again: nothing is lost, nothing will be loaded twice.",
         )
-    if held:
-        raise LarderError(f"held: {', '.join(held)} ({complete} other sources are complete)", CLEAR)
+    if blocked:
+        raise LarderError(f"blocked: {', '.join(blocked)} ({complete} other sources are complete)", CLEAR)
 
 
 def load(paths: Paths, sources: list[str], request: LoadRequest = NEWS) -> tuple[list[Loaded], list[str]]:
@@ -62,7 +62,7 @@ def load(paths: Paths, sources: list[str], request: LoadRequest = NEWS) -> tuple
         try:
             loaded.append(_one(paths, source, request))
         except (IngestionError, LarderError) as error:
-            if source in OPTIONAL and not sources and isinstance(error, NotConfigured | Busy):
+            if SOURCES[source].optional and not sources and isinstance(error, NotConfigured | Busy):
                 console.note(f"left out: {error}")
                 continue
             console.failed(str(error), error.next_step)
@@ -72,9 +72,10 @@ def load(paths: Paths, sources: list[str], request: LoadRequest = NEWS) -> tuple
 
 def follow_stream(paths: Paths, sources: list[str], request: LoadRequest) -> None:
     """Load the events of one stream as they come, until somebody interrupts it."""
-    if len(sources) != 1 or sources[0] not in BROKERS:
+    streams = [name for name, source in SOURCES.items() if source.broker]
+    if len(sources) != 1 or sources[0] not in streams:
         raise LarderError(
-            "only one source can be followed, and only a stream", f"Choose from: {', '.join(BROKERS)}"
+            "only one source can be followed, and only a stream", f"Choose from: {', '.join(streams)}"
         )
     if request != NEWS:
         raise LarderError(
@@ -102,8 +103,8 @@ def _one(paths: Paths, source: str, request: LoadRequest) -> Loaded:
 def _say(result: Loaded) -> None:
     rows = ", ".join(f"{count:,} {table}" for table, count in result.rows.items())
     console.done(f"{result.source}: {rows or 'nothing new'} ({result.seconds:.1f} s)")
-    for (table, *change), places in result.drift.items():
-        console.note(f"{result.source}.{table}: {Drift(*change)}; in {_first(places)}")
+    for (table, *change), locations in result.drift.items():
+        console.note(f"{result.source}.{table}: {Drift(*change)}; in {_first(locations)}")
     if result.quarantined:
         for entry in result.quarantined[:SHOWN]:
             console.note(quarantine.sentence(entry))
@@ -115,9 +116,9 @@ def _say(result: Loaded) -> None:
             f"{result.source}: {refusal}: it stays as it was",
             f"Ask the owner of the source. If it is right: larder ingest {result.source} --force",
         )
-    for found in result.held.values():
+    for found in result.blocked.values():
         console.failed(
-            f"{result.source} is held since {found['since']}: {'; '.join(found['reasons'])}", CLEAR
+            f"{result.source} is blocked since {found['since']}: {'; '.join(found['reasons'])}", CLEAR
         )
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from ingestion import replay as replays
 from ingestion.core.errors import IngestionError
-from ingestion.pipelines import SOURCES, ingest
+from ingestion.pipelines import ingest
 from ingestion.quarantine.store import Quarantine, all_sources, sentence
+from ingestion.sources import SOURCES
 from larder.core import console
 from larder.core.errors import LarderError
 from larder.core.settings import Paths, use_demo_connections
@@ -54,7 +55,7 @@ def render(entries: list[Entry]) -> None:
         ]
         for entry in entries[:SHOWN]
     ]
-    console.table("Quarantine", ["id", "table", "place", "row", "column", "reason", "seen", "state"], rows)
+    console.table("Quarantine", ["id", "table", "location", "row", "column", "reason", "seen", "state"], rows)
     if len(entries) > SHOWN:
         console.out.print(f"and {len(entries) - SHOWN:,} more: larder quarantine list --json")
     console.out.print("\nnext: larder quarantine explain ID", markup=False)
@@ -75,9 +76,9 @@ def render_entry(entry: Entry) -> None:
             console.out.print(f"{name:14} {value}", markup=False)
 
 
-def replay(paths: Paths, names: list[str], source: str | None, place: str | None) -> None:
+def replay(paths: Paths, names: list[str], source: str | None, location: str | None) -> None:
     """Load what fits its contract now; what does not stays. Raises LarderError when nothing of it could be loaded."""
-    chosen = _chosen(paths, names, source, place)
+    chosen = _chosen(paths, names, source, location)
     use_demo_connections(paths)
     tried = [entry for entry in chosen if not replays.obstacle(entry)]
     for entry in chosen:
@@ -88,7 +89,7 @@ def replay(paths: Paths, names: list[str], source: str | None, place: str | None
     ids = {entry["quarantine_id"] for entry in chosen}
     left = [entry for entry in collect(paths, None, everything=False) if entry["quarantine_id"] in ids]
     console.done(f"{len(chosen) - len(left):,} replayed, {len(left):,} still in quarantine")
-    _say_held(paths, {entry["source"] for entry in chosen})
+    _say_blocked(paths, {entry["source"] for entry in chosen})
     if chosen and len(left) == len(chosen):
         raise LarderError(
             "nothing of it fits the contract",
@@ -96,11 +97,11 @@ def replay(paths: Paths, names: list[str], source: str | None, place: str | None
         )
 
 
-def discard(paths: Paths, names: list[str], reason: str, source: str | None, place: str | None) -> None:
+def discard(paths: Paths, names: list[str], reason: str, source: str | None, location: str | None) -> None:
     """Give entries up for good, with a reason that stays on record."""
     if not reason.strip():
         raise LarderError("a discard needs a reason", "Say why: --reason TEXT")
-    chosen = _chosen(paths, names, source, place)
+    chosen = _chosen(paths, names, source, location)
     for one in dict.fromkeys(entry["source"] for entry in chosen):
         with lock(paths.locks, f"ingest-{one}"):
             quarantine = Quarantine(paths.lake, one)
@@ -108,7 +109,7 @@ def discard(paths: Paths, names: list[str], reason: str, source: str | None, pla
             quarantine.resolve(ids, "discarded", reason.strip(), getpass.getuser())
             quarantine.review()
     console.done(f"{len(chosen):,} discarded")
-    _say_held(paths, {entry["source"] for entry in chosen})
+    _say_blocked(paths, {entry["source"] for entry in chosen})
 
 
 def _replay(paths: Paths, source: str, entries: list[Entry]) -> None:
@@ -119,13 +120,13 @@ def _replay(paths: Paths, source: str, entries: list[Entry]) -> None:
         raise LarderError(str(error), error.next_step) from error
 
 
-def _chosen(paths: Paths, names: list[str], source: str | None, place: str | None) -> list[Entry]:
+def _chosen(paths: Paths, names: list[str], source: str | None, location: str | None) -> list[Entry]:
     entries = collect(paths, source, everything=False)
     if names:
         return _named(entries, names)
-    if source is None and place is None:
-        raise LarderError("nothing is named", "Name ids, or a source (--source), or a place (--place).")
-    found = [entry for entry in entries if place in (None, entry["place"])]
+    if source is None and location is None:
+        raise LarderError("nothing is named", "Name ids, or a source (--source), or a location (--place).")
+    found = [entry for entry in entries if location in (None, entry["place"])]
     if not found:
         raise LarderError("nothing of it is in quarantine", "See what is: larder quarantine list")
     return found
@@ -155,10 +156,10 @@ def _next(entry: Entry) -> str:
     )
 
 
-def _say_held(paths: Paths, sources: set[str]) -> None:
+def _say_blocked(paths: Paths, sources: set[str]) -> None:
     for source in sorted(sources):
-        for load, found in Quarantine(paths.lake, source).held().items():
-            console.note(f"{source} is still held at load {load}: {'; '.join(found.get('reasons', []))}")
+        for load, found in Quarantine(paths.lake, source).blocked().items():
+            console.note(f"{source} is still blocked at load {load}: {'; '.join(found.get('reasons', []))}")
 
 
 def _require(source: str | None) -> None:

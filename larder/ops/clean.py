@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ingestion.lake.loads import dead_files
 from ingestion.quarantine.store import Quarantine
-from ingestion.sources import NAMES
+from ingestion.sources import SOURCES
 from larder.core import console
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
@@ -25,7 +25,7 @@ def run(paths: Paths) -> list[str]:
         removed = Store(paths.warehouse).clean()
     with lock(paths.locks, "export"):
         removed += export.sweep(paths)
-    for source in NAMES:
+    for source in SOURCES:
         try:
             with lock(paths.locks, f"ingest-{source}"):
                 removed += _sweep(paths, source)

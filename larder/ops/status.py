@@ -25,7 +25,7 @@ def collect(paths: Paths) -> dict[str, Any]:
     return {
         "data": str(paths.data),
         "sources": _sources(paths.lake),
-        "held": _held(paths.lake),
+        "blocked": _blocked(paths.lake),
         "published": _brief(published) if published else None,
         "deprecated": manifest.deprecated(store.artifacts(published)) if published else [],
         "warehouse": str(store.reader_address()) if published else None,
@@ -41,8 +41,10 @@ def render(status: dict[str, Any]) -> None:
     if status["sources"]:
         columns = ["source", "table", "rows", "loads", "delivered", "loaded", "quarantined", "discarded"]
         console.table("Lake", columns, [[s[column] for column in columns] for s in status["sources"]])
-    for held in status["held"]:
-        console.note(f"{held['source']} is held since {held['since']}: {'; '.join(held['reasons'])}")
+    for blocked in status["blocked"]:
+        console.note(
+            f"{blocked['source']} is blocked since {blocked['since']}: {'; '.join(blocked['reasons'])}"
+        )
     published = status["published"]
     if published is None:
         console.out.print("\nNothing is published yet. Next: larder run")
@@ -109,9 +111,9 @@ def _sources(lake: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _held(lake: Path) -> list[dict[str, Any]]:
+def _blocked(lake: Path) -> list[dict[str, Any]]:
     return [
         {"source": one.source, "load_id": load, **why}
         for one in all_sources(lake)
-        for load, why in one.held().items()
+        for load, why in one.blocked().items()
     ]

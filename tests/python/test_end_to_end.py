@@ -260,7 +260,7 @@ def test_day_by_day_ends_in_the_same_marts_as_one_run(built: Instance, instance:
 
 
 @pytest.mark.nightly
-def test_a_source_that_is_held_stays_as_it_was_and_the_others_go_on(instance: Instance) -> None:
+def test_a_source_that_is_blocked_stays_as_it_was_and_the_others_go_on(instance: Instance) -> None:
     instance.larder("demo", "start", "--to", "2017-01-02")
     instance.larder("run")
     instance.larder("demo", "advance", "--to", "2017-01-03")
@@ -271,8 +271,8 @@ def test_a_source_that_is_held_stays_as_it_was_and_the_others_go_on(instance: In
     households = "select count(*) from marts.dim_households"
     before = instance.query(households)
     held = instance.larder("run", code=1)
-    assert "pos is held since" in held.stderr and "published generation" in held.stderr
-    assert held.stderr.count("held: pos") == 1, "the closing summary says it"
+    assert "pos is blocked since" in held.stderr and "published generation" in held.stderr
+    assert held.stderr.count("blocked: pos") == 1, "the closing summary says it"
     assert instance.query(settled) == expected_sales("2017-01-02"), "of the next day, events only"
     assert instance.query(households) > before
     file.write_bytes(whole)

@@ -14,6 +14,7 @@ from pathlib import Path
 import duckdb
 
 from ingestion import pipelines
+from ingestion.sources import SOURCES
 from larder.warehouse.store import Manifest, Store
 
 PR_SET_PTRACER, ANYBODY = 0x59616D61, -1
@@ -69,7 +70,7 @@ SCENARIOS: dict[str, Callable[[Path], None]] = {
     "failed": failed,
     "rollback": rollback,
     "clean": clean,
-    **{f"ingest-{source}": partial(ingest, source) for source in pipelines.SOURCES},
+    **{f"ingest-{source}": partial(ingest, source) for source in SOURCES},
 }
 
 

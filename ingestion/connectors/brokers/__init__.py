@@ -23,8 +23,8 @@ class Unreachable(IngestionError):
 class Broker(Protocol):
     """A durable reader of one stream. What goes wrong is raised as an IngestionError that names the address."""
 
-    def start(self, held: Mapping[str, int]) -> None:
-        """Connect, and go on right after the last sequence that is held of each stream, whatever was acknowledged."""
+    def start(self, offsets: Mapping[str, int]) -> None:
+        """Connect, and go on right after the offset given of each stream, whatever was acknowledged."""
 
     def waiting(self) -> int:
         """How many events there are that have not been fetched."""

@@ -1,4 +1,4 @@
-"""NATS JetStream: a durable pull consumer that is made anew where the lake says that it must go on.
+"""NATS JetStream: a durable pull consumer that is made again where the lake says that it must go on.
 
 The position that counts is the lake's: the broker's own may be behind it (killed before the acknowledgement) or ahead
 (handed out and never loaded). Events keep their order; a gap in the consumer's count, which a broken connection can
@@ -27,7 +27,7 @@ ACK_SECONDS = 300.0
 """So long the broker waits for a load before it hands events out again."""
 
 FRESH_STARTS = 5
-"""So often the consumer is made anew when nothing comes of it, before that is a fault."""
+"""So often the consumer is made again when nothing comes of it, before that is a fault."""
 
 SECONDS = 5.0
 """How long the broker may take to answer."""
@@ -46,8 +46,8 @@ class JetStream:
         self._last: Msg | None = None
         self._delivered = self._fresh_starts = 0
 
-    def start(self, held: Mapping[str, int]) -> None:
-        self._run(lambda: self._connect(held))
+    def start(self, offsets: Mapping[str, int]) -> None:
+        self._run(lambda: self._connect(offsets))
 
     def waiting(self) -> int:
         return self._run(self._waiting)
@@ -65,7 +65,7 @@ class JetStream:
             self._runner.run(self._client.close())
         self._runner.close()
 
-    async def _connect(self, held: Mapping[str, int]) -> None:
+    async def _connect(self, offsets: Mapping[str, int]) -> None:
         connecting = nats.connect(
             self._server,
             token=self._token,
@@ -76,9 +76,9 @@ class JetStream:
         self._client = await asyncio.wait_for(connecting, SECONDS)
         self._context = self._client.jetstream(timeout=SECONDS)
         info = await self._context.stream_info(self._stream)
-        # A stream that was deleted and made anew begins at 1 again: the moment tells them apart.
+        # A stream that was deleted and created again begins at 1 again: the moment tells them apart.
         self._name = f"{self._stream}@{info.created:%Y%m%dT%H%M%SZ}"
-        await self._begin_after(held.get(self._name, 0))
+        await self._begin_after(offsets.get(self._name, 0))
 
     async def _begin_after(self, sequence: int) -> None:
         with suppress(NotFoundError):
@@ -111,7 +111,7 @@ class JetStream:
         except TimeoutError:  # handed out, and lost on the way
             messages = []
         for message in messages:
-            sequence, delivered, published_at = _place(message.reply)
+            sequence, delivered, published_at = _location(message.reply)
             if delivered != self._delivered + 1:
                 break
             self._delivered, self._sequence, self._last = delivered, sequence, message
@@ -156,7 +156,7 @@ class JetStream:
         )
 
 
-def _place(reply: str) -> tuple[int, int, int]:
+def _location(reply: str) -> tuple[int, int, int]:
     """Sequence in the stream, count of deliveries, and time in microseconds, from where a message wants its answer.
 
     `$JS.ACK.[domain.account.]stream.consumer.tries.sequence.count.nanoseconds.pending[.random]`

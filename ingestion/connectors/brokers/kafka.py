@@ -41,12 +41,12 @@ class Kafka:
         self._watcher = Consumer({**options, **settings})
         self._next: dict[int, int] = {}
 
-    def start(self, held: Mapping[str, int]) -> None:
+    def start(self, offsets: Mapping[str, int]) -> None:
         try:
             topic = self._consumer.list_topics(self._topic, SECONDS).topics[self._topic]
             if topic.error is not None:
                 raise KafkaException(topic.error)
-            self._next = {number: self._begin(number, held) for number in topic.partitions}
+            self._next = {number: self._begin(number, offsets) for number in topic.partitions}
             self._consumer.assign(self._offsets())
         except KafkaException as error:
             self._refuse(error.args[0])
@@ -81,14 +81,14 @@ class Kafka:
         self._consumer.close()
         self._watcher.close()
 
-    def _begin(self, number: int, held: Mapping[str, int]) -> int:
-        """Where a partition goes on: after what is held, or at the first event that the broker still has."""
+    def _begin(self, number: int, offsets: Mapping[str, int]) -> int:
+        """Where a partition goes on: after its offset, or at the first event that the broker still has."""
         first, end = self._bounds(number)
-        position = held.get(self._stream(number), -1) + 1
+        position = offsets.get(self._stream(number), -1) + 1
         if position > end:
             raise IngestionError(
                 f"{self._stream(number)} on {self._servers} ends at {end:,}, the lake holds it up to {position:,}",
-                "It seems to have been deleted and made anew: give the new topic another name.",
+                "It seems to have been deleted and created again: give the new topic another name.",
             )
         return max(position, first)
 

@@ -15,8 +15,7 @@ import pytest
 from conftest import PROJECT, Instance
 from kill import needs_strace
 
-from ingestion.pipelines import SOURCES
-from ingestion.sources import NAMES
+from ingestion.sources import SOURCES
 from larder.warehouse.locks import Holder, abandoned, holders, lock
 from larder.warehouse.store import Store
 
@@ -26,8 +25,7 @@ LONG = 60
 POLL = """
 import sys
 from pathlib import Path
-from ingestion.pipelines import SOURCES
-from ingestion.sources import NAMES
+from ingestion.sources import SOURCES
 from larder.warehouse.locks import abandoned
 print("polls", flush=True)
 while True:
@@ -115,9 +113,10 @@ def test_to_look_at_a_lease_does_not_take_it(tmp_path: Path) -> None:
 
 def test_commands_that_move_the_pointer_start_without_dlt() -> None:
     """It takes two seconds to import: no rollback in a second, and whoever comes second waits to be told."""
-    code = "import sys, larder.cli.main, larder.build.candidate, larder.build.publish, larder.warehouse.generations; sys.exit('dlt' in sys.modules)"
+    code = "import sys, larder.cli.main, larder.build.candidate, larder.build.publish, larder.warehouse.generations, ingestion.sources; sys.exit('dlt' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT).returncode == 0
 
 
-def test_every_source_has_a_pipeline() -> None:
-    assert set(NAMES) == set(SOURCES)
+def test_every_source_is_stated_under_the_name_of_its_module() -> None:
+    assert {name: source.name for name, source in SOURCES.items()} == {name: name for name in SOURCES}
+    assert {"pos", "pos_stream"} <= SOURCES.keys()

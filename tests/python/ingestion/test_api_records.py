@@ -120,7 +120,7 @@ def test_what_is_deleted_is_noticed_and_may_come_again(service: Service) -> None
     assert service.load().rows == {}
 
 
-def test_an_api_that_lost_much_is_not_believed_unless_forced(service: Service) -> None:
+def test_an_api_that_lost_much_is_refused_unless_forced(service: Service) -> None:
     service.load()
     for key in range(1, 4):
         del service.rows["campaign_households"][key]

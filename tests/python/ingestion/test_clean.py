@@ -63,7 +63,7 @@ def test_the_files_of_a_load_that_waits_to_be_completed_stay(
     pos.check(data)
 
 
-def test_what_a_waiting_load_has_put_aside_stays(case: Callable[[str], Case], tmp_path: Path) -> None:
+def test_what_a_waiting_load_has_quarantined_stays(case: Callable[[str], Case], tmp_path: Path) -> None:
     """It has not come to the lake yet, but its quarantine is written: rows would be lost that no file has any more."""
     landing = tmp_path / "landing"
     shutil.copytree(case("pos").env["SOURCES__POS__LANDING"], landing)

@@ -1,6 +1,7 @@
-"""What a table of rows is held to, function by function: names, types, values, keys, and what is said of a violation."""
+"""What a table of rows is checked for, function by function: names, types, values, keys, and what is said of a violation."""
 
-from datetime import UTC, date, datetime
+import csv
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -8,10 +9,12 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
+import yaml
+from conftest import PROJECT
 
-from ingestion.contracts.contract import contract, parse
+from ingestion.contracts.contract import LocalDay, ZoneOf, contract, parse, path
 from ingestion.core.errors import IngestionError
-from ingestion.sources import NAMES
+from ingestion.sources import SOURCES
 from ingestion.validation import checks
 from ingestion.validation.validator import records
 
@@ -174,12 +177,95 @@ def test_a_key_comes_once_in_a_place_and_the_first_counts() -> None:
 def test_rows_are_of_the_day_of_their_place() -> None:
     pos = contract("pos")["transactions"]
     assert pos.local_day
-    times = pa.chunked_array(
-        [pa.array([datetime(2017, 3, 12, h, tzinfo=UTC) for h in (4, 5, 23)] + [None], pos.by_name[pos.local_day.column].arrow)]
-    )  # fmt: skip
-    (violation,) = checks.of_day(times, pos.local_day, date(2017, 3, 12))
+    rows = till_rows(*((1, datetime(2017, 3, 12, hour, tzinfo=UTC)) for hour in (4, 5, 23)), (1, None))
+    (violation,) = checks.of_day(rows, pos.local_day, date(2017, 3, 12))
     assert violation.rows.tolist() == [0], "midnight in New York is at five"
-    assert list(checks.of_day(times.slice(1), pos.local_day, date(2017, 3, 12))) == []
+    assert list(checks.of_day(rows.slice(1), pos.local_day, date(2017, 3, 12))) == []
+
+
+CHICAGO = LocalDay("at", "America/New_York", ZoneOf("store_id", {2: "America/Chicago", 3: "America/Phoenix"}))
+
+
+def till_rows(*rows: tuple[int | None, datetime | None]) -> pa.Table:
+    stores, times = zip(*rows, strict=True)
+    columns = [pa.array(stores, pa.int64()), *[pa.array(times, pa.timestamp("us", tz="UTC"))] * 2]
+    return pa.table(columns, names=["store_id", "at", "transaction_timestamp"])
+
+
+@pytest.mark.parametrize(
+    ("day", "begins", "ends"),
+    [
+        (date(2017, 3, 12), {1: 5, 2: 6, 3: 7}, {1: 4, 2: 5, 3: 7}),
+        (date(2017, 11, 5), {1: 4, 2: 5, 3: 7}, {1: 5, 2: 6, 3: 7}),
+        (date(2017, 7, 1), {1: 4, 2: 5, 3: 7}, {1: 4, 2: 5, 3: 7}),
+    ],
+)
+def test_a_store_of_another_zone_has_its_own_day(
+    day: date, begins: dict[int, int], ends: dict[int, int]
+) -> None:
+    """Also on the days when summer time begins (in New York 23 hours long) and ends (25 hours)."""
+    instant, next_day = timedelta(microseconds=1), day + timedelta(days=1)
+    for store in begins:
+        first = datetime(day.year, day.month, day.day, begins[store], tzinfo=UTC)
+        end = datetime(next_day.year, next_day.month, next_day.day, ends[store], tzinfo=UTC)
+        rows = till_rows((store, first - instant), (store, first), (store, end - instant), (store, end))
+        found = list(checks.of_day(rows, CHICAGO, day))
+        assert [violation.rows.tolist() for violation in found] == [[0, 3]], store
+        days = checks.local_day(rows, CHICAGO).to_pylist()
+        assert days == [day - timedelta(days=1), day, day, next_day], store
+
+
+def test_rows_of_many_zones_are_checked_together() -> None:
+    night = datetime(2017, 3, 12, 5, 30, tzinfo=UTC)
+    rows = till_rows((1, night), (2, night), (None, night), (3, night), (2, None))
+    found = {
+        violation.expected: violation.rows.tolist()
+        for violation in checks.of_day(rows, CHICAGO, night.date())
+    }
+    assert found == {
+        "a time on 2017-03-12 in America/Chicago, the day of the file": [1],
+        "a time on 2017-03-12 in America/Phoenix, the day of the file": [3],
+    }
+    eve = date(2017, 3, 11)
+    assert checks.local_day(rows, CHICAGO).to_pylist() == [night.date(), eve, night.date(), eve, None]
+
+
+def test_a_row_that_states_its_day_states_that_of_its_store() -> None:
+    stated = parse("tills", """
+sales:
+  key: [store_id]
+  local_day: {column: at, zone: America/New_York, zone_of: {column: store_id, zones: {2: America/Chicago}}}
+  columns:
+    store_id: {type: int64}
+    at: {type: timestamp_utc}
+    business_date: {type: date}
+""")["sales"]  # fmt: skip
+    night = datetime(2017, 3, 12, 5, 30, tzinfo=UTC)
+    rows = till_rows((1, night), (2, night), (3, None)).drop_columns(["transaction_timestamp"])
+    rows = rows.append_column("business_date", pa.array([night.date()] * 3))
+    assert [(v.column, v.rows.tolist()) for v in checks.violations(rows, stated, [0])] == [
+        ("business_date", [1])
+    ]
+
+
+@pytest.mark.parametrize(
+    "zones",
+    ["{2: Europe/Atlantis}", "{two: America/Chicago}", "[2]"],
+)
+def test_zones_that_cannot_be_are_refused(zones: str) -> None:
+    text = path("pos").read_text().replace("zones: {}}", f"zones: {zones}}}")
+    with pytest.raises(IngestionError, match="cannot be understood"):
+        parse("pos", text)
+
+
+@pytest.mark.parametrize("source", ["pos", "pos_stream"])
+def test_the_tills_are_checked_by_the_zones_that_the_models_use(source: str) -> None:
+    local = contract(source)["transactions"].local_day
+    assert local and local.zone_of and local.zone_of.column == "store_id"
+    assert local.zone == yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["vars"]["store_time_zone"]
+    with (PROJECT / "seeds/store_time_zones.csv").open() as seed:
+        named = {int(row["store_id"]): row["time_zone"] for row in csv.DictReader(seed)}
+    assert dict(local.zone_of.zones) == named
 
 
 def test_the_checksum_of_keys_is_the_same_in_sql() -> None:
@@ -191,7 +277,7 @@ def test_the_checksum_of_keys_is_the_same_in_sql() -> None:
         assert str(checks.key_sum(t, key)) == expected
 
 
-@pytest.mark.parametrize("source", NAMES)
+@pytest.mark.parametrize("source", SOURCES)
 def test_every_source_states_its_contract(source: str) -> None:
     for table in contract(source).values():
         assert table.key and table.columns

@@ -78,7 +78,7 @@ def test_an_unchanged_table_is_not_loaded_again_also_without_the_working_directo
     assert crm.load().rows == {}
     shutil.rmtree(crm.root / "dlt")
     assert crm.load().rows == {}
-    for index in (crm.root / "dlt/held").glob("*.duckdb"):
+    for index in (crm.root / "dlt/known_versions").glob("*.duckdb"):
         index.write_bytes(b"no database")
     assert crm.load().rows == {}
 
@@ -119,7 +119,7 @@ def test_what_is_deleted_is_noticed_and_may_come_again(crm: Crm) -> None:
     assert crm.load().rows == {}
 
 
-def test_a_table_that_lost_much_is_not_believed_unless_forced(crm: Crm) -> None:
+def test_a_table_that_lost_much_is_refused_unless_forced(crm: Crm) -> None:
     crm.load()
     crm.run(
         "delete from loyalty.demographics where household_id in "

@@ -193,7 +193,7 @@ def test_a_drift_has_its_policy_and_names_the_place(drifted: Drifted, case: Case
     assert seen == ([(table, *case.drift)] if case.drift else [])
 
 
-def test_what_was_loaded_and_what_was_put_aside_is_what_was_delivered(drifted: Drifted) -> None:
+def test_what_was_loaded_and_what_was_quarantined_is_what_was_delivered(drifted: Drifted) -> None:
     dataset = drifted.lake / "raw/pos"
     delivered = sum(drifted.rows[c.name] for c in CASES if c.rows is not None or c.column)
     aside = sum(entry["row_number"] is not None for entry in drifted.loaded.quarantined)
@@ -216,14 +216,14 @@ def test_the_account_adds_up_keys_and_money_of_the_loaded_rows(drifted: Drifted)
         assert found == (row["loaded"], int(row["key_sum"]), row["money_usd"]), row["place"]
 
 
-def test_what_would_starve_the_models_is_held_and_seen_by_nobody(drifted: Drifted) -> None:
-    (held,) = drifted.loaded.held.values()
+def test_what_would_starve_the_models_is_blocked_and_seen_by_nobody(drifted: Drifted) -> None:
+    (held,) = drifted.loaded.blocked.values()
     assert "cannot be read: business_date=2017-01-03/sales_b.csv.gz, " in held["reasons"][0]
     assert "business_date=2017-02-08" not in held["reasons"][0], "of the future nothing is missing yet"
     assert completed_loads(drifted.lake / "raw/pos") == set()
 
 
-def test_the_same_files_again_are_not_loaded_and_not_put_aside_again(drifted: Drifted) -> None:
+def test_the_same_files_again_are_not_loaded_and_not_quarantined_again(drifted: Drifted) -> None:
     file = drifted.landing / "business_date=2017-01-01/sales_a.parquet"
     file.write_bytes(file.read_bytes())
     again = ingest("pos", drifted.lake, drifted.lake.parent / "dlt", lambda _: None)

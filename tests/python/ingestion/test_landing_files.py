@@ -92,7 +92,7 @@ def test_a_truncated_file_holds_its_load_until_it_is_whole(landing: Path, tmp_pa
     file.write_bytes(whole[: len(whole) // 2])
     found = ingest("pos", tmp_path / "lake", tmp_path / "dlt", lambda _: None)
     assert [(e["place"], e["row_number"]) for e in found.quarantined] == [(f"{DAY}/{name}", None)]
-    assert next(iter(found.held.values()))["reasons"] == [f"transactions: cannot be read: {DAY}/{name}"]
+    assert next(iter(found.blocked.values()))["reasons"] == [f"transactions: cannot be read: {DAY}/{name}"]
     assert completed_loads(tmp_path / "lake/raw/pos") == set()
     assert load(tmp_path) == 0
     file.write_bytes(whole)
@@ -130,7 +130,7 @@ def test_days_are_read_again_by_declaration(landing: Path, tmp_path: Path) -> No
         ingest("pos", tmp_path / "lake", tmp_path / "dlt", lambda _: None, elsewhere)
 
 
-def test_a_landing_folder_that_lost_much_is_not_believed_unless_forced(landing: Path, tmp_path: Path) -> None:
+def test_a_landing_folder_that_lost_much_is_refused_unless_forced(landing: Path, tmp_path: Path) -> None:
     load(tmp_path)
     for folder in sorted(landing.iterdir())[:3]:
         shutil.rmtree(folder)

@@ -84,7 +84,7 @@ def in_lake(where: Paths, source: str = "pos", table: str = "transactions") -> i
 def test_good_rows_are_loaded_and_a_discard_stays_on_record(where: Paths) -> None:
     change(where, "quantity", {7: -1, 9: None})
     loaded = load(where)
-    assert loaded.held == {}
+    assert loaded.blocked == {}
     assert [(e["row_number"], e["column_name"], e["seen"]) for e in loaded.quarantined] == [
         (7, "quantity", "-1"),
         (9, "quantity", "null"),
@@ -139,19 +139,19 @@ def test_a_renamed_column_holds_its_source_until_the_new_name_is_accepted(where:
     pq.write_table(whole.rename_columns({"store_id": "store_no"}), file)
     loaded = load(where)
     assert len(loaded.quarantined) == len(whole)
-    assert [list(held) for held in loaded.held.values()] == [["since", "reasons"]]
-    assert in_lake(where) == 0, "a source stands still while a load of it is held"
+    assert [list(held) for held in loaded.blocked.values()] == [["since", "reasons"]]
+    assert in_lake(where) == 0, "a source stands still while a load of it is blocked"
     contract.accept(where, "pos", write=True)
     assert contracts.contract("pos")["transactions"].by_name["store_id"].aliases == ("store_no",)
     assert propose(where.lake, "pos").after == propose(where.lake, "pos").before
     quarantine.replay(where, [], None, FILE)
-    assert Quarantine(where.lake, "pos").held() == {}
+    assert Quarantine(where.lake, "pos").blocked() == {}
     assert in_lake(where) == account(where).delivered == account(where).loaded
     stores = pq.read_table(max((where.lake / "raw/pos/transactions").glob("*.parquet")))["store_id"]
     assert stores.equals(whole["store_id"])
 
 
-def test_a_later_load_is_not_seen_past_one_that_is_held(where: Paths) -> None:
+def test_a_later_load_is_not_seen_past_one_that_is_blocked(where: Paths) -> None:
     later = where.data / "landing" / DAY
     shutil.move(later, where.data / "later")
     first = where.data / "landing/business_date=2017-01-01/sales_b.csv.gz"
@@ -162,7 +162,7 @@ def test_a_later_load_is_not_seen_past_one_that_is_held(where: Paths) -> None:
     assert load(where).rows["transactions"] > 0
     assert in_lake(where) == 0
     first.write_bytes(whole)
-    assert load(where).held == {}
+    assert load(where).blocked == {}
     assert in_lake(where) == account(where).delivered
     (settled,) = quarantine.collect(where, "pos", everything=True)
     assert settled["resolution"].action == "superseded"
@@ -173,14 +173,14 @@ def test_a_discarded_file_lets_the_rest_be_seen(where: Paths) -> None:
     load(where)
     assert in_lake(where) == 0
     said = status.collect(where)
-    assert [(held["source"], held["reasons"]) for held in said["held"]] == [
+    assert [(held["source"], held["reasons"]) for held in said["blocked"]] == [
         ("pos", [f"transactions: cannot be read: {FILE}"])
     ]
     assert [(t["rows"], t["unreadable"]) for t in said["sources"]] == [(0, 1)]
     with pytest.raises(LarderError, match="nothing of it fits"):
         quarantine.replay(where, ids(where), None, None)
     quarantine.discard(where, [], "the till burnt down", None, FILE)
-    assert Quarantine(where.lake, "pos").held() == {}
+    assert Quarantine(where.lake, "pos").blocked() == {}
     assert in_lake(where) == account(where).loaded > 0
 
 
@@ -207,7 +207,7 @@ def of_last_load(where: Paths) -> list[dict[str, object]]:
     return deliveries(dataset, {max(recorded_loads(dataset))})
 
 
-def test_what_a_dead_load_put_aside_is_swept_and_put_aside_once(where: Paths) -> None:
+def test_what_a_dead_load_quarantined_is_swept_and_quarantined_once(where: Paths) -> None:
     change(where, "quantity", {7: -1})
     load(where)
     for record in (where.lake / "raw/pos/_dlt_loads").glob("*.jsonl"):
@@ -240,7 +240,7 @@ def test_personal_values_are_masked_and_the_record_is_read_again(where: Paths) -
     )
     loaded = load(where, "loyalty")
     assert loaded.rows.keys() == {"demographics"}
-    assert loaded.held
+    assert loaded.blocked
     people = account(where, "loyalty", "households").quarantined
     assert people == len(loaded.quarantined) > 1000
     kept = "".join(

@@ -108,7 +108,9 @@ def test_no_load_writes_a_secret(retailer: Instance, tmp_path: Path, run: Run) -
     assert code == 0
     assert not any(secret in printed for secret in secrets)
     found = list(written(tmp_path))
-    assert {"_dlt_pipeline_state", "households", "held", "locks"} <= {file.parent.name for file, _ in found}
+    assert {"_dlt_pipeline_state", "households", "known_versions", "locks"} <= {
+        file.parent.name for file, _ in found
+    }
     assert [file for file, text in found if any(secret in text for secret in secrets)] == []
 
 

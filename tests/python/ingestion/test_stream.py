@@ -146,7 +146,7 @@ def test_events_that_were_handed_out_and_never_loaded_come_first(
     """The broker keeps them back for a reader that is gone; acknowledging later ones would bury them."""
     till.publish(*map(line, range(3)))
     with monkeypatch.context() as patched:
-        patched.setattr("ingestion.sources.pos_stream.accept", lambda *_: 1 / 0)
+        patched.setattr("ingestion.connectors.stream.accept", lambda *_: 1 / 0)
         with pytest.raises(Exception, match="division"):
             load(tmp_path)
     assert till.consumer().num_ack_pending == 3
@@ -216,12 +216,12 @@ BROKEN = {
 }
 
 
-def test_broken_events_are_put_aside_by_their_sequence_and_the_others_load(
+def test_broken_events_are_quarantined_by_their_sequence_and_the_others_load(
     till: Till, tmp_path: Path
 ) -> None:
     till.publish(line(0), *BROKEN, line(9), json.dumps(line(10), indent=1).encode())
     result = ingest("pos_stream", tmp_path / "lake", tmp_path / "dlt", lambda _: None)
-    assert result.rows == {"transactions": 3} and rows(tmp_path) == [0, 9, 10] and not result.held
+    assert result.rows == {"transactions": 3} and rows(tmp_path) == [0, 9, 10] and not result.blocked
     found = {entry["row_number"]: entry for entry in result.quarantined}
     assert sorted(found) == list(range(2, 2 + len(BROKEN)))
     for sequence, told in enumerate(BROKEN.values(), start=2):
@@ -295,11 +295,11 @@ def test_one_event_at_a_time_gives_the_same_rows_as_all_at_once() -> None:
 def test_the_position_is_the_last_one_of_rows_and_of_quarantine(till: Till, tmp_path: Path) -> None:
     till.publish(line(0), b"broken")
     load(tmp_path)
-    (position,) = core.positions(tmp_path / "lake/raw/pos_stream").values()
+    (position,) = core.last_offsets(tmp_path / "lake/raw/pos_stream").values()
     assert position == 2
     broker = connect(till.stream.address, TOKEN, None)
     assert isinstance(broker, JetStream)
-    broker.start(core.positions(tmp_path / "lake/raw/pos_stream"))
+    broker.start(core.last_offsets(tmp_path / "lake/raw/pos_stream"))
     assert broker.waiting() == 0
     broker.close()
 

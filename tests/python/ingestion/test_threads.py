@@ -22,7 +22,7 @@ def test_the_next_item_is_prepared_while_the_present_one_is_in_use() -> None:
     seen = []
     for number in prefetch(items()):
         assert all(event.wait(10) for event in prepared[: number + 2])
-        assert not any(event.is_set() for event in prepared[number + 2 :])  # one item ahead, no more
+        assert not any(event.is_set() for event in prepared[number + 2 :])  # one item is prefetched, no more
         seen.append(number)
     assert seen == [0, 1, 2, 3]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.sources import NAMES
+from ingestion.sources import SOURCES
 from larder.build import candidate
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
@@ -38,7 +38,7 @@ def test_a_stream_that_is_followed_is_left_to_whoever_follows_it(
 
 
 def test_a_build_needs_loads_of_every_source_but_the_stream() -> None:
-    loads = {name: ["1.0"] for name in NAMES}
+    loads = {name: ["1.0"] for name in SOURCES}
     candidate._require_loads({**loads, "pos_stream": []})
     with pytest.raises(LarderError, match="no completed load of: pos"):
         candidate._require_loads({**loads, "pos": []})

@@ -1,0 +1,27 @@
+"""What a module of `ingestion/sources/` states of its source system. Known without dlt."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ingestion.connectors.brokers import Broker
+from ingestion.validation.provenance import Provenance
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """One source system, besides its contract.
+
+    `extract` makes the dlt source of a run from its `ExtractContext`, and imports dlt only then: most commands ask for
+    names only, and take less time than that import. Of a stream, `broker` connects to where its events come from, and
+    `extract` takes a batch of them as well. Of files, `pattern` says which lie below the landing folder, and
+    `provenance` what the name of one (with kind and digest of its delivery) says of its rows.
+    """
+
+    name: str
+    extract: Callable[..., Any]
+    optional: bool = False
+    """Whether a retailer may not have it: without a connection it is left out, and a build does not wait for its loads."""
+    broker: Callable[[], Broker] | None = None
+    pattern: str = ""
+    provenance: Callable[[str, str, str], Provenance] = Provenance
