@@ -125,7 +125,7 @@ def _chosen(paths: Paths, names: list[str], source: str | None, location: str | 
     if names:
         return _named(entries, names)
     if source is None and location is None:
-        raise LarderError("nothing is named", "Name ids, or a source (--source), or a location (--place).")
+        raise LarderError("nothing is named", "Name ids, or a source (--source), or a location (--location).")
     found = [entry for entry in entries if location in (None, entry["place"])]
     if not found:
         raise LarderError("nothing of it is in quarantine", "See what is: larder quarantine list")
