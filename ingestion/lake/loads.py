@@ -8,6 +8,7 @@ holds, and their own files do not count any more (`ingestion/lake/compaction.py`
 """
 
 import json
+import re
 from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,11 +17,18 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from ingestion.core.errors import IngestionError
 from ingestion.core.files import write_atomically
 
 LOADS = "_dlt_loads"
 LOG = "_loads"
 """Every complete load of a source with its position, for ever: `<position>,<load_id>,<completed_at>`."""
+RECORD = "_visible.jsonl"
+"""Which files readers take (`ingestion/lake/visible.py`)."""
+SEGMENT = 1_000
+"""Loads in one file of the log: only the last one is ever written again."""
+SEGMENT_NAME = re.compile(r"\d{12}\.csv")
+LOG_LINE = re.compile(r"(\d+),(\d+\.\d+),(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6})")
 STATES = "_dlt_pipeline_state"
 SCHEMAS = "_dlt_version"
 COMPACTIONS = "_compactions"
@@ -72,13 +80,41 @@ def named_loads(dataset: Path) -> set[str]:
 
 def segments(dataset: Path) -> list[Path]:
     """The files of the log, oldest first; each is named by the position before its first load."""
-    return sorted((dataset / LOG).glob("[0-9]*.csv"))
+    return sorted(path for path in (dataset / LOG).glob("*.csv") if SEGMENT_NAME.fullmatch(path.name))
 
 
 def segment_loads(segment: Path) -> list[tuple[str, str]]:
-    """The loads of one file of the log: id, and when it was complete."""
-    lines = [line.split(",") for line in segment.read_text().splitlines()]
-    return [(load, completed_at) for _, load, completed_at in lines]
+    """The loads of one file of the log: id, and when it was complete. Raises IngestionError for a line that is none."""
+    loads = []
+    start = int(segment.stem)
+    for number, line in enumerate(segment.read_text(errors="replace").splitlines(), start=start + 1):
+        found = LOG_LINE.fullmatch(line)
+        if not found or int(found[1]) != number:
+            raise _damaged(segment, f"line {number - start} is {line[:60]!r}")
+        loads.append((found[2], found[3]))
+    return loads
+
+
+def require_log(dataset: Path) -> None:
+    """Raise IngestionError where the log lacks loads that it once had: they would count as never completed, and be removed."""
+    logged = 0
+    for segment in segments(dataset):
+        if int(segment.stem) != logged:
+            raise _damaged(segment, f"the file before it ends at load {logged:,}")
+        logged += len(segment_loads(segment))
+    try:
+        seen = int(json.loads((dataset / RECORD).read_text().partition("\n")[0])["last_position"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # the record is derived, and is written again
+    if logged < seen:
+        raise _damaged(dataset / LOG, f"it has {logged:,} loads, and readers have seen {seen:,}")
+
+
+def _damaged(file: Path, why: str) -> IngestionError:
+    return IngestionError(
+        f"the log of loads is damaged: {file}: {why}",
+        "Restore the folder from a copy of the lake. Nothing was changed: without it, nobody knows which files count.",
+    )
 
 
 @dataclass(frozen=True)
@@ -173,6 +209,7 @@ def load_id(file: Path) -> str:
 
 def dead_files(dataset: Path, pending: Collection[str] = ()) -> list[Path]:
     """What loads left behind that never completed and are not `pending`: their data, and states that claim they had."""
+    require_log(dataset)
     alive = recorded_loads(dataset).union(pending)
     dead = [file for file in _data_files(dataset) if not is_compacted(file) and load_id(file) not in alive]
     return dead + [

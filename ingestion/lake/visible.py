@@ -15,11 +15,7 @@ from typing import Any
 
 from ingestion.core.files import exclusive, write_atomically
 from ingestion.lake import loads as lake
-
-RECORD = "_visible.jsonl"
-
-SEGMENT = 1_000
-"""Loads in one file of the log: only the last one is ever written again."""
+from ingestion.lake.loads import RECORD
 
 RECENT = 100
 """So many of dlt's own records of loads stay, for people; nothing reads them any more."""
@@ -35,10 +31,11 @@ def refresh(dataset: Path) -> None:
     with exclusive(dataset):
         for leftover in [*dataset.glob(f".{RECORD}.*"), *(dataset / lake.LOG).glob(".*")]:
             leftover.unlink()
+        lake.require_log(dataset)
         _take_in(dataset)
         text = "".join(json.dumps(line) + "\n" for line in _lines(dataset))
         target = dataset / RECORD
-        if not target.exists() or target.read_text() != text:
+        if not target.exists() or target.read_bytes() != text.encode():
             write_atomically(target, text)
         _remove_logged(dataset)
 
@@ -64,7 +61,7 @@ def last_filled_load(dataset: Path) -> tuple[str, int] | None:
 
 
 def _load_at(dataset: Path, position: int) -> str:
-    start = (position - 1) // SEGMENT * SEGMENT
+    start = (position - 1) // lake.SEGMENT * lake.SEGMENT
     return lake.segment_loads(dataset / lake.LOG / f"{start:012}.csv")[position - 1 - start][0]
 
 
@@ -77,12 +74,12 @@ def _take_in(dataset: Path) -> None:
     start = int(segments[-1].stem) if segments else 0
     pending = [*last, *((load, _completed_at(dataset, load)) for load in new)]
     while new and pending:
-        part, pending = pending[:SEGMENT], pending[SEGMENT:]
+        part, pending = pending[: lake.SEGMENT], pending[lake.SEGMENT :]
         lines = [
             f"{position},{load},{moment}\n" for position, (load, moment) in enumerate(part, start=start + 1)
         ]
         write_atomically(dataset / lake.LOG / f"{start:012}.csv", "".join(lines))
-        start += SEGMENT
+        start += lake.SEGMENT
 
 
 def _completed_at(dataset: Path, load: str) -> str:

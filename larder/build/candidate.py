@@ -21,7 +21,7 @@ from larder.project.fingerprint import Fingerprint
 from larder.warehouse import ledger, table_hash
 from larder.warehouse.connection import BUILD, LOOK
 from larder.warehouse.locks import lock
-from larder.warehouse.relations import drop
+from larder.warehouse.relations import drop, relations
 from larder.warehouse.store import FILE, Manifest, Store
 
 
@@ -192,11 +192,16 @@ def _refuse(store: Store, manifest: Manifest, outcome: dbt.Outcome) -> None:
 def _finish(store: Store, manifest: Manifest, todo: Plan) -> None:
     """Drop what is no longer in the project, and record rows and hashes of the marts."""
     parent = store.parent(manifest)
-    relations = {node.relation for node in manifest.nodes.values()}
+    wanted = {node.relation for node in manifest.nodes.values()} - {""}
     with store.open(manifest, BUILD) as connection:
-        for relation in {node.relation for node in parent.nodes.values()} - relations if parent else ():
+        for relation in {node.relation for node in parent.nodes.values()} - wanted if parent else ():
             if relation:
                 drop(connection, relation)
+        if missing := wanted - relations(connection, without=()):
+            raise LarderError(
+                f"the candidate lacks {', '.join(sorted(missing))}, which the project says it has",
+                "Build everything again: larder build --all. What is published stays.",
+            )
         marts = connection.execute(
             "select table_schema || '.' || table_name from information_schema.tables where table_schema = 'marts' order by 1"
         ).fetchall()

@@ -213,14 +213,14 @@ def _show_what_there_is(paths: Paths, store: Store, base: Manifest, space: Works
     published = store.published()
     names = sorted(map(plan.short_name, built))
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-    console.out.print(f"workspace  {_file(paths)}")
-    console.out.print(f"  models   {', '.join(names[:MOST_NAMES])}{more}")
+    console.out.print(f"workspace  {_file(paths)}", markup=False)
+    console.out.print(f"  models   {', '.join(names[:MOST_NAMES])}{more}", markup=False)
     if space.days:
         console.out.print(f"  sample   the last {space.days} delivered days, in whole weeks")
     console.out.print(f"  base     generation {base.id}")
     if published and published.id != base.id:
         console.out.print(f"           {published.id} is published now: larder dev --reset moves to it")
-    console.out.print(f"  next     duckdb -init {_opener(paths)}")
+    console.out.print(f"  next     duckdb -init {_opener(paths)}", markup=False)
 
 
 def _write_opener(paths: Paths, store: Store, base: Manifest) -> None:

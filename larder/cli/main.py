@@ -47,7 +47,10 @@ for group in (load, build, read, govern, develop, operate):
 
 def main() -> None:
     """Run a verb; turn an expected error into one message and exit code 1, Ctrl-C into 130."""
-    os.environ["LARDER_DATA"] = str(current_paths().data)
+    paths = current_paths()
+    os.environ["LARDER_DATA"] = str(paths.data)
+    if "://" not in os.environ.get("LARDER_LAKE", "://"):
+        os.environ["LARDER_LAKE"] = str(paths.lake)
     os.chdir(PROJECT)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -72,6 +75,8 @@ def _explain(error: Exception) -> tuple[str, str]:
         )
     if isinstance(error, PermissionError):
         return f"no permission: {error.filename}", "Change its owner, or move everything with LARDER_DATA."
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return f"not a folder: {error.filename}", "Move it, or choose another LARDER_DATA."
     log = current_paths().history / "unexpected-error.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("".join(traceback.format_exception(error)))

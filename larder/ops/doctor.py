@@ -12,6 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from rich.markup import escape
+
 from larder.core import console, machine
 from larder.core.machine import GIB
 from larder.core.settings import PROJECT, Paths
@@ -58,9 +60,9 @@ def render(findings: list[Finding], as_json: bool) -> None:
         return
     marks = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "error": "[red]✗[/]"}
     for finding in findings:
-        console.out.print(f"{marks[finding.level]} {finding.check:14} {finding.found}")
+        console.out.print(f"{marks[finding.level]} {finding.check:14} {escape(finding.found)}")
         if finding.fix:
-            console.out.print(f"  {'':14} fix: {finding.fix}")
+            console.out.print(f"  {'':14} fix: {escape(finding.fix)}")
 
 
 def _system() -> Finding:
@@ -119,6 +121,8 @@ def _disk(paths: Paths) -> Finding:
 
 
 def _writable(paths: Paths) -> Finding:
+    if not _existing(paths.data).is_dir():
+        return Finding("data root", "error", f"{paths.data} is not a folder", "Move it, or set LARDER_DATA")
     if os.access(_existing(paths.data), os.W_OK):
         return Finding("data root", "ok", str(paths.data))
     return Finding(

@@ -68,8 +68,8 @@ def _render_published(status: dict[str, Any], published: dict[str, Any]) -> None
         console.out.print(f"  ledger     {Ledger(**status['ledger']).sentence}", markup=False)
     for old in status["deprecated"]:
         console.out.print(f"  deprecated {old['table']} goes on {old['until']}: read {old['use']}")
-    console.out.print(f"  warehouse  {status['warehouse']}")
-    console.out.print(f"  docs       {status['docs'] or 'none yet: larder docs'}")
+    console.out.print(f"  warehouse  {status['warehouse']}", markup=False)
+    console.out.print(f"  docs       {status['docs'] or 'none yet: larder docs'}", markup=False)
     console.out.print(
         f'  next       {_shell()} -readonly {console.shown_path(Path(status["warehouse"]))} "from marts.agg_data_faults"'
     )

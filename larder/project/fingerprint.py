@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlglot
+import yaml
 from sqlglot.errors import SqlglotError
 
 from larder.core.settings import PROJECT
@@ -33,6 +34,9 @@ CONFIG = (
     "unique_key",
     "on_schema_change",
     "column_types",
+    "delimiter",
+    "quote_columns",
+    "sql_header",
 )
 TEST_CONFIG = ("severity", "error_if", "warn_if", "where", "limit", "fail_calc")
 METRIC = ("name", "label", "description", "type", "type_params", "filter", "meta")
@@ -98,9 +102,23 @@ def _counts_everywhere(manifest: Mapping[str, Any]) -> dict[str, Any]:
         if macro["package_name"] == OWN and _overrides(macro["name"], theirs)
     ]
     return {
+        "engine": _engine(),
         "hooks of the run": [[_text(node["raw_code"]) for node in operations], _macros(named, manifest)],
         "macros in place of dbt's": _macros(overriding, manifest),
     }
+
+
+def _engine() -> list[str]:
+    """The settings that SQL runs with, and the locked versions of what runs it."""
+    lock = (PROJECT / "requirements" / "run.txt").read_text()
+    return [
+        _text_of_yaml((PROJECT / "profiles.yml").read_text()),
+        *re.findall(r"^(?:dbt-core|dbt-duckdb|duckdb)==\S+", lock, re.MULTILINE),
+    ]
+
+
+def _text_of_yaml(text: str) -> str:
+    return json.dumps(yaml.safe_load(text), sort_keys=True, default=str)
 
 
 def _overrides(macro: str, theirs: Collection[str]) -> bool:
@@ -137,7 +155,9 @@ def _fingerprint(
     materialized = node["config"].get("materialized")
     return Fingerprint(
         node=node["unique_id"],
-        relation=f"{node['schema']}.{node['alias']}" if kind in DATA_KINDS else "",
+        relation=f"{node['schema']}.{node['alias']}"
+        if kind in DATA_KINDS and materialized != "ephemeral"
+        else "",
         parts=parts,
         logic=_hash([parts, [above[parent].logic for parent in sorted(parents)]]),
         parents=sorted(parents),
@@ -152,7 +172,12 @@ def _parts(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, An
     """What the node itself consists of, by the words in which a person would name a change."""
     config, kind = node["config"], node["resource_type"]
     if kind == "seed":
-        return {"rows": node["checksum"]["checksum"], "configuration": {k: config.get(k) for k in CONFIG}}
+        return {
+            "name": [node["schema"], node["alias"]],
+            "rows": _rows(node),
+            "configuration": {k: config.get(k) for k in CONFIG},
+            **_hook_parts(node, manifest),
+        }
     if kind == "unit_test":
         return {"definition": {k: node[k] for k in ("model", "given", "expect", "overrides")}}
     if kind == "exposure":
@@ -172,13 +197,31 @@ def _parts(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, An
     }
     if config["materialized"] == "incremental":
         # Compiled, such a model shows one of its two branches: the other one counts as it is written.
-        parts["incremental logic"] = [
-            _text(node["raw_code"]),
-            *_macros(_own_macros(node["raw_code"], manifest), manifest),
-        ]
-    if hooks := _hooks(node):
-        parts["hooks"] = [_text(hooks), *_macros(_own_macros(hooks, manifest), manifest)]
-    return parts
+        parts["incremental logic"] = _as_written(node["raw_code"], manifest)
+    return {**parts, **_hook_parts(node, manifest)}
+
+
+def _hook_parts(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, Any]:
+    hooks = _hooks(node)
+    return {"hooks": _as_written(hooks, manifest)} if hooks else {}
+
+
+def _as_written(code: str, manifest: Mapping[str, Any]) -> list[Any]:
+    """Jinja that does not show in compiled SQL, with the macros and the variables of the project that it may use."""
+    macros = _macros(_own_macros(code, manifest), manifest)
+    return [_text(code), *macros, _variables() if "var(" in " ".join([code, *macros]) else None]
+
+
+def _variables() -> Any:
+    return (yaml.safe_load((PROJECT / "dbt_project.yml").read_text()) or {}).get("vars")
+
+
+def _rows(node: Mapping[str, Any]) -> str:
+    """A hash of a seed's file. dbt's own, of a large one, is its path."""
+    if node["checksum"]["name"] != "path":
+        return str(node["checksum"]["checksum"])
+    with (PROJECT / node["original_file_path"]).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _hooks(node: Mapping[str, Any]) -> str:
@@ -236,6 +279,7 @@ def _macros(names: list[str], manifest: Mapping[str, Any]) -> list[str]:
         if name not in seen:
             macro = manifest["macros"][name]
             seen[name] = _text(macro["macro_sql"])
+            todo += _own_macros(macro["macro_sql"], manifest)
             todo += [above for above in macro["depends_on"]["macros"] if above.startswith(f"macro.{OWN}.")]
     return [seen[name] for name in sorted(seen)]
 
@@ -292,6 +336,6 @@ def _files() -> list[Path]:
         found += (
             [path]
             if path.is_file()
-            else [p for p in path.rglob("*") if p.suffix in {".sql", ".yml", ".csv", ".md", ".txt"}]
+            else [p for p in path.rglob("*") if p.suffix in {".sql", ".yml", ".yaml", ".csv", ".md", ".txt"}]
         )
     return sorted(found)

@@ -86,13 +86,13 @@ class Semantics:
         ]
 
     def saved(self) -> dict[str, str]:
-        """The saved querys: descriptions by name."""
+        """The saved queries: descriptions by name."""
         return {query.name: query.description or "" for query in self._manifest.saved_queries}
 
     def saved_question(self, name: str) -> Question:
         """A saved query by its name. Raises LarderError where there is none."""
         known = {query.name: query.query_params for query in self._manifest.saved_queries}
-        _require("saved query", [name], known, "See the saved querys: larder metric")
+        _require("saved query", [name], known, "See the saved queries: larder metric")
         short = {path: short for short, path in self._paths(known[name].metrics).items()}
         by = [short[_path(item)] for item in known[name].group_by]
         return Question(metrics=known[name].metrics, by=by)

@@ -1,6 +1,7 @@
 """The one door to a warehouse file: each connection is opened here, with its limits, its spill folder and plain errors."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,12 +82,18 @@ def _config(purpose: Purpose, warehouse: Path) -> dict[str, Any]:
 
 def leftover_spills(warehouse: Path) -> list[Path]:
     """Folders of processes that were killed while they had spilled something."""
-    return [f for f in sorted(warehouse.glob(f"{SPILL}*")) if not _is_running(f.name.rpartition("-")[2])]
+    named = {
+        folder: re.fullmatch(rf"{SPILL}\w+-(\d{{1,9}})", folder.name)
+        for folder in warehouse.glob(f"{SPILL}*")
+    }
+    return [
+        folder for folder, pid in named.items() if pid and folder.is_dir() and not _is_running(int(pid[1]))
+    ]
 
 
-def _is_running(pid: str) -> bool:
+def _is_running(pid: int) -> bool:
     try:
-        os.kill(int(pid), 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:

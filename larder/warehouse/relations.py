@@ -1,5 +1,7 @@
 """The tables and views of an open warehouse, each named `<schema>.<name>`."""
 
+from collections.abc import Collection
+
 import duckdb
 
 from ingestion.core import sql
@@ -13,12 +15,12 @@ def quoted(relation: str) -> str:
     return sql.name(*relation.split(".", 1))
 
 
-def relations(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    """What a build of the project leaves in the warehouse."""
+def relations(connection: duckdb.DuckDBPyConnection, without: Collection[str] = BUILD_RECORDS) -> set[str]:
+    """The tables and views of the warehouse, but for those of some schemas."""
     found = connection.execute(
         "select table_schema || '.' || table_name from information_schema.tables"
-        " where table_catalog = current_database() and table_schema not in ?",
-        [BUILD_RECORDS],
+        " where table_catalog = current_database() and not list_contains(?, table_schema)",
+        [list(without)],
     ).fetchall()
     return {relation for (relation,) in found}
 

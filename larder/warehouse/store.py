@@ -98,6 +98,11 @@ class Store:
         """The generation that readers open. Raises LarderError when there is none yet."""
         published = self.published()
         if published is None:
+            if self._pointer.is_symlink():
+                raise LarderError(
+                    f"{self._pointer} points to a generation whose {MANIFEST} cannot be read",
+                    "Publish an earlier one: larder rollback; or build again: larder build --all, then larder publish",
+                )
             raise LarderError("nothing is published yet", "Build and publish first: larder run")
         return published
 
@@ -198,7 +203,7 @@ class Store:
         if to is None and published:
             parent = [m for m in earlier if m.id == published.parent]
             earlier = parent or [m for m in earlier if m.id < published.id]
-        found = next((m for m in earlier if to in (None, m.id)), None)
+        found = next((m for m in earlier if to in (None, m.id) and self.address(m).exists()), None)
         if found is None:
             raise LarderError(
                 f"there is no published generation {to or 'before the current one'} to go back to",
@@ -325,6 +330,8 @@ class Store:
             if known.get("format") != FORMAT:
                 known.update(project="", nodes={}, marts={}, format=FORMAT)
             manifest = Manifest(**{**known, "nodes": _fingerprints(known.get("nodes", {}))})
+            if manifest.id != folder.resolve().name.removesuffix("-failed"):
+                return None  # a copy by hand: two folders must not count as one generation
         except (OSError, ValueError, TypeError, AttributeError):
             return None
         if manifest.published_at is None and folder.resolve() == self._pointer.resolve():
@@ -364,6 +371,8 @@ def _is_open(file: Path) -> bool:
     if sys.platform != "linux":
         return False
     request = struct.pack(LOCK_FORMAT, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    if not file.exists():
+        return False
     with file.open("rb") as opened:
         answer = fcntl.fcntl(opened, fcntl.F_GETLK, request)
     return bool(struct.unpack(LOCK_FORMAT, answer)[0] != fcntl.F_UNLCK)

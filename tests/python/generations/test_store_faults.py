@@ -1,6 +1,8 @@
 """What a store must survive that no test of its single steps shows."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -151,3 +153,44 @@ def test_a_warehouse_that_cannot_be_opened_says_why(tmp_path: Path) -> None:
         with pytest.raises(Busy, match="another program has"):
             store.open(candidate, LOOK)
         writer.communicate("\n")
+
+
+def test_a_generation_whose_file_is_gone_is_not_published_again_and_stops_no_publish(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    generations = [publish(store, value) for value in range(6)]
+    lost = generations[3]
+    store.address(lost).unlink()
+    with pytest.raises(LarderError, match="no published generation"):
+        store.rollback(lost.id)
+    publish(store, 6)
+    publish(store, 7)
+    assert read(store) == 7
+
+
+def test_a_copy_of_a_generation_under_another_name_does_not_count(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    first = publish(store, 1)
+    shutil.copytree(store.address(first).parent, tmp_path / "generations/20200101T000000000Z")
+    publish(store, 2)
+    assert len(store.all()) == 2 and store.address(first).exists()
+
+
+def test_a_published_manifest_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.address(publish(store, 1)).with_name("manifest.json").write_text("{")
+    with pytest.raises(LarderError, match="cannot be read"):
+        store.require_published()
+
+
+def test_spill_folders_of_dead_processes_go_and_others_stay(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    publish(store, 1)
+    for name in ("spill-build-999999999", "spill-build-abc", f"spill-query-{os.getpid()}"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "spill-look-999999998").write_text("a file")
+    store.clean()
+    assert {path.name for path in tmp_path.glob("spill-*")} == {
+        "spill-build-abc",
+        f"spill-query-{os.getpid()}",
+        "spill-look-999999998",
+    }

@@ -164,6 +164,7 @@ def test_a_load_that_died_before_its_completion_is_swept_and_loaded_again(
     for marker in (dataset / "_dlt_loads").glob("*.jsonl"):
         marker.unlink()
     shutil.rmtree(dataset / "_loads")
+    (dataset / "_visible.jsonl").unlink()
     shutil.rmtree(tmp_path / "dlt")
     assert load(tmp_path) == delivered(landing)
     assert visible(tmp_path) == (delivered(landing), delivered(landing))

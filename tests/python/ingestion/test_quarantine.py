@@ -213,6 +213,7 @@ def test_what_a_dead_load_quarantined_is_swept_and_quarantined_once(where: Paths
     for record in (where.lake / "raw/pos/_dlt_loads").glob("*.jsonl"):
         record.unlink()
     shutil.rmtree(where.lake / "raw/pos/_loads")
+    (where.lake / "raw/pos/_visible.jsonl").unlink()
     shutil.rmtree(where.dlt)
     assert quarantine.collect(where, None, everything=True) == []
     assert len(load(where).quarantined) == 1

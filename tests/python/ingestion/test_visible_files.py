@@ -10,7 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ingestion.core.errors import IngestionError
 from ingestion.core.files import exclusive
+from ingestion.lake import loads as lake
 from ingestion.lake import visible
 from ingestion.lake.compaction import compact, remove_replaced
 from ingestion.lake.loads import completed_loads, ordered_loads, recorded_loads, table_files
@@ -77,7 +79,7 @@ def test_a_lost_record_is_written_as_it_was(dataset: Path) -> None:
 def test_the_log_takes_dlts_records_in_and_keeps_positions(
     dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(visible, "SEGMENT", 4)
+    monkeypatch.setattr(lake, "SEGMENT", 4)
     monkeypatch.setattr(visible, "RECENT", 3)
     loads = []
     for number in range(23):
@@ -166,7 +168,7 @@ def test_killed_at_any_step_it_is_finished_by_the_next(dataset: Path, step: str,
 
 
 def _dies(dataset: Path, step: str, nth: int) -> None:
-    visible.SEGMENT, visible.RECENT = 1, 1
+    lake.SEGMENT, visible.RECENT = 1, 1
     owner, name = (os, "fsync") if step == "fsync" else (Path, step)
     method, taken = getattr(owner, name), 0
 
@@ -190,3 +192,33 @@ def test_two_processes_write_one_after_the_other(dataset: Path) -> None:
         assert process.is_alive() and not (dataset / visible.RECORD).exists()
     process.join(10)
     assert shown(dataset)[0] == 1
+
+
+@pytest.mark.parametrize("damage", ["lost", "emptied", "cut", "a line twice"])
+def test_a_damaged_log_stops_everything_and_removes_nothing(dataset: Path, damage: str) -> None:
+    """Loads that only the log still names counted as never completed, and their files as dead."""
+    for number in range(3 * visible.RECENT):
+        load(dataset, number)
+    visible.refresh(dataset)
+    log = dataset / "_loads" / f"{0:012}.csv"
+    text = log.read_text()
+    if damage == "lost":
+        log.unlink()
+    else:
+        log.write_text(
+            {"emptied": "", "cut": text[:-9], "a line twice": text + text.splitlines()[-1]}[damage]
+        )
+    for act in (visible.refresh, lake.dead_files, lake.sweep_dead_loads):
+        with pytest.raises(IngestionError, match="log of loads is damaged"):
+            act(dataset)
+    assert len(list((dataset / "lines").iterdir())) == 3 * visible.RECENT
+
+
+def test_a_stray_file_in_the_log_and_a_record_of_rubbish_do_no_harm(dataset: Path) -> None:
+    load(dataset, 1)
+    visible.refresh(dataset)
+    before = (dataset / visible.RECORD).read_bytes()
+    (dataset / "_loads" / "000000000000 2.csv").write_text("x")
+    (dataset / visible.RECORD).write_bytes(b"\xff\xfe")
+    visible.refresh(dataset)
+    assert (dataset / visible.RECORD).read_bytes() == before

@@ -17,5 +17,5 @@ def test_the_lake_is_where_the_environment_says(tmp_path: Path, monkeypatch: pyt
 
 def test_what_python_cannot_open_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LARDER_LAKE", "s3://bucket/lake")
-    with pytest.raises(LarderError, match="no folder of this machine"):
+    with pytest.raises(LarderError, match="is not a local folder"):
         _ = Paths(tmp_path).lake

@@ -213,6 +213,37 @@ def test_macros_in_the_hooks_of_a_table_and_of_the_run_count(checkout: Checkout)
     assert changed(lines) == ["hooks of the run", "macros in place of dbt's"]
 
 
+def test_what_shows_in_no_compiled_sql_counts(checkout: Checkout) -> None:
+    """A seed's name, delimiter and hooks, the rows of one too large for dbt's checksum, a header; variables of a hook."""
+    manifest = json.loads((checkout.instance.data / "warehouse/current/dbt/manifest.json").read_text())
+    seed, model = manifest["nodes"]["seed.larder.age_bands"], manifest["nodes"]["model.larder.dim_stores"]
+    before = fingerprint.nodes(manifest)
+
+    def changed(node: str) -> list[str]:
+        now = fingerprint.nodes(manifest)[node].parts
+        return [part for part in now if now[part] != before[node].parts.get(part)]
+
+    seed["alias"] = "bands"
+    seed["config"]["delimiter"] = ";"
+    seed["config"]["post-hook"] = [{"sql": "select 1"}]
+    seed["checksum"] = {"name": "path", "checksum": seed["original_file_path"]}
+    assert changed("seed.larder.age_bands") == ["name", "rows", "configuration", "hooks"]
+    model["config"]["sql_header"] = "set x = 1;"
+    assert changed("model.larder.dim_stores") == ["configuration"]
+
+
+def test_a_seed_that_is_renamed_stays_in_the_warehouse(checkout: Checkout) -> None:
+    checkout.edit("seeds/closed_days.yml", "config: {", "config: {alias: days_off, ")
+    assert built(checkout.plan(), "seed") == {"closed_days"}
+    done = checkout.run("build")
+    assert done.returncode == 0, done.stderr
+    assert checkout.run("publish").returncode == 0
+    found = checkout.instance.query(
+        "select table_name from information_schema.tables where table_name in ('days_off', 'closed_days')"
+    )
+    assert found == [("days_off",)]
+
+
 def test_a_relation_of_the_same_name_in_another_schema_costs_no_mart(checkout: Checkout) -> None:
     model = checkout.root / "models/intermediate/core/int_stores_listed.sql"
     model.write_text(
