@@ -50,7 +50,7 @@ class Server:
     def _settings(self) -> str:
         return (
             'host: "127.0.0.1"\n'
-            f"jetstream {{ store_dir: {json.dumps(str(self._paths.broker))} }}\n"
+            f"jetstream {{ store_dir: {json.dumps(str(self._paths.broker), ensure_ascii=False)} }}\n"
             f"authorization {{ token: {json.dumps(self._token)} }}\n"
         )
 

@@ -127,6 +127,7 @@ class _Comparison:
     ) -> None:
         self._connection, self._old, self._new, self._known = connection, old, new, known
         self._before, self._after = self._columns("before"), self._columns("after")
+        self._kinds = {side: self._kinds_of(side) for side in ("before", "after")}
 
     def schema(self) -> list[SchemaChange]:
         """Tables and views that came or went, and columns that came, went or changed their type."""
@@ -136,6 +137,9 @@ class _Comparison:
             if old is None or new is None:
                 changes.append(SchemaChange(table, None, "there" if old else None, "there" if new else None))
                 continue
+            kinds = self._kinds["before"].get(table), self._kinds["after"].get(table)
+            if kinds[0] != kinds[1]:
+                changes.append(SchemaChange(table, None, *kinds))
             names = [*old, *(name for name in new if name not in old)]
             changes += [
                 SchemaChange(table, name, old.get(name), new.get(name))
@@ -218,6 +222,15 @@ class _Comparison:
             f"select count(*) from {alias}.{sql.name(*table.split('.'))}"
         ).fetchone()
         return int(found[0]) if found else 0
+
+    def _kinds_of(self, alias: str) -> dict[str, str]:
+        """Whether each is a table or a view."""
+        found = self._connection.execute(
+            "select table_schema || '.' || table_name, if(table_type = 'VIEW', 'view', 'table')"
+            " from information_schema.tables where table_catalog = ?",
+            [alias],
+        ).fetchall()
+        return dict(found)
 
     def _columns(self, alias: str) -> dict[str, dict[str, str]]:
         """Names and types of the columns of every table and view, by `<schema>.<table>`."""

@@ -147,3 +147,9 @@ def test_a_generation_that_is_not_there_is_said_plainly(small: Paths) -> None:
     first = Store(small.warehouse).all()[-1].id
     with pytest.raises(LarderError, match="has no parent"):
         diff.compare(small, None, first)
+
+
+def test_a_table_that_became_a_view_is_named(small: Paths) -> None:
+    publish(small, "drop table marts.came", "create view marts.came as select 1 as thing")
+    found = diff.compare(small, None, None)
+    assert [(c.table, c.before, c.after) for c in found.schema] == [("marts.came", "table", "view")]
