@@ -1,10 +1,12 @@
 """What a module of `ingestion/sources/` states of its source system. Known without dlt."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from ingestion.connectors.brokers import Broker
+from ingestion.contracts.contract import contract
+from ingestion.core.request import ExtractContext
 from ingestion.validation.provenance import Provenance
 
 
@@ -25,3 +27,20 @@ class Source:
     broker: Callable[[], Broker] | None = None
     pattern: str = ""
     provenance: Callable[[str, str, str], Provenance] = Provenance
+
+
+def database(name: str) -> Source:
+    """A PostgreSQL database whose schema `name` has the tables of the contract: what was added, changed or deleted."""
+
+    def extract(context: ExtractContext) -> Any:
+        import dlt
+
+        from ingestion.connectors.database import records
+
+        @dlt.source(name=name, section=name)
+        def tables(credentials: str = dlt.secrets.value) -> Iterator[Any]:
+            yield from records(context, credentials, name, contract(name))
+
+        return tables()
+
+    return Source(name=name, extract=extract)
