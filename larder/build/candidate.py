@@ -7,21 +7,21 @@ from importlib import metadata
 
 import duckdb
 
-from ingestion.core import sql
 from ingestion.lake.visible import last_filled_load, refresh_all
 from ingestion.sources import SOURCES
 from larder.build import failures, plan
-from larder.build.plan import RELATIONS, Loads, Plan
+from larder.build.plan import Loads, Plan
 from larder.core import console
 from larder.core.console import shown_path
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
 from larder.project import dbt, fingerprint
 from larder.project.fingerprint import Fingerprint
+from larder.project.manifest import RELATIONS
 from larder.warehouse import ledger, table_hash
 from larder.warehouse.connection import BUILD, LOOK
 from larder.warehouse.locks import lock
-from larder.warehouse.relations import drop, relations
+from larder.warehouse.relations import drop, quoted, relations
 from larder.warehouse.store import FILE, Manifest, Store
 
 
@@ -168,24 +168,18 @@ def _summary(outcome: dbt.Outcome, todo: Plan) -> dict[str, int]:
 
 def _refuse(store: Store, manifest: Manifest, outcome: dbt.Outcome) -> None:
     kept = store.failed(manifest)
-    with store.open(manifest, LOOK) as connection:
-        account = ledger.read(connection)
-    for node in outcome.broken[:10]:
-        what = failures.reason(node)
-        if node.name == ledger.TEST and account:
-            what = f"{node.failures} rows. {account.sentence}"
-        rows = failures.rows(node, outcome.artifacts)
-        console.failed(
-            f"{node.kind} {node.name}: {what}",
-            f"see the rows: duckdb -readonly {shown_path(kept)} -f {shown_path(rows)}"
-            if rows
-            else f"its SQL is in {outcome.artifacts}/compiled; try it alone: dbt build --select {node.name}",
-        )
+    shell = f"duckdb -readonly {shown_path(kept)}"
+    told = {}
+    if any(node.name == ledger.TEST for node in outcome.broken):
+        with store.open(manifest, LOOK) as connection:
+            account = ledger.read(connection)
+        told = {ledger.TEST: account.sentence} if account else {}
+    failures.show(outcome, shell, "; try it alone: dbt build --select {name}", told)
     published = store.published()
     raise LarderError(
         f"{len(outcome.broken)} of {len(outcome.nodes)} nodes failed;"
         f" still published: {published.id if published else 'nothing'}",
-        f"Look into the candidate, which is kept: duckdb -readonly {shown_path(kept)}",
+        f"Look into the candidate, which is kept: {shell}",
     )
 
 
@@ -197,29 +191,23 @@ def _finish(store: Store, manifest: Manifest, todo: Plan) -> None:
         for relation in {node.relation for node in parent.nodes.values()} - wanted if parent else ():
             if relation:
                 drop(connection, relation)
-        if missing := wanted - relations(connection, without=()):
+        existing = relations(connection, without=())
+        if missing := wanted - existing:
             raise LarderError(
                 f"the candidate lacks {', '.join(sorted(missing))}, which the project says it has",
                 "Build everything again: larder build --all. What is published stays.",
             )
-        marts = connection.execute(
-            "select table_schema || '.' || table_name from information_schema.tables where table_schema = 'marts' order by 1"
-        ).fetchall()
+        marts = sorted(relation for relation in existing if relation.startswith("marts."))
         reused = {manifest.nodes[node].relation for node in todo.nodes("reuse", "model")}
         known = {mart: known for mart, known in parent.marts.items() if mart in reused} if parent else {}
-        manifest.marts = {mart: known.get(mart) or _content(connection, mart) for (mart,) in marts}
+        manifest.marts = {mart: known.get(mart) or _content(connection, mart) for mart in marts}
 
 
 def _content(connection: duckdb.DuckDBPyConnection, mart: str) -> dict[str, int | str]:
     """Rows, and a hash of all their columns that does not depend on their order."""
-    found = connection.execute(
-        f"select {table_hash.COLUMNS} from {sql.name(*mart.split('.'))} as t"
-    ).fetchone() or (
-        0,
-        0,
-        0,
-    )
-    return {"rows": found[0], "hash": table_hash.digest(*found[1:])}
+    found = connection.execute(f"select {table_hash.COLUMNS} from {quoted(mart)} as t").fetchone()
+    rows, *hashes = found or (0, 0, 0)
+    return {"rows": rows, "hash": table_hash.digest(*hashes)}
 
 
 def _versions() -> dict[str, str]:

@@ -1,15 +1,38 @@
 """What to say of a node of dbt's that failed: why, and where its user sees the rows."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
-from larder.project.dbt import Node
+from larder.core import console
+from larder.core.console import shown_path
+from larder.project.dbt import Node, Outcome
+
+SHOWN = 10
+"""Failed nodes that are shown; dbt's log has all."""
 
 HEADING = re.compile(r"\w+ Error in (model|seed|test|unit_test) .*")
 """How dbt begins a message; what is wrong comes in the next line."""
 
 CHECK = re.compile(r"CHECK constraint failed on table \S+ with expression CHECK\((.*)\)$", re.MULTILINE)
 NOT_NULL = re.compile(r"NOT NULL constraint failed: \S+\.(\w+)")
+
+
+def show(outcome: Outcome, shell: str, hint: str = "", told: Mapping[str, str] | None = None) -> None:
+    """Show the nodes that failed, each with its next step.
+
+    `shell` is the command that opens the warehouse of that run, `hint` a step for what leaves no rows, with the node's
+    name for `{name}`; `told` says of a node by its name what was wrong, where that is known better than from dbt.
+    """
+    for node in outcome.broken[:SHOWN]:
+        what = (told or {}).get(node.name)
+        query = rows(node, outcome.artifacts)
+        console.failed(
+            f"{node.kind} {node.name}: {f'{node.failures} rows. {what}' if what else reason(node)}",
+            f"see the rows: {shell} -f {shown_path(query)}"
+            if query
+            else f"its SQL is in {outcome.artifacts}/compiled{hint.format(name=node.name)}",
+        )
 
 
 def reason(node: Node) -> str:

@@ -12,9 +12,6 @@ from larder.project.fingerprint import Fingerprint
 Loads = Mapping[str, Mapping[str, str | int]]
 """The last load of each source that readers see, and its position; as older generations have it, a list of ids."""
 
-RELATIONS = {"model", "seed"}
-"""Kinds of nodes that leave a relation in the warehouse."""
-
 
 @dataclass(frozen=True)
 class Step:

@@ -22,6 +22,7 @@ from larder.core.errors import LarderError
 from larder.core.settings import Paths
 from larder.project import dbt, fingerprint
 from larder.project.fingerprint import Fingerprint
+from larder.project.manifest import RELATIONS
 from larder.warehouse.connection import BUILD, LOOK, connect
 from larder.warehouse.locks import lock
 from larder.warehouse.relations import drop, relations
@@ -188,14 +189,7 @@ def _is_current(node: str, space: Workspace, base: Manifest, now: Mapping[str, F
 
 
 def _report(paths: Paths, outcome: dbt.Outcome, base: Manifest) -> None:
-    for node in outcome.broken[:10]:
-        rows = failures.rows(node, outcome.artifacts)
-        console.failed(
-            f"{node.kind} {node.name}: {failures.reason(node)}",
-            f"see the rows: duckdb -init {_opener(paths)} -f {shown_path(rows)}"
-            if rows
-            else f"its SQL is in {outcome.artifacts}/compiled",
-        )
+    failures.show(outcome, f"duckdb -init {_opener(paths)}")
     models, tests = outcome.count("model", "seed"), outcome.count("test", "unit_test")
     console.done(f"{models} models built, {tests} tests passed; the rest is read from generation {base.id}")
     if outcome.broken:
@@ -206,7 +200,7 @@ def _report(paths: Paths, outcome: dbt.Outcome, base: Manifest) -> None:
 
 
 def _show_what_there_is(paths: Paths, store: Store, base: Manifest, space: Workspace) -> None:
-    built = [node for node in space.holds if node.split(".")[0] in plan.RELATIONS]
+    built = [node for node in space.holds if node.split(".")[0] in RELATIONS]
     if not built:
         console.done(f"nothing differs from generation {base.id}: the workspace is empty")
         return

@@ -18,6 +18,7 @@ import yaml
 from sqlglot.errors import SqlglotError
 
 from larder.core.settings import PROJECT
+from larder.project.manifest import RELATIONS
 
 PROJECT_PARTS = (
     "dbt_project.yml",
@@ -41,7 +42,6 @@ CONFIG = (
 TEST_CONFIG = ("severity", "error_if", "warn_if", "where", "limit", "fail_calc")
 METRIC = ("name", "label", "description", "type", "type_params", "filter", "meta")
 SEMANTIC_MODEL = ("node_relation", "primary_entity", "entities", "dimensions", "measures", "defaults")
-DATA_KINDS = {"model", "seed"}
 OWN = "larder"
 """The project's own package: its macros can change, those of dbt come with the lock file, which counts as well."""
 
@@ -82,7 +82,7 @@ def nodes(manifest: Mapping[str, Any]) -> dict[str, Fingerprint]:
     kinds = ("nodes", "unit_tests", "saved_queries", "exposures")
     everything = {name: node for kind in kinds for name, node in manifest[kind].items()}
     wanted = {name: node for name, node in everything.items() if node["resource_type"] != "operation"}
-    everywhere = _counts_everywhere(manifest)
+    everywhere = {part: _hash(value) for part, value in _counts_everywhere(manifest).items()}
     found: dict[str, Fingerprint] = {}
     for name in _parents_first(wanted):
         found[name] = _fingerprint(wanted[name], manifest, everywhere, found)
@@ -112,13 +112,9 @@ def _engine() -> list[str]:
     """The settings that SQL runs with, and the locked versions of what runs it."""
     lock = (PROJECT / "requirements" / "run.txt").read_text()
     return [
-        _text_of_yaml((PROJECT / "profiles.yml").read_text()),
+        json.dumps(yaml.safe_load((PROJECT / "profiles.yml").read_text()), sort_keys=True, default=str),
         *re.findall(r"^(?:dbt-core|dbt-duckdb|duckdb)==\S+", lock, re.MULTILINE),
     ]
-
-
-def _text_of_yaml(text: str) -> str:
-    return json.dumps(yaml.safe_load(text), sort_keys=True, default=str)
 
 
 def _overrides(macro: str, theirs: Collection[str]) -> bool:
@@ -142,21 +138,21 @@ def git_revision() -> str:
 def _fingerprint(
     node: Mapping[str, Any],
     manifest: Mapping[str, Any],
-    everywhere: Mapping[str, Any],
+    everywhere: Mapping[str, str],
     above: Mapping[str, Fingerprint],
 ) -> Fingerprint:
     kind, depends = node["resource_type"], _depends_on(node)
     parents = [name for name in depends if name in above]
-    own = _parts(node, manifest)
-    runs = kind in {*DATA_KINDS, "test", "unit_test"}
-    parts = {part: _hash(value) for part, value in ({**own, **everywhere} if runs else own).items()}
+    parts = {part: _hash(value) for part, value in _parts(node, manifest).items()}
+    if kind in {*RELATIONS, "test", "unit_test"}:
+        parts.update(everywhere)
     sources = {name.split(".")[2] for name in depends if name.startswith("source.")}
     sources.update(source for parent in parents for source in above[parent].sources)
     materialized = node["config"].get("materialized")
     return Fingerprint(
         node=node["unique_id"],
         relation=f"{node['schema']}.{node['alias']}"
-        if kind in DATA_KINDS and materialized != "ephemeral"
+        if kind in RELATIONS and materialized != "ephemeral"
         else "",
         parts=parts,
         logic=_hash([parts, [above[parent].logic for parent in sorted(parents)]]),

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-KINDS = {"model", "seed"}
+RELATIONS = {"model", "seed"}
+"""Kinds of nodes that leave a relation in the warehouse."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def _nodes(artifacts: Path) -> dict[str, dict[str, Any]]:
         manifest: dict[str, Any] = json.loads((artifacts / "manifest.json").read_text())
     except (OSError, ValueError):
         return {}
-    return {name: node for name, node in manifest["nodes"].items() if node["resource_type"] in KINDS}
+    return {name: node for name, node in manifest["nodes"].items() if node["resource_type"] in RELATIONS}
 
 
 def _table(node: dict[str, Any]) -> str:

@@ -34,6 +34,4 @@ def drop(connection: duckdb.DuckDBPyConnection, relation: str) -> None:
         [schema, table],
     ).fetchone()
     if found:
-        connection.execute(
-            f"drop {'view' if found[0] == 'VIEW' else 'table'} {sql.name(*relation.split('.'))}"
-        )
+        connection.execute(f"drop {'view' if found[0] == 'VIEW' else 'table'} {quoted(relation)}")
