@@ -98,9 +98,9 @@ def _make(source: str, retailer: Instance, room: Path) -> Case:
         assert ingest(source, before, env) == 0
         _deliver(delivered, room / "landing", slice(1, 3))
     if source == "pos_stream":  # and events as they are sold
-        _publish(env, 0, 30)
+        _publish(env, room.name, 0, 30)
         assert ingest(source, before, env) == 0
-        _publish(env, 30, 70)
+        _publish(env, room.name, 30, 70)
     whole = Case(source, env, before, {}).room(room / "whole")
     assert ingest(source, whole, env) == 0
     found = content(whole / "lake/raw" / source)
@@ -120,15 +120,14 @@ def _deliver(root: Path, landing: Path, days: slice) -> None:
             pq.write_table(rows, plan)
 
 
-def _publish(env: dict[str, str], first: int, last: int) -> None:
-    """Some events to a stream of their own on the retailer's broker, to which the environment leads from now on."""
+def _publish(env: dict[str, str], name: str, first: int, last: int) -> None:
+    """Some events to the stream `name` on the retailer's broker, to which the environment leads from now on."""
     url = urlsplit(env["SOURCES__POS_STREAM__URL"])
-    name = "CASES"
 
     async def send(context: JetStreamContext) -> None:
-        await context.add_stream(name=name, subjects=["cases"])
+        await context.add_stream(name=name, subjects=[name])
         for basket in range(first, last):
-            await context.publish("cases", json.dumps(line(basket)).encode())
+            await context.publish(name, json.dumps(line(basket)).encode())
 
     Stream(url.port or 0, env["SOURCES__POS_STREAM__TOKEN"]).run(send)
     env["SOURCES__POS_STREAM__URL"] = url._replace(path=name).geturl()
