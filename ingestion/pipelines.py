@@ -42,7 +42,7 @@ class Loaded:
 
     `quarantined` are the entries that it quarantined, `drift` what has changed in the shape of a location, and `blocked` the
     loads that nobody sees yet, of this run or an earlier one, with their reasons. `refused` says what the source did not
-    have any more and was not accepted.
+    have any more and was not accepted, `misplaced` which files lie where they cannot be, `notes` what else there is to know.
     """
 
     source: str
@@ -52,6 +52,8 @@ class Loaded:
     drift: dict[tuple[str, str, str, str], list[str]] = field(default_factory=dict)
     blocked: dict[str, dict[str, Any]] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
+    misplaced: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def ingest(
@@ -137,6 +139,8 @@ def _finish(context: ExtractContext, before: set[str], started: float) -> Loaded
         drift=drift(dataset, loads),
         blocked=quarantine.blocked(),
         refused=context.refusals,
+        misplaced=list(dict.fromkeys(context.misplaced)),
+        notes=context.notes,
     )
 
 

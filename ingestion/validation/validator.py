@@ -19,9 +19,10 @@ from dlt.common.storages.load_package import load_package_state
 from ingestion.contracts.contract import Table
 from ingestion.lake import deliveries
 from ingestion.lake.loads import DELIVERIES
-from ingestion.quarantine.store import MASKED, Quarantine, entry_id, payload, seen
+from ingestion.quarantine.store import MASKED, Quarantine, delivered_rows, entry_id, payload, seen
 from ingestion.validation import checks
-from ingestion.validation.checks import Drift, Mask, Rows, Violation
+from ingestion.validation.casts import Rows
+from ingestion.validation.checks import Drift, Mask, Violation
 from ingestion.validation.provenance import Provenance
 
 BATCH_ROWS = 250_000
@@ -77,6 +78,7 @@ class Validator:
 
     def _reset(self) -> None:
         self._tallies: dict[tuple[Provenance, date | None], _Tally] = {}
+        self._malformed: list[dict[str, Any]] = []
         self._refused: list[Provenance] = []
         self._broken: set[str] = set()
         self._replayed: set[str] = set()
@@ -126,21 +128,14 @@ class Validator:
         tally.quarantined += 1
         values = {"business_date": provenance.day, "row_number": number, "expected": expected, "seen": seen}
         shown = MASKED if self.contract.personal else text
-        self._write(
-            [
-                self._entry(
-                    provenance,
-                    f"{provenance.digest}\0{number}",
-                    **values,
-                    reason="malformed row",
-                    payload=json.dumps(shown),
-                )
-            ]
-        )
+        content = f"{provenance.digest}\0{number}"
+        entry = self._entry(provenance, content, **values, reason="malformed row", payload=json.dumps(shown))
+        self._malformed.append(entry)
 
     def close(self) -> Iterator[Any]:
         """Hand on what is still gathered, and the account of all that was accepted since the last call."""
         yield from self._flush()
+        self._write(self._malformed)
         rows = [self._delivery(provenance, day, tally) for (provenance, day), tally in self._tallies.items()]
         rows += [self._delivery(provenance, provenance.day, _Tally(0, 0)) for provenance in self._refused]
         rows = [row for row in rows if row["delivered"] or (row["digest"] and row["kind"] != "replay")]
@@ -211,7 +206,7 @@ class Validator:
         entries = []
         for piece, start, end in zip(pieces, starts, starts[1:], strict=False):
             rows = np.flatnonzero(bad[start:end])
-            came = piece.delivered.take(rows).to_pylist()
+            came = delivered_rows(piece.delivered, rows.tolist())
             for row, values in zip(rows.tolist(), came, strict=True):
                 entry = self._entry_of_row(piece, row, values, by_row[start + row])
                 entry["business_date"] = days[start + row] if days else None

@@ -35,7 +35,7 @@ def run(paths: Paths, sources: list[str], request: LoadRequest) -> None:
 def complain(loaded: list[Loaded], failures: list[str]) -> None:
     """Raise LarderError when a source was not loaded, was refused, or is blocked."""
     blocked = [one.source for one in loaded if one.blocked]
-    failures = failures + [one.source for one in loaded if one.refused]
+    failures = failures + [one.source for one in loaded if one.refused or one.misplaced]
     complete = len({one.source for one in loaded} - {*blocked, *failures})
     if failures:
         raise LarderError(
@@ -111,6 +111,10 @@ def _say(result: Loaded) -> None:
         console.note(
             f"{result.source}: {len(result.quarantined):,} in quarantine. Look: larder quarantine list"
         )
+    for note in result.notes:
+        console.note(f"{result.source}: {note}")
+    for problem in result.misplaced:
+        console.failed(f"{result.source}: {problem}", "Correct the name or remove the file, then run again.")
     for refusal in result.refused:
         console.failed(
             f"{result.source}: {refusal}: it stays as it was",
