@@ -12,6 +12,7 @@ import dlt
 import psycopg2
 import requests
 from dlt.common.configuration.exceptions import ConfigFieldMissingException
+from dlt.common.configuration.providers.toml import TomlProviderReadException
 from dlt.common.runtime.collector_base import Collector
 from dlt.common.storages.exceptions import StorageException
 from dlt.destinations import filesystem
@@ -26,6 +27,7 @@ from ingestion.lake.deliveries import drift
 from ingestion.lake.loads import recorded_loads, remove_cut_records, row_counts, sweep_dead_loads
 from ingestion.lake.visible import refresh
 from ingestion.quarantine.store import Quarantine
+from ingestion.settings import use_project_settings
 from ingestion.sources import SOURCES
 
 Report = Callable[[str], None]
@@ -109,6 +111,7 @@ def _parts(context: ExtractContext, report: Report, forever: bool = False) -> It
 
 def _prepare(context: ExtractContext, report: Report) -> dlt.Pipeline:
     """A pipeline that begins with what the lake holds, after what was interrupted has been finished or given up."""
+    use_project_settings()
     quarantine = Quarantine(context.lake, context.source)
     pipeline = _pipeline(context.source, context.lake, context.work, report)
     remove_cut_records(context.dataset)
@@ -223,6 +226,8 @@ def _explain(source: str, error: BaseException) -> IngestionError | None:
             f"{source}: no connection is configured ({wanted} is missing)",
             "Set it in the environment or in .dlt/secrets.toml, or start the demo retailer: larder demo start",
         )
+    if isinstance(error, TomlProviderReadException):
+        return IngestionError(f"{source}: {' '.join(str(error).split())}", "Correct it, then run again.")
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return IngestionError(
             f"{source}: the disk is full", "Free space (larder doctor shows how much), then run again."

@@ -214,6 +214,8 @@ def _delivered_value(value: pa.Scalar) -> Any:
         return value.as_py()
     except (ValueError, OverflowError, pa.ArrowException):
         pass
+    if pa.types.is_temporal(value.type):  # Arrow's own text of a far year is that of another one
+        return f"{value.cast(pa.int64())} as {value.type}"
     try:
         return value.cast(pa.string()).as_py()
     except pa.ArrowException:

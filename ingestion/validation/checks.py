@@ -28,6 +28,9 @@ BUSINESS_DATE = "business_date"
 Mask = npt.NDArray[np.bool_]
 """One truth for each row of a table."""
 
+MAX_AMOUNT = 10**9
+"""No amount of one row is as large: the sum of ten million rows still fits decimal(18,2), in which all of them are counted."""
+
 PRIME = 1_048_573
 """Below 2^20: the product of three remainders fits 64 bits, here and in SQL."""
 
@@ -186,7 +189,7 @@ def key_sum(table: pa.Table, key: Sequence[str]) -> int:
     In SQL: `sum((k1 % 1048573 + 1) * (k2 % 1048573 + 1))`, the same for keys that are not negative.
     """
     parts = table.select(key).to_batches(max_chunksize=CACHED_ROWS)
-    return sum(_exact_sum(_key_numbers(part)) for part in parts)
+    return sum(exact_sum(_key_numbers(part)) for part in parts)
 
 
 def _key_numbers(keys: pa.RecordBatch) -> Rows:
@@ -199,8 +202,8 @@ def _key_numbers(keys: pa.RecordBatch) -> Rows:
     return product if product is not None else np.zeros(keys.num_rows, np.int64)
 
 
-def _exact_sum(numbers: Rows) -> int:
-    """The sum of numbers that are not negative, which may not fit 64 bits."""
+def exact_sum(numbers: Rows) -> int:
+    """The sum of numbers, which may not fit 64 bits."""
     return (int((numbers >> 30).sum()) << 30) + int((numbers & (2**30 - 1)).sum())
 
 
@@ -262,9 +265,13 @@ def _of_values(values: pa.ChunkedArray, column: Column, required: bool) -> Itera
             yield Violation(
                 column.name, f"one of {', '.join(column.allowed)}", "the value is not allowed", rows
             )
-    if column.min is None and column.max is None:
+    is_amount = pa.types.is_decimal(column.arrow)
+    if column.min is None and column.max is None and not is_amount:
         return
     bounds = pc.min_max(values).as_py()
+    if is_amount and bounds["min"] is not None and max(-bounds["min"], bounds["max"]) >= MAX_AMOUNT:
+        large = _true(pc.fill_null(pc.greater_equal(pc.abs(values), MAX_AMOUNT), False))
+        yield Violation(column.name, f"below {MAX_AMOUNT:,}", "the amount is too large to be added up", large)
     if column.min is not None and bounds["min"] is not None and bounds["min"] < column.min:
         below = _true(pc.fill_null(pc.less(values, column.min), False))
         yield Violation(column.name, f"at least {column.min}", f"the value is below {column.min}", below)

@@ -258,7 +258,7 @@ class Validator:
                 tally.quarantined += int((bad[rows] & ~again[rows]).sum())
                 loaded = _loaded(counted, rows, bad)
                 tally.key_sum += checks.key_sum(loaded, self.contract.key)
-                tally.money += int(checks.cents(loaded[money]).sum()) if money else 0
+                tally.money += checks.exact_sum(checks.cents(loaded[money])) if money else 0
                 tally.drift += piece.fitted.drift
 
     def _delivery(self, provenance: Provenance, day: date | None, tally: _Tally) -> dict[str, Any]:
