@@ -45,6 +45,9 @@ SCHEMA = pa.schema(
 )
 """One row of a delivery that was quarantined; without `row_number` and `payload`, a whole file that cannot be read."""
 
+NO_PYTHON = (ValueError, OverflowError, LookupError, pa.ArrowException)
+"""What is raised for a value that Python cannot have: a far year, a nanosecond, a zone that nobody knows."""
+
 ACTIONS = ("replayed", "discarded", "superseded")
 
 
@@ -205,17 +208,17 @@ def delivered_rows(table: pa.Table, rows: Sequence[int]) -> list[dict[str, Any]]
 def _delivered_values(column: pa.ChunkedArray, rows: Sequence[int]) -> list[Any]:
     try:
         return list(column.take(pa.array(rows, pa.int64())).to_pylist())
-    except (ValueError, OverflowError, pa.ArrowException):
+    except NO_PYTHON:
         return [_delivered_value(column[row]) for row in rows]
 
 
 def _delivered_value(value: pa.Scalar) -> Any:
     try:
         return value.as_py()
-    except (ValueError, OverflowError, pa.ArrowException):
+    except NO_PYTHON:
         pass
     if pa.types.is_temporal(value.type):  # Arrow's own text of a far year is that of another one
-        return f"{value.cast(pa.int64())} as {value.type}"
+        return f"{value.value} as {value.type}"
     try:
         return value.cast(pa.string()).as_py()
     except pa.ArrowException:

@@ -150,7 +150,7 @@ def _each(values: pa.ChunkedArray, target: pa.DataType, wrong: str) -> Cast:
     """Value by value; those of which something does not fit are few."""
     try:
         delivered = values.to_pylist()
-    except (ValueError, OverflowError, pa.ArrowException):
+    except (ValueError, OverflowError, LookupError, pa.ArrowException):
         return _nulls(values, target), _reasons({wrong: _true(values.is_valid())})
     found: list[Any] = []
     broken: dict[str, list[int]] = {}
