@@ -131,10 +131,12 @@ def _whole(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray | No
     if form and pc.all(pc.match_substring_regex(values, f"^(?:{form})$")).as_py() is False:
         return None
     try:
+        if pt.is_floating(values.type) and not pt.is_string(target) and _is_large(values):
+            return None
         if pt.is_floating(values.type) and pt.is_decimal(target):
             rounded = pc.round(values, target.scale)
             is_same = pc.all(pc.equal(rounded, values)).as_py() is not False
-            return rounded.cast(target) if is_same and not _is_large(values) else None
+            return rounded.cast(target) if is_same else None
         found = values.cast(target)
     except pa.ArrowException:
         return None

@@ -77,6 +77,18 @@ def test_json_records_become_the_declared_types() -> None:
         ("paid", 1.005, "the value is not exact at 2 decimals: precision is lost"),
         ("paid", "1e40", "the value is not of type decimal(18,2)"),
         ("paid", "NaN", "the value is not of type decimal(18,2)"),
+        ("paid", "1e3", "the value is not of type decimal(18,2)"),
+        ("paid", "1_000", "the value is not of type decimal(18,2)"),
+        ("paid", "٣.٤٥", "the value is not of type decimal(18,2)"),
+        ("id", "3.12000E+10", "the value is not of type int64"),
+        ("id", "0x1F", "the value is not of type int64"),
+        ("id", "1.0", "the value is not of type int64"),
+        ("id", "+5", "the value is not of type int64"),
+        ("day", 17167, "the value is not of type date"),
+        ("at", 1483228800000, "the value is not of type timestamp_utc"),
+        ("at", "2017-W01-1T05:00:00Z", "the value is not of type timestamp_utc"),
+        ("at", "0000-01-01T05:00:00Z", "the value is not of type timestamp_utc"),
+        ("is_open", "1", "the value is not of type bool"),
         ("day", "2017-02-30", "the value is not of type date"),
         ("day", "2017-01-01T05:00:00Z", "the value is not of type date"),
         ("at", "2017-01-01T05:00:00", "the time zone is lost"),
@@ -127,6 +139,51 @@ def test_times_lose_neither_zone_nor_nanoseconds() -> None:
         assert [(b.column, b.reason, b.rows.tolist()) for b in found.violations] == [(at.name, reason, [0])]
     exact = pa.array([1_000, 0], pa.timestamp("ns", "America/New_York"))
     assert checks.fit(pa.table({"id": [1, 2], "at": exact}), TABLE).violations == []
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_a_time_of_any_unit_is_the_same_or_named(unit: str) -> None:
+    """Also one that has no place in Python, or in microseconds."""
+    good = pa.array([datetime(2017, 1, 1, 5, tzinfo=UTC)]).cast(pa.timestamp(unit, "UTC"))
+    at = pa.concat_arrays([good, pa.array([2**62, -(2**62), None], good.type)])
+    found = checks.fit(pa.table({"id": range(4), "at": at}), TABLE)
+    assert found.table["at"][0].as_py() == datetime(2017, 1, 1, 5, tzinfo=UTC)
+    reasons = {b.reason: b.rows.tolist() for b in found.violations}
+    far = [1, 2] if unit != "ns" else []  # in nanoseconds, all numbers are of the years 1677 to 2262
+    cut = [] if unit != "ns" else [1, 2]
+    expected = {
+        "the year is not one of 1 to 9999": far,
+        "the time is finer than a microsecond: precision is lost": cut,
+    }
+    assert reasons == {reason: rows for reason, rows in expected.items() if rows}
+
+
+def test_a_number_is_never_a_time_and_is_reported() -> None:
+    """Milliseconds since 1970 would be of January 1970 if they were taken for microseconds."""
+    found = fitted({**ROW, "at": 1_483_228_800_000, "day": 17_167})
+    assert [(d.kind, d.column, d.detail) for d in found.drift] == [
+        ("retyped", "day", "int64"),
+        ("retyped", "at", "int64"),
+    ]
+    assert [b.column for b in found.violations] == ["day", "at"]
+
+
+@pytest.mark.parametrize("column", ["id", "paid"])
+def test_a_float_that_stands_for_several_numbers_is_none_of_them(column: str) -> None:
+    table = pa.table({**{"id": [1, 2]}, column: [float(2**53), 1.0]})
+    assert (1, [0]) in [(len(b.rows), b.rows.tolist()) for b in checks.fit(table, TABLE).violations]
+
+
+def test_an_amount_that_could_not_be_added_up_is_named() -> None:
+    found = fitted(
+        ROW, {**ROW, "id": 2, "paid": "9999999999999999.99"}, {**ROW, "id": 3, "paid": "999999999.99"}
+    )
+    (broken,) = checks.violations(found.table, TABLE, [0])
+    assert (broken.column, broken.reason, broken.rows.tolist()) == (
+        "paid",
+        "the amount is too large to be added up",
+        [1],
+    )
 
 
 def test_the_shape_of_a_delivery_is_compared() -> None:
