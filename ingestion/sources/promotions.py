@@ -36,7 +36,7 @@ def extract(context: ExtractContext) -> Any:
 
     @dlt.source(name="promotions")
     def promotions(landing: str = dlt.config.value, first_week_start: str = dlt.config.value) -> Any:
-        return placements(Path(landing), date.fromisoformat(first_week_start))
+        return placements(Path(landing), _first_day(first_week_start))
 
     return promotions()
 
@@ -46,6 +46,16 @@ def provenance(name: str, kind: str, digest: str) -> Provenance:
     return Provenance(
         name, kind, digest, constants={"_source_file": pa.scalar(name)}, claims={"week": _week(name)}
     )
+
+
+def _first_day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise IngestionError(
+            f"promotions: SOURCES__PROMOTIONS__FIRST_WEEK_START is not a day but {text!r}",
+            "Set it to the Monday of week 1, as YYYY-MM-DD, then run again.",
+        ) from error
 
 
 def _week(name: str) -> int:

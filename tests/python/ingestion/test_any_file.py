@@ -242,11 +242,10 @@ ARRAYS.append(pa.StructArray.from_arrays([pa.array([1, 2]), pa.array(["a", None]
 
 
 @pytest.mark.parametrize("array", ARRAYS, ids=lambda array: str(array.type))
-def test_every_type_in_every_column_of_a_parquet_file(
-    seeds: dict[str, bytes], room: Room, array: pa.Array
-) -> None:
+def test_every_type_in_a_column_of_every_kind(seeds: dict[str, bytes], room: Room, array: pa.Array) -> None:
     table = pq.read_table(pa.BufferReader(seeds["plain"])).slice(0, 2)
-    for number, name in enumerate([*table.column_names, "new"]):
+    for name in ("basket_id", "week", "sales_value", "transaction_timestamp", "new"):
+        number = table.column_names.index(name) if name != "new" else -1
         changed = table.append_column(name, array) if name == "new" else table.set_column(number, name, array)
         try:
             content = parquet(changed)
