@@ -89,7 +89,9 @@ def odd_lines(basket: int, product: int) -> list[dict[str, Any]]:
 
 def deliver(landing: Path, lines: list[dict[str, Any]]) -> None:
     """The lines as files of the tills of group A; group B has sold nothing."""
-    schema = pa.schema([field for field in contract("pos")["transactions"].schema if field.name != "business_date"])
+    schema = pa.schema(
+        [field for field in contract("pos")["transactions"].schema if field.name != "business_date"]
+    )
     for day in ("2016-12-28", "2016-12-29", "2016-12-30", "2016-12-31"):
         folder = landing / f"business_date={day}"
         folder.mkdir()
@@ -136,7 +138,12 @@ RECORDS: dict[str, list[dict[str, Any]]] = {
         {"campaign_id": 101, "campaign_type": "Type A", "start_date": "1970-01-01", "end_date": "9999-12-31"},
         {"campaign_id": 102, "campaign_type": "Type B", "start_date": "9999-12-31", "end_date": "9999-12-31"},
         {"campaign_id": 103, "campaign_type": "Type C", "start_date": "0001-01-01", "end_date": "2016-12-31"},
-        {"campaign_id": MOST, "campaign_type": "Type A", "start_date": "2017-01-02", "end_date": "2017-01-03"},
+        {
+            "campaign_id": MOST,
+            "campaign_type": "Type A",
+            "start_date": "2017-01-02",
+            "end_date": "2017-01-03",
+        },
     ],
     "campaign_households": [
         {"id": 1, "campaign_id": 101, "household_id": 1},
@@ -153,8 +160,28 @@ RECORDS: dict[str, list[dict[str, Any]]] = {
     "coupon_redemptions": [
         {"id": 1, "household_id": 1, "coupon_upc": 1, "campaign_id": 101, "redemption_date": "2017-01-02"},
         {"id": 2, "household_id": 1, "coupon_upc": 9, "campaign_id": 106, "redemption_date": "1970-01-01"},
-        {"id": 3, "household_id": MOST - 1, "coupon_upc": 0, "campaign_id": MOST, "redemption_date": "2020-01-01"},
+        {
+            "id": 3,
+            "household_id": MOST - 1,
+            "coupon_upc": 0,
+            "campaign_id": MOST,
+            "redemption_date": "2020-01-01",
+        },
     ],
+}
+
+
+NAMED = {
+    "lines_with_implausible_quantity": 3,
+    "lines_with_used_number": 4,
+    "lines_with_week_mismatch": 2,
+    "stores_unknown": 3,
+    "households_unknown": 4,
+    "campaigns_unknown": 4,
+    "redemptions_not_targeted": 2,
+    "redemptions_not_offered": 2,
+    "redemptions_out_of_campaign": 2,
+    "coupon_products_unknown": 2,
 }
 
 
@@ -175,7 +202,7 @@ class Campaigns(BaseHTTPRequestHandler):
 
 
 def test_all_odd_values_at_once_are_published(published: Instance, instance: Instance) -> None:
-    """First as one more load, then built from nothing: the same marts, and every fault is counted by its name."""
+    """Every model and every test of a build; each fault is counted by its name."""
     copy_of(published, instance.data)
     shutil.copytree(published.data / "landing/pos", instance.data / "landing/pos")
     instance.larder("demo", "start", "--to", "2017-01-04")
@@ -187,15 +214,16 @@ def test_all_odd_values_at_once_are_published(published: Instance, instance: Ins
     server = ThreadingHTTPServer(("127.0.0.1", 0), Campaigns)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     env["SOURCES__CAMPAIGNS__BASE_URL"] = f"http://127.0.0.1:{server.server_port}/"
-    for source in ("pos", "pos_stream", "campaigns", "merchandising", "loyalty"):
-        instance.larder("ingest", source, "--full", "--force", **env)
+    instance.larder("ingest", "pos_stream", **env)
+    instance.larder("ingest", "pos", "campaigns", "merchandising", "loyalty", "--full", "--force", **env)
     server.shutdown()
     assert json.loads(instance.larder("quarantine", "list", "--json").stdout) == []
     instance.larder("build")
     instance.larder("publish")
-    faults = dict(instance.query("select fault_name, fault_rows from marts.agg_data_faults"))
-    print(faults)
-    marts = instance.marts()
-    instance.larder("build", "--all")
-    instance.larder("publish")
-    assert instance.marts() == marts
+    faults = dict(
+        instance.query("select fault_name, fault_rows from marts.agg_data_faults where fault_rows > 0")
+    )
+    assert {name: faults.get(name) for name in NAMED} == NAMED
+    assert instance.query(
+        "select count(*) from marts.fct_basket_lines where business_date > '2017-01-04'"
+    ) == [(1,)]
