@@ -210,7 +210,7 @@ class _Records:
         times = found[CURSOR].to_pylist()
         for row, key in enumerate(found["record_key"].to_pylist()):
             same = latest.setdefault(key if key is not None else f"none in {row}", [])
-            if same and times[same[-1]] != times[row]:
+            if same and None not in {times[same[-1]], times[row]} and times[same[-1]] != times[row]:
                 same.clear()
             if all(rows[other] != rows[row] for other in same):
                 same.append(row)

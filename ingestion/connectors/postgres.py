@@ -75,6 +75,7 @@ CONNECTING = {
     "starting up": "57P03",
     "shutting down": "57P03",
     "permission denied": "42501",
+    "does not exist": "3D000",
 }
 """What a server says before there is a connection, and the SQLSTATE that the driver does not pass on then."""
 

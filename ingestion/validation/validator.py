@@ -24,7 +24,7 @@ from ingestion.quarantine.store import MASKED, Quarantine, entry_id, payload, se
 from ingestion.validation import checks
 from ingestion.validation.checks import Drift, Mask, Rows, Violation
 from ingestion.validation.provenance import Provenance
-from ingestion.validation.records import records
+from ingestion.validation.records import as_text, records
 
 BATCH_ROWS = 250_000
 """Rows handed to dlt at a time: large enough for good Parquet row groups, small enough for memory and to begin writing soon."""
@@ -249,7 +249,7 @@ class Validator:
         text = payload(came, self.contract)
         return self._entry(
             piece.provenance,
-            self._content(piece.provenance, number, text),
+            self._content(piece.provenance, number, _canonical(text)),
             row_number=number,
             column_name=first.column,
             expected=first.expected,
@@ -409,6 +409,12 @@ def _loaded(table: pa.Table, rows: slice | Mask, bad: Mask) -> pa.Table:
         return table.filter(pa.array(rows & ~bad))
     part = table.slice(rows.start, rows.stop - rows.start)
     return part.filter(pa.array(~bad[rows])) if bad[rows].any() else part
+
+
+def _canonical(row: str) -> str:
+    """A row in quarantine as the same text whatever rows came with it: these decide on types, nulls and order."""
+    values = json.loads(row).items()
+    return json.dumps({name: as_text(value) for name, value in values if value is not None}, sort_keys=True)
 
 
 def _plain(rows: pa.Table) -> list[dict[str, Any]]:
