@@ -158,15 +158,16 @@ class KnownVersions:
         self._insert("live", self._repeated())
         self._index.execute("""
             create or replace temp table changed as
-            with
-                known as (
-                    select record_key, updated_at from live where updated_at is not null or not is_rejected
-                ),
-                other as (
-                    select record_key from (from present except all from known)
+            with other as (
+                select record_key
+                from (
+                    select record_key, updated_at, 1 as copies from present
                     union all
-                    select record_key from (from known except all from present)
+                    select record_key, updated_at, -1 from live where updated_at is not null or not is_rejected
                 )
+                group by record_key, updated_at
+                having sum(copies) <> 0
+            )
             from present where record_key is null or record_key in (select record_key from other)
         """)
         gone = "from live anti join present using (record_key)"
