@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cache, cached_property
 from pathlib import Path
@@ -113,6 +113,10 @@ class Table:
     def labels(self) -> list[str]:
         """Columns that travel as positions in a short list."""
         return [column.name for column in self.columns if column.stored_as == LABEL]
+
+    def only(self, *names: str) -> "Table":
+        """The contract of these columns alone, for instance of those that name a record."""
+        return replace(self, columns=tuple(self.by_name[name] for name in names))
 
     @property
     def personal(self) -> set[str]:
