@@ -3,11 +3,15 @@
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from typing import Any
 
 from larder.core import console
 from larder.core.errors import LarderError
 from larder.project.fingerprint import Fingerprint
+
+PROMISES = {"not_null", "unique", "primary_key", "foreign_key"}
+"""Constraints of a column, as a fingerprint names them."""
 
 Loads = Mapping[str, Mapping[str, str | int]]
 """The last load of each source that readers see, and its position; as older generations have it, a list of ids."""
@@ -26,13 +30,15 @@ class Step:
 class Plan:
     """The steps in the project's order, and what a person should know before they are taken.
 
-    `breaks` are changes that a consumer of a mart notices; `backfills` are the incremental models that are built again
+    `breaks` are changes that a consumer of a mart notices, `unversioned` those of them that a build refuses: a public mart
+    loses a column, and no version keeps it. `backfills` are the incremental models that are built again
     from all their loads, because their logic changed.
     """
 
     steps: list[Step]
     breaks: list[str] = field(default_factory=list)
     backfills: list[str] = field(default_factory=list)
+    unversioned: list[str] = field(default_factory=list)
 
     def nodes(self, action: str, *kinds: str) -> list[str]:
         return [
@@ -61,13 +67,23 @@ def make(
     tables = {node.relation for node in now.values()}
     gone = [name for name, node in before.items() if name not in now and node.relation not in tables]
     steps += [Step(node, "drop", "no longer in the project") for node in gone]
+    if any(step.action != "reuse" for step in steps):
+        steps = [_always(step, now) for step in steps]
     built = {step.node for step in steps if step.action == "build"}
     backfills = (
         []
         if everything
         else [n for n in built if now[n].incremental and n in before and _logic_changed(n, now, before)]
     )
-    return Plan(steps, _breaks(now, before), sorted(backfills))
+    breaks = _breaks(now, before)
+    unversioned = [text for text, old, column in breaks if not _may_go(old, column, now)]
+    return Plan(steps, [text for text, _, _ in breaks], sorted(backfills), unversioned)
+
+
+def _always(step: Step, now: Mapping[str, Fingerprint]) -> Step:
+    if step.action == "reuse" and now[step.node].always:
+        return Step(step.node, "build", "judges the whole catalogue in every build")
+    return step
 
 
 def _runs(node: str) -> bool:
@@ -117,8 +133,10 @@ def _roots(node: str, now: Mapping[str, Fingerprint], before: Mapping[str, Finge
     return found
 
 
-def _breaks(now: Mapping[str, Fingerprint], before: Mapping[str, Fingerprint]) -> list[str]:
-    """Columns of marts that go away or change their type, with who reads the mart.
+def _breaks(
+    now: Mapping[str, Fingerprint], before: Mapping[str, Fingerprint]
+) -> list[tuple[str, Fingerprint, str]]:
+    """Columns of marts that go away, change their type or promise less, with who reads the mart; then their model and name.
 
     Whoever reads it knows its table by name: that may have become the table of another version.
     """
@@ -128,12 +146,39 @@ def _breaks(now: Mapping[str, Fingerprint], before: Mapping[str, Fingerprint]) -
         table = tables.get(old.relation)
         new = table.columns if table else {}
         for column, kind in old.columns.items():
-            if new.get(column) != kind:
+            if not _keeps(new.get(column), kind):
                 what = f"becomes {new[column]}" if column in new else "goes away"
                 made_by = {old.node, table.node} if table else {old.node}
                 readers = ", ".join(_readers(made_by, now.values())) or "nobody in the project"
-                found.append(f"{old.relation}.{column} ({kind}) {what}; read by {readers}")
+                text = f"{old.relation}.{column} ({kind}) {what}; read by {readers}"
+                found.append((text, old, column))
     return found
+
+
+def _keeps(now: str | None, before: str) -> bool:
+    """Whether a column still has its type and all that was promised of it: more may be promised."""
+    return now is not None and _typed(now)[0] == _typed(before)[0] and _typed(now)[1] >= _typed(before)[1]
+
+
+def _typed(column: str) -> tuple[list[str], set[str]]:
+    """The words of the type, and those of the constraints."""
+    words = column.split()
+    return [w for w in words if w not in PROMISES], PROMISES.intersection(words)
+
+
+def _may_go(old: Fingerprint, column: str, now: Mapping[str, Fingerprint]) -> bool:
+    """Whether readers could prepare: not a public mart, its day has come, or a version of the model keeps the column."""
+    if not old.relation.startswith("marts.") or (old.until and old.until <= date.today().isoformat()):
+        return True
+    versions = [n for n in now.values() if n.node.startswith("model.") and n.node.count(".") > 2]
+    return any(
+        _family(version) == _family(old) and _keeps(version.columns.get(column), old.columns[column])
+        for version in versions
+    )
+
+
+def _family(model: Fingerprint) -> str:
+    return model.node.split(".")[2]
 
 
 def _readers(models: set[str], nodes: Iterable[Fingerprint]) -> list[str]:
@@ -169,9 +214,9 @@ def render(plan: Plan) -> None:
     counts = [f"{len(plan.nodes('build', *names))} of {_total(plan, names)} {kind}" for kind, names in kinds]
     console.out.print(f"\nbuild {', '.join(counts)}")
     for node in plan.backfills:
-        console.out.print(f"backfill: {short_name(node)} is built again from all its loads", markup=False)
+        console.out.print(f"backfill: {short_name(node)} is built again from all its loads")
     for change in plan.breaks:
-        console.out.print(f"breaks a consumer: {change}", markup=False)
+        console.out.print(f"breaks a consumer: {change}")
 
 
 def explain(plan: Plan, model: str) -> Step:

@@ -28,7 +28,7 @@ from larder.warehouse.locks import lock
 from larder.warehouse.relations import drop, relations
 from larder.warehouse.store import Manifest, Store
 
-SCHEMAS = ("marts", "intermediate", "staging", "seeds")
+SCHEMAS = ("marts", "semantic", "intermediate", "staging", "seeds")
 """Where a name without a schema is looked for, first in the workspace, then in the generation."""
 
 MOST_NAMES = 12
@@ -75,6 +75,12 @@ def reset(paths: Paths) -> None:
     with lock(paths.locks, "dev"):
         _empty(paths)
     console.done("the workspace is empty")
+
+
+def layers(paths: Paths) -> tuple[Manifest, Path | None]:
+    """The generation that the workspace is based on, and the workspace's own file where it has one."""
+    base = _base(Store(paths.warehouse), _read(paths))
+    return base, _file(paths) if _file(paths).exists() else None
 
 
 def _empty(paths: Paths) -> None:

@@ -58,7 +58,7 @@ def render(entries: list[Entry]) -> None:
     console.table("Quarantine", ["id", "table", "location", "row", "column", "reason", "seen", "state"], rows)
     if len(entries) > SHOWN:
         console.out.print(f"and {len(entries) - SHOWN:,} more: larder quarantine list --json")
-    console.out.print("\nnext: larder quarantine explain ID", markup=False)
+    console.out.print("\nnext: larder quarantine explain ID")
 
 
 def explain(paths: Paths, name: str) -> Entry:
@@ -73,7 +73,7 @@ def render_entry(entry: Entry) -> None:
         if isinstance(value, dict):
             value = f"{value['action']} by {value['by']} at {value['at']}: {value['reason']}"
         if value is not None:
-            console.out.print(f"{name:14} {value}", markup=False)
+            console.out.print(f"{name:14} {value}")
 
 
 def replay(paths: Paths, names: list[str], source: str | None, location: str | None) -> None:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,29 @@ PATIENCE = 10.0
 """Seconds that an interrupted dbt has to roll back what it was doing."""
 
 PASSED = {"success", "pass", "warn", "no-op"}
+
+ENVIRONMENT = (
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "TMPDIR",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+    "VIRTUAL_ENV",
+)
+"""All that dbt takes over from the environment: each of its flags has a variable, and by many of them it runs less."""
+
+ALWAYS = (
+    "--write-json",
+    "--no-fail-fast",
+    "--warn-error-options",
+    json.dumps({"error": ["NoNodeForYamlKey", "NodeNotFoundOrDisabled", "WrongResourceSchemaFile"]}),
+)
+"""What no project file may decide. The three warnings are tests that dbt would leave out, for a misspelt name."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +70,12 @@ class Node:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a dbt command did: its nodes, and the folder of its artifacts."""
+    """What a dbt command did: its nodes, the folder of its artifacts, its exit code and what it complained of."""
 
     nodes: list[Node]
     artifacts: Path
+    code: int = 0
+    errors: list[str] = field(default_factory=list)
 
     def count(self, *kinds: str) -> int:
         return sum(node.kind in kinds and node.status in PASSED for node in self.nodes)
@@ -78,8 +103,9 @@ def run(
     artifacts.mkdir(parents=True, exist_ok=True)
     results = artifacts / "run_results.json"
     results.unlink(missing_ok=True)
-    errors, code = _stream(_command(artifacts, paths, target, arguments), _environment(paths, env), report)
-    outcome = Outcome(_nodes(results), artifacts)
+    ended = _stream(_command(artifacts, paths, target, arguments), _environment(paths, env), report)
+    errors, code = ended.errors, ended.code
+    outcome = Outcome(_nodes(results, ended.invocation), artifacts, code, errors)
     if (code and not outcome.broken) or (arguments[0] == "build" and not results.exists()):
         raise LarderError(
             f"dbt {arguments[0]} stopped: {' '.join(map(_without_trace, errors[:3])) or f'exit code {code}'}",
@@ -91,17 +117,28 @@ def run(
 def _command(artifacts: Path, paths: Paths, target: str, arguments: list[str]) -> list[str]:
     options = ["--target", target, "--target-path", str(artifacts), "--project-dir", str(PROJECT)]
     logs = ["--log-format", "json", "--log-path", str(paths.dbt / "logs")]
-    return [str(DBT), *logs, *arguments, *options, "--profiles-dir", str(PROJECT)]
+    return [str(DBT), *logs, *arguments, *options, *ALWAYS, "--profiles-dir", str(PROJECT)]
 
 
 def _environment(paths: Paths, extra: dict[str, str]) -> dict[str, str]:
     own = {"LARDER_DATA": str(paths.data), "LARDER_LAKE": str(paths.lake), "DO_NOT_TRACK": "1"}
-    return {**os.environ, **machine.duckdb_limits(paths.data), **own, **extra}
+    kept = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+    return {**kept, **machine.duckdb_limits(paths.data), **own, **extra}
 
 
-def _stream(command: list[str], env: dict[str, str], report: Callable[[str], None]) -> tuple[list[str], int]:
-    """Run dbt, pass its progress on, and return what it complained of and its exit code."""
+@dataclass(frozen=True)
+class _Ended:
+    """What dbt complained of, its exit code, and the id under which it wrote its artifacts."""
+
+    errors: list[str]
+    code: int
+    invocation: str
+
+
+def _stream(command: list[str], env: dict[str, str], report: Callable[[str], None]) -> _Ended:
+    """Run dbt, and pass its progress on."""
     errors: list[str] = []
+    invocation = ""
     with subprocess.Popen(
         command,
         cwd=PROJECT,
@@ -117,6 +154,7 @@ def _stream(command: list[str], env: dict[str, str], report: Callable[[str], Non
                     errors = ["the disk is full"]
                 event = _event(line)
                 data, info = event.get("data", {}), event.get("info", {})
+                invocation = info.get("invocation_id", invocation)
                 if info.get("name") == "LogStartLine":
                     report(f"{data['index']} of {data['total']} {data['description']}")
                 elif info.get("level") == "error" and errors != ["the disk is full"]:
@@ -124,7 +162,7 @@ def _stream(command: list[str], env: dict[str, str], report: Callable[[str], Non
         except BaseException:
             _end(process)
             raise
-    return errors, process.returncode
+    return _Ended(errors, process.returncode, invocation)
 
 
 def _without_trace(message: str) -> str:
@@ -157,17 +195,29 @@ def _event(line: str) -> dict[str, Any]:
     return event if isinstance(event, dict) else {}
 
 
-def _nodes(results: Path) -> list[Node]:
+def _nodes(results: Path, invocation: str) -> list[Node]:
+    """The outcome of each node. Raises LarderError when the file is not whole, or another run of dbt wrote it."""
     if not results.exists():
         return []
-    return [
-        Node(
-            unique_id=node["unique_id"],
-            status=node["status"],
-            failures=node["failures"] or 0,
-            message=(node["message"] or "").strip(),
-            seconds=node["execution_time"],
-            sql=node.get("compiled_code") or "",
-        )
-        for node in json.loads(results.read_text())["results"]
-    ]
+    try:
+        content = json.loads(results.read_text())
+        if content["metadata"]["invocation_id"] != invocation:
+            raise LarderError(
+                f"{results} is of another run of dbt", "Let only one run write there, then run again."
+            )
+        return [_node(node) for node in content["results"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LarderError(
+            f"dbt did not finish {results}: {error!r}", "Run again: dbt was interrupted, or the disk is full."
+        ) from error
+
+
+def _node(node: dict[str, Any]) -> Node:
+    return Node(
+        unique_id=node["unique_id"],
+        status=node["status"],
+        failures=node["failures"] or 0,
+        message=(node["message"] or "").strip(),
+        seconds=node["execution_time"],
+        sql=node.get("compiled_code") or "",
+    )

@@ -40,6 +40,8 @@ CONFIG = (
     "sql_header",
 )
 TEST_CONFIG = ("severity", "error_if", "warn_if", "where", "limit", "fail_calc")
+EVERY_BUILD = "every_build"
+"""The tag of tests that look at all there is, whatever they name by `ref`."""
 METRIC = ("name", "label", "description", "type", "type_params", "filter", "meta")
 SEMANTIC_MODEL = ("node_relation", "primary_entity", "entities", "dimensions", "measures", "defaults")
 OWN = "larder"
@@ -52,7 +54,8 @@ class Fingerprint:
 
     `relation` is the table or view that it leaves in the warehouse, as `<schema>.<name>`, empty for a test; a model with
     versions leaves one for each. `sources` are the sources whose loads reach it, `columns` the contracted names and types. `reads_data` is False
-    for views, seeds and unit tests: new loads do not make them run again.
+    for views, seeds and unit tests: new loads do not make them run again. `always` is True for a test that judges the whole
+    catalogue: it runs in every build. `until` is the day after which a version of a model may go.
     """
 
     node: str
@@ -64,6 +67,8 @@ class Fingerprint:
     columns: dict[str, str]
     incremental: bool
     reads_data: bool
+    always: bool = False
+    until: str = ""
 
 
 def project() -> str:
@@ -95,17 +100,21 @@ def _counts_everywhere(manifest: Mapping[str, Any]) -> dict[str, Any]:
         node for _, node in sorted(manifest["nodes"].items()) if node["resource_type"] == "operation"
     ]
     named = [name for node in operations for name in _own_macros(node["raw_code"], manifest)]
+    return {
+        "engine": _engine(),
+        "hooks of the run": [[_text(node["raw_code"]) for node in operations], _macros(named, manifest)],
+        "macros in place of dbt's": _macros(overriding(manifest), manifest),
+    }
+
+
+def overriding(manifest: Mapping[str, Any]) -> list[str]:
+    """The macros of the project that dbt calls in place of its own, but for those that name a relation."""
     theirs = {macro["name"] for macro in manifest["macros"].values() if macro["package_name"] != OWN}
-    overriding = [
+    return [
         name
         for name, macro in manifest["macros"].items()
         if macro["package_name"] == OWN and _overrides(macro["name"], theirs)
     ]
-    return {
-        "engine": _engine(),
-        "hooks of the run": [[_text(node["raw_code"]) for node in operations], _macros(named, manifest)],
-        "macros in place of dbt's": _macros(overriding, manifest),
-    }
 
 
 def _engine() -> list[str]:
@@ -161,6 +170,8 @@ def _fingerprint(
         columns=_columns(node) if kind == "model" else {},
         incremental=materialized == "incremental",
         reads_data=kind == "test" or (kind == "model" and materialized not in {"view", "ephemeral"}),
+        always=kind == "test" and EVERY_BUILD in node["tags"],
+        until=(node.get("deprecation_date") or "")[:10],
     )
 
 

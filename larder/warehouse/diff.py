@@ -88,7 +88,7 @@ def as_dict(difference: Difference) -> dict[str, Any]:
 
 def render(difference: Difference) -> None:
     """Print a difference for people; tables that are equal are only named."""
-    console.out.print(f"[bold]{difference.before}[/] → [bold]{difference.after}[/]\n")
+    console.heading(f"{difference.before} → {difference.after}\n")
     if difference.schema:
         rows = [[c.table, c.column or "", c.before or "–", c.after or "–"] for c in difference.schema]
         console.table("Schema", ["table", "column", "before", "after"], rows)
@@ -104,7 +104,7 @@ def render(difference: Difference) -> None:
         if table.is_equal:
             equal.setdefault(table.note or "compared row by row", []).append(table.table)
     for why, names in equal.items():
-        console.out.print(f"Equal ({why}): {', '.join(names)}", markup=False)
+        console.out.print(f"Equal ({why}): {', '.join(names)}")
     if not differing and not difference.schema:
         console.out.print("The two generations hold the same.")
 

@@ -38,7 +38,7 @@ MOST_FREE = 0.1
 """Share of a closed file that may be empty room."""
 
 MANIFEST = "manifest.json"
-FORMAT = 2
+FORMAT = 3
 """Raise it when fingerprints, or what is said of marts, get another meaning: what older ones say then counts as unknown."""
 FOLDER = re.compile(r"\d{8}T\d{9}Z(-failed)?")
 """How the folder of a generation is named: its id, with a mark when it did not pass. Anything else is not ours."""
@@ -54,7 +54,7 @@ class Manifest:
     """What a generation is and how it came about. Times are UTC, ISO 8601.
 
     `loads` are the last load of each source and its position in the log, `marts` the rows and the content hash of each mart by `<schema>.<name>`, `nodes`
-    the fingerprints of everything that was built into it or tested on it.
+    the fingerprints of everything that was built into it or tested on it, `times` the seconds that each last took.
     """
 
     id: str
@@ -68,6 +68,7 @@ class Manifest:
     marts: dict[str, dict[str, int | str]] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     results: dict[str, int] = field(default_factory=dict)
+    times: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     published_at: str | None = None
     published_by: str | None = None
