@@ -12,6 +12,7 @@ import dlt
 import psycopg2
 import requests
 from dlt.common.configuration.exceptions import ConfigFieldMissingException
+from dlt.common.configuration.providers.toml import TomlProviderReadException
 from dlt.common.runtime.collector_base import Collector
 from dlt.common.storages.exceptions import StorageException
 from dlt.destinations import filesystem
@@ -27,6 +28,7 @@ from ingestion.lake.deliveries import drift
 from ingestion.lake.loads import recorded_loads, remove_cut_records, row_counts, sweep_dead_loads
 from ingestion.lake.visible import refresh
 from ingestion.quarantine.store import Quarantine
+from ingestion.settings import use_project_settings
 from ingestion.sources import SOURCES
 
 Report = Callable[[str], None]
@@ -43,7 +45,7 @@ class Loaded:
 
     `quarantined` are the entries that it quarantined, `drift` what has changed in the shape of a location, and `blocked` the
     loads that nobody sees yet, of this run or an earlier one, with their reasons. `refused` says what the source did not
-    have any more and was not accepted.
+    have any more and was not accepted, `misplaced` which files lie where they cannot be, `notes` what else there is to know.
     """
 
     source: str
@@ -53,6 +55,8 @@ class Loaded:
     drift: dict[tuple[str, str, str, str], list[str]] = field(default_factory=dict)
     blocked: dict[str, dict[str, Any]] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
+    misplaced: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def ingest(
@@ -108,6 +112,7 @@ def _parts(context: ExtractContext, report: Report, forever: bool = False) -> It
 
 def _prepare(context: ExtractContext, report: Report) -> dlt.Pipeline:
     """A pipeline that begins with what the lake holds, after what was interrupted has been finished or given up."""
+    use_project_settings()
     quarantine = Quarantine(context.lake, context.source)
     pipeline = _pipeline(context.source, context.lake, context.work, report)
     remove_cut_records(context.dataset)
@@ -138,6 +143,8 @@ def _finish(context: ExtractContext, before: set[str], started: float) -> Loaded
         drift=drift(dataset, loads),
         blocked=quarantine.blocked(),
         refused=context.refusals,
+        misplaced=list(dict.fromkeys(context.misplaced)),
+        notes=context.notes,
     )
 
 
@@ -220,6 +227,8 @@ def _explain(source: str, error: BaseException) -> IngestionError | None:
             f"{source}: no connection is configured ({wanted} is missing)",
             "Set it in the environment or in .dlt/secrets.toml, or start the demo retailer: larder demo start",
         )
+    if isinstance(error, TomlProviderReadException):
+        return IngestionError(f"{source}: {' '.join(str(error).split())}", "Correct it, then run again.")
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return IngestionError(
             f"{source}: the disk is full", "Free space (larder doctor shows how much), then run again."

@@ -20,9 +20,10 @@ from dlt.common.storages.load_package import load_package_state
 from ingestion.contracts.contract import Table
 from ingestion.lake import deliveries
 from ingestion.lake.loads import DELIVERIES
-from ingestion.quarantine.store import MASKED, Quarantine, entry_id, payload, seen
+from ingestion.quarantine.store import MASKED, Quarantine, delivered_rows, entry_id, payload, seen
 from ingestion.validation import checks
-from ingestion.validation.checks import Drift, Mask, Rows, Violation
+from ingestion.validation.casts import Rows
+from ingestion.validation.checks import Drift, Mask, Violation
 from ingestion.validation.provenance import Provenance
 from ingestion.validation.records import as_text, records
 
@@ -79,6 +80,7 @@ class Validator:
 
     def _reset(self) -> None:
         self._tallies: dict[tuple[Provenance, date | None], _Tally] = {}
+        self._malformed: list[dict[str, Any]] = []
         self._refused: list[Provenance] = []
         self._broken: set[str] = set()
         self._replayed: set[str] = set()
@@ -148,7 +150,7 @@ class Validator:
             tally = self._tallies.setdefault((provenance, provenance.day), _Tally(number, number))
             tally.delivered += 1
             tally.quarantined += 1
-        self._write([entry])
+        self._malformed.append(entry)
 
     def close(self, deleted: pa.Array | None = None) -> Iterator[Any]:
         """Hand on what is still gathered, and the account of all that was accepted since the last call.
@@ -157,6 +159,7 @@ class Validator:
         records that are gone is settled.
         """
         yield from self._flush()
+        self._write(self._malformed)
         if deleted is not None:
             self._note_gone(deleted)
         rows = [self._delivery(provenance, day, tally) for (provenance, day), tally in self._tallies.items()]
@@ -229,7 +232,7 @@ class Validator:
         entries = []
         for piece, start, end in zip(pieces, starts, starts[1:], strict=False):
             rows = np.flatnonzero(bad[start:end])
-            came = _plain(piece.delivered.take(rows))
+            came = delivered_rows(piece.delivered, rows.tolist())
             for row, values in zip(rows.tolist(), came, strict=True):
                 entry = self._entry_of_row(piece, row, values, by_row[start + row])
                 entry["business_date"] = days[start + row] if days else None
@@ -288,7 +291,7 @@ class Validator:
                 tally.quarantined += int((bad[rows] & ~again[rows]).sum())
                 loaded = _loaded(counted, rows, bad)
                 tally.key_sum += checks.key_sum(loaded, self.contract.key)
-                tally.money += int(checks.cents(loaded[money]).sum()) if money else 0
+                tally.money += checks.exact_sum(checks.cents(loaded[money])) if money else 0
                 tally.drift += piece.fitted.drift
 
     def _delivery(self, provenance: Provenance, day: date | None, tally: _Tally) -> dict[str, Any]:
@@ -415,18 +418,6 @@ def _canonical(row: str) -> str:
     """A row in quarantine as the same text whatever rows came with it: these decide on types, nulls and order."""
     values = json.loads(row).items()
     return json.dumps({name: as_text(value) for name, value in values if value is not None}, sort_keys=True)
-
-
-def _plain(rows: pa.Table) -> list[dict[str, Any]]:
-    """Rows as Python has them, with times that it does not know (the year 10000) as text."""
-    try:
-        return list(rows.to_pylist())
-    except (ValueError, OverflowError):
-        columns = [
-            column.cast(pa.string()) if pa.types.is_temporal(column.type) else column
-            for column in rows.columns
-        ]
-        return list(pa.table(columns, names=rows.column_names).to_pylist())
 
 
 def _with_constants(piece: _Piece) -> pa.Table:
