@@ -96,10 +96,11 @@ def compiled(paths: Paths, folder: str = "compile") -> Mapping[str, object]:
         raise LarderError(
             f"{node.name} does not compile: {node.message}", f"Look at it: dbt compile --select {node.name}"
         )
-    return _manifest_of(outcome)
+    return manifest_of(outcome)
 
 
-def _manifest_of(outcome: dbt.Outcome) -> Mapping[str, object]:
+def manifest_of(outcome: dbt.Outcome) -> Mapping[str, object]:
+    """The manifest that a command of dbt has written."""
     manifest: Mapping[str, object] = json.loads((outcome.artifacts / "manifest.json").read_text())
     return manifest
 
@@ -157,7 +158,7 @@ def _unit_tests_alone(manifest: Manifest, todo: Plan) -> list[str]:
 
 def _audit(store: Store, manifest: Manifest, outcome: dbt.Outcome, todo: Plan) -> None:
     """Fill in what the candidate is. Raises LarderError unless all that was planned ran, and the whole can be published."""
-    project = _manifest_of(outcome)
+    project = manifest_of(outcome)
     audit.require_strict(project)
     audit.require_complete(outcome, todo.nodes("build") or audit.runnable(project))
     if fingerprint.project() != manifest.project:

@@ -58,15 +58,12 @@ def run(paths: Paths, select: list[str], days: int | None) -> None:
         space.generation = base.id
         if starts:
             _empty(paths)
-        now = _nodes(paths, base)
-        _drop_what_changed(paths, space, now)
-        held = {node: now[node] for node in space.holds}
-        todo = plan.make(now, base.loads, {**base.nodes, **held}, base.loads)
-        # eager: whatever a test compares a chosen model with is there, in the workspace or in the generation.
-        chosen = ["--select", *select, "--indirect-selection", "eager"] if select else _changed(todo)
-        _write(paths, space)
-        if chosen:
-            _build(paths, store, base, space, now, chosen)
+        before = fingerprint.as_written(base.nodes)
+        if base.project == fingerprint.project() and not select:
+            _drop_what_changed(paths, space, before)
+            _write(paths, space)
+        else:
+            _build(paths, store, base, space, before, select)
         _show_what_there_is(paths, store, base, space)
 
 
@@ -103,19 +100,12 @@ def _base(store: Store, space: Workspace) -> Manifest:
                 "Start again on what is published: larder dev --reset, then larder dev",
             )
         base = found
-    if not (store.artifacts(base) / "manifest.json").exists():
+    if not all(node.written for node in base.nodes.values()):
         raise LarderError(
-            f"generation {base.id} was built before dbt's manifest was kept with it",
+            f"generation {base.id} was built by an earlier version of Larder",
             "Build and publish a new one: larder build --all, then larder publish",
         )
     return base
-
-
-def _nodes(paths: Paths, base: Manifest) -> dict[str, Fingerprint]:
-    """The project's nodes now. Compiles the project only when a file differs from the generation's."""
-    if base.project == fingerprint.project():
-        return base.nodes
-    return fingerprint.nodes(candidate.compiled(paths, "dev-compile"))
 
 
 def _drop_what_changed(paths: Paths, space: Workspace, now: Mapping[str, Fingerprint]) -> None:
@@ -140,22 +130,36 @@ def _build(
     store: Store,
     base: Manifest,
     space: Workspace,
-    now: Mapping[str, Fingerprint],
-    chosen: list[str],
+    before: Mapping[str, Fingerprint],
+    select: list[str],
 ) -> None:
+    """Parse the project, and build in the same process of dbt what differs from the generation, or what was asked for."""
     _folder(paths).mkdir(parents=True, exist_ok=True)
-    # Whole models only: what an incremental one would keep from an earlier edit is what a developer must not see.
-    arguments = ["build", *chosen, "--full-refresh", "--defer", "--state", str(store.artifacts(base))]
-    if space.days:
-        # A reconciliation compares the sample with all days, which must fail.
-        arguments += ["--sample", _slice(store, base, space.days), "--exclude", "test_type:singular"]
-    with console.progress("build what changed") as report:
-        outcome = dbt.run(paths, "dev", arguments, report, LARDER_BASE=str(store.address(base)))
+    with dbt.session(paths, "dev", LARDER_BASE=str(store.address(base))) as command:
+        with console.progress("read the project") as report:
+            parsed = command(["parse"], report)
+        now = fingerprint.nodes(candidate.manifest_of(parsed), is_compiled=False)
+        now = fingerprint.as_written(now)
+        _drop_what_changed(paths, space, now)
+        held = {node: now[node] for node in space.holds}
+        todo = plan.make(now, base.loads, {**before, **held}, base.loads)
+        # eager: whatever a test compares a chosen model with is there, in the workspace or in the generation.
+        chosen = ["--select", *select, "--indirect-selection", "eager"] if select else _changed(todo)
+        _write(paths, space)
+        if not chosen:
+            return
+        # Whole models only: what an incremental one would keep from an earlier edit is what a developer must not see.
+        arguments = ["build", *chosen, "--full-refresh", "--defer", "--state", str(store.artifacts(base))]
+        if space.days:
+            # A reconciliation compares the sample with all days, which must fail.
+            arguments += ["--sample", _slice(store, base, space.days), "--exclude", "test_type:singular"]
+        with console.progress("build what changed") as report:
+            outcome = command(arguments, report)
     if not outcome.nodes:
         raise LarderError(
             "the selection matches nothing", "Look at what there is: dbt ls --resource-type model"
         )
-    _remember(space, base, now, outcome)
+    _remember(space, before, now, outcome)
     _write(paths, space)
     _write_opener(paths, store, base)
     _report(paths, outcome, base)
@@ -175,12 +179,14 @@ def _slice(store: Store, base: Manifest, days: int) -> str:
     return json.dumps({"start": monday.isoformat(), "end": (last + timedelta(days=1)).isoformat()})
 
 
-def _remember(space: Workspace, base: Manifest, now: Mapping[str, Fingerprint], outcome: dbt.Outcome) -> None:
+def _remember(
+    space: Workspace, before: Mapping[str, Fingerprint], now: Mapping[str, Fingerprint], outcome: dbt.Outcome
+) -> None:
     """Write down what was built as the project says: a node counts only when all that it reads counts as well."""
     built = {node.unique_id for node in outcome.nodes if node.status in dbt.PASSED}
     for name in now:  # parents come first
         if name in built:
-            old = [p for p in now[name].parents if not _is_current(p, space, base, now)]
+            old = [p for p in now[name].parents if not _is_current(p, space, before, now)]
             if not old:
                 space.holds[name] = now[name].logic
             elif name.startswith("model."):
@@ -190,8 +196,10 @@ def _remember(space: Workspace, base: Manifest, now: Mapping[str, Fingerprint], 
                 )
 
 
-def _is_current(node: str, space: Workspace, base: Manifest, now: Mapping[str, Fingerprint]) -> bool:
-    return node in space.holds or (node in base.nodes and base.nodes[node].logic == now[node].logic)
+def _is_current(
+    node: str, space: Workspace, before: Mapping[str, Fingerprint], now: Mapping[str, Fingerprint]
+) -> bool:
+    return node in space.holds or (node in before and before[node].logic == now[node].logic)
 
 
 def _report(paths: Paths, outcome: dbt.Outcome, base: Manifest) -> None:
