@@ -23,13 +23,18 @@ from larder.core.settings import Paths
 from larder.project import dbt, fingerprint
 from larder.project.fingerprint import Fingerprint
 from larder.project.manifest import RELATIONS
+from larder.warehouse import diff
 from larder.warehouse.connection import BUILD, LOOK, connect
 from larder.warehouse.locks import lock
-from larder.warehouse.relations import drop, relations
+from larder.warehouse.diff import Difference
+from larder.warehouse.relations import drop, quoted, relations
 from larder.warehouse.store import Manifest, Store
 
 SCHEMAS = ("marts", "semantic", "intermediate", "staging", "seeds")
 """Where a name without a schema is looked for, first in the workspace, then in the generation."""
+
+SHOWN_ROWS = 20
+"""Rows of a model that are printed."""
 
 MOST_NAMES = 12
 """How many of its relations a workspace names."""
@@ -65,6 +70,34 @@ def run(paths: Paths, select: list[str], days: int | None) -> None:
         else:
             _build(paths, store, base, space, before, select)
         _show_what_there_is(paths, store, base, space)
+
+
+def show(paths: Paths, model: str) -> None:
+    """Print the first rows of a model: the workspace's, or the generation's where the workspace has none."""
+    if not _file(paths).exists():
+        raise LarderError("the workspace is empty", "Build something first: larder dev MODEL")
+    opener = (_folder(paths) / "open.sql").read_text()
+    with lock(paths.locks, "dev"), duckdb.connect() as connection:
+        connection.execute(opener)
+        try:
+            found = connection.execute(f"select * from {quoted(model)} limit {SHOWN_ROWS}")
+        except duckdb.CatalogException as error:
+            near = str(error).partition("Did you mean ")[2].partition("?")[0]
+            raise LarderError(
+                f"there is no model {model}{near and f'; did you mean {near}?'}",
+                "See the names: dbt ls --resource-type model",
+            ) from error
+        columns = [name for name, *_ in found.description or ()]
+        console.table(model, columns, [list(row) for row in found.fetchall()])
+
+
+def difference(paths: Paths) -> Difference:
+    """Compare what the workspace has built with its generation, row by row."""
+    with lock(paths.locks, "dev"):
+        base = _base(Store(paths.warehouse), _read(paths))
+        if not _file(paths).exists():
+            raise LarderError("the workspace is empty: nothing differs", "Change a model, then: larder dev")
+        return diff.compare_workspace(paths, base, _file(paths))
 
 
 def reset(paths: Paths) -> None:
