@@ -25,8 +25,8 @@ from larder.project.fingerprint import Fingerprint
 from larder.project.manifest import RELATIONS
 from larder.warehouse import diff
 from larder.warehouse.connection import BUILD, LOOK, connect
-from larder.warehouse.locks import lock
 from larder.warehouse.diff import Difference
+from larder.warehouse.locks import lock
 from larder.warehouse.relations import drop, quoted, relations
 from larder.warehouse.store import Manifest, Store
 
