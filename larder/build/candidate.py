@@ -1,8 +1,6 @@
 """`larder build`: build and test a candidate generation, apart from what readers see."""
 
-import json
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from importlib import metadata
 
@@ -17,8 +15,9 @@ from larder.core.console import shown_path
 from larder.core.errors import LarderError
 from larder.core.settings import PROJECT, Paths
 from larder.project import dbt, fingerprint
+from larder.project import manifest as project_manifest
 from larder.project.fingerprint import Fingerprint
-from larder.project.manifest import RELATIONS
+from larder.project.manifest import RELATIONS, Artifact
 from larder.queries import metric
 from larder.queries.semantics import Semantics
 from larder.warehouse import ledger, table_hash
@@ -55,12 +54,19 @@ def run(paths: Paths, everything: bool) -> Manifest | None:
         return _build(paths, store, manifest, todo)
 
 
-def plan_now(paths: Paths, everything: bool) -> Plan:
+def plan_now(paths: Paths) -> Plan:
     """What a build would do now. May run during a build."""
-    published, loads = Store(paths.warehouse).published(), loads_of(paths)
+    store = Store(paths.warehouse)
+    published, loads = store.published(), loads_of(paths)
     _require_loads(loads)
-    reason = "asked for" if everything else "" if published else "nothing is published yet"
-    return _compare(paths, published, fingerprint.project(), loads, "plan", reason)[0]
+    reason = "" if published else "nothing is published yet"
+    project = fingerprint.project()
+    found, _ = _compare(paths, published, project, loads, "plan", reason)
+    if published is None:
+        return found
+    before = project_manifest.read(store.artifacts(published))
+    now = before if published.project == project else project_manifest.read(paths.dbt / "plan")
+    return plan.informed(found, before, now, published.times)
 
 
 def _compare(
@@ -81,7 +87,7 @@ def _compare(
     return plan.make(now, loads, before, published.loads if published else {}, reason), now
 
 
-def compiled(paths: Paths, folder: str = "compile") -> Mapping[str, object]:
+def compiled(paths: Paths, folder: str = "compile") -> Artifact:
     """dbt's manifest of the whole project, compiled against an empty warehouse of the same name as every other.
 
     `folder` keeps dbt's artifacts apart from those of a build that may be running.
@@ -96,13 +102,7 @@ def compiled(paths: Paths, folder: str = "compile") -> Mapping[str, object]:
         raise LarderError(
             f"{node.name} does not compile: {node.message}", f"Look at it: dbt compile --select {node.name}"
         )
-    return manifest_of(outcome)
-
-
-def manifest_of(outcome: dbt.Outcome) -> Mapping[str, object]:
-    """The manifest that a command of dbt has written."""
-    manifest: Mapping[str, object] = json.loads((outcome.artifacts / "manifest.json").read_text())
-    return manifest
+    return project_manifest.read(outcome.artifacts)
 
 
 def _build(paths: Paths, store: Store, manifest: Manifest, todo: Plan) -> Manifest:
@@ -158,7 +158,7 @@ def _unit_tests_alone(manifest: Manifest, todo: Plan) -> list[str]:
 
 def _audit(store: Store, manifest: Manifest, outcome: dbt.Outcome, todo: Plan) -> None:
     """Fill in what the candidate is. Raises LarderError unless all that was planned ran, and the whole can be published."""
-    project = manifest_of(outcome)
+    project = project_manifest.read(outcome.artifacts)
     audit.require_strict(project)
     audit.require_complete(outcome, todo.nodes("build") or audit.runnable(project))
     if fingerprint.project() != manifest.project:
@@ -169,8 +169,9 @@ def _audit(store: Store, manifest: Manifest, outcome: dbt.Outcome, todo: Plan) -
     times = {**(parent.times if parent else {}), **{node.unique_id: node.seconds for node in outcome.nodes}}
     manifest.times = {name: round(times[name], 2) for name in manifest.nodes if name in times}
     _finish(store, manifest, todo)
-    with store.open(manifest, QUERY) as connection:
-        metric.require_answers(Semantics(outcome.artifacts), connection)
+    if project["metrics"]:
+        with store.open(manifest, QUERY) as connection:
+            metric.require_answers(Semantics(outcome.artifacts), connection)
 
 
 def _refuse_breaks(unversioned: list[str]) -> None:

@@ -21,6 +21,7 @@ from larder.core.console import shown_path
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
 from larder.project import dbt, fingerprint
+from larder.project import manifest as project_manifest
 from larder.project.fingerprint import Fingerprint
 from larder.project.manifest import RELATIONS
 from larder.warehouse import diff
@@ -49,10 +50,11 @@ class Workspace:
     holds: dict[str, str] = field(default_factory=dict)
 
 
-def run(paths: Paths, select: list[str], days: int | None) -> None:
+def run(paths: Paths, select: list[str], days: int | None) -> LarderError | None:
     """Build what was changed, or what `select` says in dbt's words, on the last `days` delivered days or on all.
 
-    Raises LarderError when nothing is published, the workspace is in use, or a node fails; what was built stays.
+    Returns what to raise in the end when a node has failed; what was built stays. Raises LarderError when nothing is
+    published, or the workspace is in use.
     """
     with lock(paths.locks, "dev"):
         store, space = Store(paths.warehouse), _read(paths)
@@ -63,13 +65,14 @@ def run(paths: Paths, select: list[str], days: int | None) -> None:
         space.generation = base.id
         if starts:
             _empty(paths)
-        before = fingerprint.as_written(base.nodes)
+        before, failed = fingerprint.as_written(base.nodes), None
         if base.project == fingerprint.project() and not select:
             _drop_what_changed(paths, space, before)
             _write(paths, space)
         else:
-            _build(paths, store, base, space, before, select)
+            failed = _build(paths, store, base, space, before, select)
         _show_what_there_is(paths, store, base, space)
+        return failed
 
 
 def show(paths: Paths, model: str) -> None:
@@ -165,13 +168,13 @@ def _build(
     space: Workspace,
     before: Mapping[str, Fingerprint],
     select: list[str],
-) -> None:
+) -> LarderError | None:
     """Parse the project, and build in the same process of dbt what differs from the generation, or what was asked for."""
     _folder(paths).mkdir(parents=True, exist_ok=True)
     with dbt.session(paths, "dev", LARDER_BASE=str(store.address(base))) as command:
         with console.progress("read the project") as report:
             parsed = command(["parse"], report)
-        now = fingerprint.nodes(candidate.manifest_of(parsed), is_compiled=False)
+        now = fingerprint.nodes(project_manifest.read(parsed.artifacts), is_compiled=False)
         now = fingerprint.as_written(now)
         _drop_what_changed(paths, space, now)
         held = {node: now[node] for node in space.holds}
@@ -180,7 +183,7 @@ def _build(
         chosen = ["--select", *select, "--indirect-selection", "eager"] if select else _changed(todo)
         _write(paths, space)
         if not chosen:
-            return
+            return None
         # Whole models only: what an incremental one would keep from an earlier edit is what a developer must not see.
         arguments = ["build", *chosen, "--full-refresh", "--defer", "--state", str(store.artifacts(base))]
         if space.days:
@@ -195,7 +198,7 @@ def _build(
     _remember(space, before, now, outcome)
     _write(paths, space)
     _write_opener(paths, store, base)
-    _report(paths, outcome, base)
+    return _report(paths, outcome, base)
 
 
 def _slice(store: Store, base: Manifest, days: int) -> str:
@@ -235,15 +238,16 @@ def _is_current(
     return node in space.holds or (node in before and before[node].logic == now[node].logic)
 
 
-def _report(paths: Paths, outcome: dbt.Outcome, base: Manifest) -> None:
+def _report(paths: Paths, outcome: dbt.Outcome, base: Manifest) -> LarderError | None:
     failures.show(outcome, f"duckdb -init {_opener(paths)}")
     models, tests = outcome.count("model", "seed"), outcome.count("test", "unit_test")
     console.done(f"{models} models built, {tests} tests passed; the rest is read from generation {base.id}")
-    if outcome.broken:
-        raise LarderError(
-            f"{len(outcome.broken)} of {len(outcome.nodes)} nodes failed",
-            f"Look at the rows: duckdb -init {_opener(paths)}. Then fix it: larder dev",
-        )
+    if not outcome.broken:
+        return None
+    return LarderError(
+        f"{len(outcome.broken)} of {len(outcome.nodes)} nodes failed",
+        f"Look at the rows: duckdb -init {_opener(paths)}. Then fix it: larder dev",
+    )
 
 
 def _show_what_there_is(paths: Paths, store: Store, base: Manifest, space: Workspace) -> None:

@@ -39,11 +39,13 @@ def dev(
     if reset:
         workspace.reset(paths)
         return
-    workspace.run(paths, select or [], sample)
+    failed = workspace.run(paths, select or [], sample)
     if show:
         workspace.show(paths, show)
     if diff:
         render(workspace.difference(paths))
+    if failed:
+        raise failed
 
 
 @verbs.command("yaml", rich_help_panel=GROUP)

@@ -1,6 +1,5 @@
 """`larder quarantine`: look at what broke its contract, bring it back, or give it up on the record."""
 
-import getpass
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
@@ -10,7 +9,7 @@ from ingestion.core.errors import IngestionError
 from ingestion.pipelines import ingest
 from ingestion.quarantine.store import Quarantine, all_sources, sentence
 from ingestion.sources import SOURCES
-from larder.core import console
+from larder.core import console, machine
 from larder.core.errors import LarderError
 from larder.core.settings import Paths, use_demo_connections
 from larder.warehouse.locks import lock
@@ -106,7 +105,7 @@ def discard(paths: Paths, names: list[str], reason: str, source: str | None, loc
         with lock(paths.locks, f"ingest-{one}"):
             quarantine = Quarantine(paths.lake, one)
             ids = [entry["quarantine_id"] for entry in chosen if entry["source"] == one]
-            quarantine.resolve(ids, "discarded", reason.strip(), getpass.getuser())
+            quarantine.resolve(ids, "discarded", reason.strip(), machine.user())
             quarantine.review()
     console.done(f"{len(chosen):,} discarded")
     _say_blocked(paths, {entry["source"] for entry in chosen})

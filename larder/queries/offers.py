@@ -180,7 +180,7 @@ def _require_household(connection: duckdb.DuckDBPyConnection, household: int, st
     if not _rows(connection, IS_KNOWN, household=household)[0][0]:
         raise LarderError(
             f"no household {household} has a loyalty card",
-            f'Find one: duckdb -readonly {console.shown_path(store.reader_address())} "select household_id from marts.fct_campaign_targets"',
+            f'Find one: duckdb -readonly {console.shown_path(store.reader_address())} "select household_id from marts.dim_households"',
         )
 
 

@@ -69,8 +69,9 @@ def compare(paths: Paths, before: str | None, after: str | None) -> Difference:
     Raises LarderError when one of them is not kept any more. Both are opened read-only.
     """
     store = Store(paths.warehouse)
+    named = _find(store, before) if before else None  # first: of two unknown ones, the first is named
     new = _find(store, after or "current")
-    old = _find(store, before or _parent(new))
+    old = named or _find(store, _parent(new))
     known = project_manifest.tables(store.artifacts(new)) or project_manifest.tables(paths.dbt / "candidate")
     with store.open_together({"before": old, "after": new}, DIFF) as connection:
         with console.progress("compare") as report:

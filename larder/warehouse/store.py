@@ -21,6 +21,7 @@ from typing import Any
 import duckdb
 
 from ingestion.core.files import write_atomically
+from larder.core import machine
 from larder.core.errors import LarderError
 from larder.project.fingerprint import Fingerprint
 from larder.warehouse.connection import BUILD, Purpose, attach, connect, leftover_spills
@@ -190,7 +191,7 @@ class Store:
             )
         self._point_at(manifest)
         manifest.state, manifest.published_at = "published", _now()
-        manifest.published_by = f"{os.environ.get('USER') or os.getuid()}@{socket.gethostname()}"
+        manifest.published_by = f"{machine.user()}@{socket.gethostname()}"
         self._write(manifest)
         self._collect()
 
