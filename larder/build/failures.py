@@ -4,13 +4,13 @@ import json
 import re
 import textwrap
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from larder.core import console
 from larder.core.console import shown_path
 from larder.core.settings import PROJECT
+from larder.project.complaints import line_of
 from larder.project.dbt import Node, Outcome
 
 SHOWN = 10
@@ -29,7 +29,6 @@ EXCERPT = re.compile(r"LINE \d+: (.*)")
 MISMATCH = re.compile(r"^\s*\| (\w+) +\| (\S.*?)? *\| (\S.*?)? *\| (.+?) *\|$", re.MULTILINE)
 """A line of dbt's table of a contract and a model that differ: column, type in the SQL, type in the YAML, reason."""
 
-UNKNOWN_NODE = re.compile(r"depends on a node named '(\w+)'")
 ADVICE = re.compile(r"Fails\? (.*?)#\}", re.DOTALL)
 """What the header of a data test says to do when it fails."""
 
@@ -73,16 +72,6 @@ def location(node: Node, described: Mapping[str, Any]) -> str:
     return f"{path}:{line}" if line else path
 
 
-def line_of(file: Path, text: str) -> int | None:
-    """The number of the one line of a file that contains `text`; None where there is none, or several."""
-    try:
-        lines = file.read_text().splitlines()
-    except OSError:
-        return None
-    found = [number for number, line in enumerate(lines, 1) if text and text in line]
-    return found[0] if len(found) == 1 else None
-
-
 def reason(node: Node) -> str:
     """The broken rule of a contract, how many rows a test found, or all that dbt and DuckDB complained of."""
     if rule := _rule(node):
@@ -121,16 +110,6 @@ def advice(described: Mapping[str, Any]) -> str:
     if not found and described.get("resource_type") == "test" and file.suffix == ".sql" and file.is_file():
         found = ADVICE.search(file.read_text())
     return " ".join(found[1].split()) if found else ""
-
-
-def suggestion(complaint: str) -> str:
-    """A name of the project that is like the one that dbt did not find, as a sentence; empty where there is none."""
-    found = UNKNOWN_NODE.search(complaint)
-    if not found:
-        return ""
-    names = [file.stem for part in ("models", "seeds") for file in (PROJECT / part).rglob("*.*")]
-    near = get_close_matches(found[1], names, 1)
-    return f"Did you mean {near[0]}?" if near else ""
 
 
 def rows(node: Node, artifacts: Path) -> Path | None:

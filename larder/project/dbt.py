@@ -15,6 +15,7 @@ from typing import Any
 from larder.core import machine
 from larder.core.errors import LarderError
 from larder.core.settings import PROJECT, Paths
+from larder.project.complaints import plain
 
 DBT = Path(sys.executable).with_name("dbt")
 
@@ -140,7 +141,7 @@ def _outcome(paths: Paths, command: str, artifacts: Path, ended: "_Ended") -> Ou
     results = artifacts / "run_results.json"
     outcome = Outcome(_nodes(results, ended.invocation), artifacts, ended.code, ended.errors)
     if (ended.code and not outcome.broken) or (command == "build" and not results.exists()):
-        said = "\n".join(map(_without_trace, ended.errors[:3])) or f"exit code {ended.code}"
+        said = "\n".join(map(plain, ended.errors[:3])) or f"exit code {ended.code}"
         raise LarderError(f"dbt {command} stopped: {said}", f"See {paths.dbt}/logs/dbt.log")
     return outcome
 
@@ -204,11 +205,6 @@ def _follow(process: subprocess.Popen[str], report: Callable[[str], None]) -> _E
         elif info.get("level") == "error" and errors != ["the disk is full"]:
             errors.append(str(info.get("msg", "")).strip())
     return _Ended(errors, process.wait() if code is None else code, invocation)
-
-
-def _without_trace(message: str) -> str:
-    """What dbt says; of a fault of its own the last line, which names it."""
-    return message.splitlines()[-1].strip() if "Traceback" in message else message
 
 
 def _end(process: subprocess.Popen[str]) -> None:
