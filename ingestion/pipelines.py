@@ -19,6 +19,7 @@ from dlt.destinations import filesystem
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from ingestion.connectors import stream
+from ingestion.connectors.postgres import cause
 from ingestion.core.errors import IngestionError, NotConfigured
 from ingestion.core.request import ExtractContext, LoadRequest
 from ingestion.core.text import first_line
@@ -234,16 +235,19 @@ def _explain(source: str, error: BaseException) -> IngestionError | None:
         )
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return _explain_http(source, name, error.response)
+    if isinstance(error, requests.exceptions.ProxyError):
+        return IngestionError(
+            f"{source}: the proxy that HTTP_PROXY or HTTPS_PROXY names does not let through ({first_line(error)})",
+            f"Check these, or except the host of {name}__BASE_URL from them by NO_PROXY, then run again.",
+        )
     if isinstance(error, requests.RequestException):
         return IngestionError(
             f"{source}: the API does not answer ({first_line(error)})",
             f"Check that the service runs and that {name}__BASE_URL is its address, then run again.",
         )
     if isinstance(error, psycopg2.Error):
-        return IngestionError(
-            f"{source}: the database refused or broke off ({first_line(error)})",
-            f"Check that the server runs and that {name}__CREDENTIALS is right, then run again.",
-        )
+        what, next_step = cause(error)
+        return IngestionError(f"{source}: {what} ({first_line(error)})", next_step.format(name=name))
     return None
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from ingestion.contracts.contract import Table, contract, parse, path
+from ingestion.core.errors import IngestionError
 from ingestion.lake.deliveries import drift
 from ingestion.lake.loads import recorded_loads
 from ingestion.quarantine.store import Quarantine
@@ -143,7 +144,10 @@ def _line(text: str, table: str, column: str) -> re.Match[str]:
         text, start.end() if start else 0
     )
     if line is None:
-        raise ValueError(f"{table}.{column} has no line of its own in the contract")
+        raise IngestionError(
+            f"{table}.{column} has no line of its own in its contract, so that nothing can be proposed",
+            "Write the column in one line, as its neighbours are, then propose again.",
+        )
     return line
 
 

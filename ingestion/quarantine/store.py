@@ -17,7 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ingestion.contracts.contract import Table, contract
+from ingestion.core.errors import IngestionError
 from ingestion.core.files import atomically, write_atomically
+from ingestion.core.text import first_line
 from ingestion.lake.loads import load_id, recorded_loads, row_counts
 from ingestion.lake.visible import refresh
 
@@ -86,7 +88,7 @@ class Quarantine:
         found: dict[str, dict[str, Any]] = {}
         for file in self._files():
             if load_id(file) in complete:
-                rows = pq.read_table(file, schema=SCHEMA).to_pylist()
+                rows = _read(file)
                 found.update((row["quarantine_id"], row) for row in sorted(rows, key=_order))
         return [
             {**row, "resolution": _since(resolved.get(one), row["load_id"])} for one, row in found.items()
@@ -278,3 +280,14 @@ def all_sources(lake: Path) -> Iterator[Quarantine]:
     """The quarantines that hold anything, by source."""
     for folder in sorted((lake / "quarantine").glob("*")):
         yield Quarantine(lake, folder.name)
+
+
+def _read(file: Path) -> list[dict[str, Any]]:
+    try:
+        rows: list[dict[str, Any]] = pq.read_table(file, schema=SCHEMA).to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise IngestionError(
+            f"{file} cannot be read: {first_line(error)}",
+            "Restore it from a backup: it is the only record of these rows.",
+        ) from error
+    return rows

@@ -265,6 +265,8 @@ def _of_values(values: pa.ChunkedArray, column: Column, required: bool) -> Itera
             yield Violation(
                 column.name, f"one of {', '.join(column.allowed)}", "the value is not allowed", rows
             )
+    if pa.types.is_timestamp(column.arrow):
+        yield from _in_the_future(values, column)
     is_amount = pa.types.is_decimal(column.arrow)
     if column.min is None and column.max is None and not is_amount:
         return
@@ -278,6 +280,14 @@ def _of_values(values: pa.ChunkedArray, column: Column, required: bool) -> Itera
     if column.max is not None and bounds["max"] is not None and bounds["max"] > column.max:
         above = _true(pc.fill_null(pc.greater(values, column.max), False))
         yield Violation(column.name, f"at most {column.max}", f"the value is above {column.max}", above)
+
+
+def _in_the_future(values: pa.ChunkedArray, column: Column) -> Iterator[Violation]:
+    """Times that have not come yet: a clock that is wrong, or a placeholder. A day's grace is for clocks that are fast."""
+    latest, limit = pc.max(values).as_py(), datetime.now(UTC) + timedelta(days=1)
+    if latest is not None and latest > limit:
+        rows = _true(pc.fill_null(pc.greater(values, pa.scalar(limit, values.type)), False))
+        yield Violation(column.name, "a time that has come", "the time lies in the future", rows)
 
 
 def _not_in(values: pa.ChunkedArray, allowed: Sequence[str]) -> Rows:

@@ -1,25 +1,27 @@
 """`larder build`: build and test a candidate generation, apart from what readers see."""
 
-import json
 import time
-from collections.abc import Mapping
+from dataclasses import replace
 from importlib import metadata
 
 import duckdb
 
 from ingestion.lake.visible import last_filled_load, refresh_all
 from ingestion.sources import SOURCES
-from larder.build import failures, plan
+from larder.build import audit, failures, plan
 from larder.build.plan import Loads, Plan
 from larder.core import console
 from larder.core.console import shown_path
 from larder.core.errors import LarderError
-from larder.core.settings import Paths
+from larder.core.settings import PROJECT, Paths
 from larder.project import dbt, fingerprint
+from larder.project import manifest as project_manifest
 from larder.project.fingerprint import Fingerprint
-from larder.project.manifest import RELATIONS
+from larder.project.manifest import RELATIONS, Artifact
+from larder.queries import metric
+from larder.queries.semantics import Semantics
 from larder.warehouse import ledger, table_hash
-from larder.warehouse.connection import BUILD, LOOK
+from larder.warehouse.connection import BUILD, LOOK, QUERY
 from larder.warehouse.locks import lock
 from larder.warehouse.relations import drop, quoted, relations
 from larder.warehouse.store import FILE, Manifest, Store
@@ -40,6 +42,7 @@ def run(paths: Paths, everything: bool) -> Manifest | None:
             todo, wanted = _compare(paths, published, project, loads, "compile", reason="")
         else:  # there is nothing to compare: dbt's own manifest tells afterwards what was built
             todo, wanted = Plan(steps=[]), {}
+        _refuse_breaks(todo.unversioned)
         if published and not everything and todo.is_empty:
             store.withdraw()  # built from what is no longer so: an edit that was taken back
             console.done(f"nothing has changed since generation {published.id}: nothing to build")
@@ -51,12 +54,19 @@ def run(paths: Paths, everything: bool) -> Manifest | None:
         return _build(paths, store, manifest, todo)
 
 
-def plan_now(paths: Paths, everything: bool) -> Plan:
+def plan_now(paths: Paths) -> Plan:
     """What a build would do now. May run during a build."""
-    published, loads = Store(paths.warehouse).published(), loads_of(paths)
+    store = Store(paths.warehouse)
+    published, loads = store.published(), loads_of(paths)
     _require_loads(loads)
-    reason = "asked for" if everything else "" if published else "nothing is published yet"
-    return _compare(paths, published, fingerprint.project(), loads, "plan", reason)[0]
+    reason = "" if published else "nothing is published yet"
+    project = fingerprint.project()
+    found, _ = _compare(paths, published, project, loads, "plan", reason)
+    if published is None:
+        return found
+    before = project_manifest.read(store.artifacts(published))
+    now = before if published.project == project else project_manifest.read(paths.dbt / "plan")
+    return plan.informed(found, before, now, published.times)
 
 
 def _compare(
@@ -70,12 +80,14 @@ def _compare(
     if published and published.project == project:
         now: dict[str, Fingerprint] = published.nodes
     else:
-        now = fingerprint.nodes(compiled(paths, folder))
+        manifest = compiled(paths, folder)
+        audit.require_strict(manifest)
+        now = fingerprint.nodes(manifest)
     before = published.nodes if published else {}
     return plan.make(now, loads, before, published.loads if published else {}, reason), now
 
 
-def compiled(paths: Paths, folder: str = "compile") -> Mapping[str, object]:
+def compiled(paths: Paths, folder: str = "compile") -> Artifact:
     """dbt's manifest of the whole project, compiled against an empty warehouse of the same name as every other.
 
     `folder` keeps dbt's artifacts apart from those of a build that may be running.
@@ -90,23 +102,14 @@ def compiled(paths: Paths, folder: str = "compile") -> Mapping[str, object]:
         raise LarderError(
             f"{node.name} does not compile: {node.message}", f"Look at it: dbt compile --select {node.name}"
         )
-    return _manifest_of(outcome)
-
-
-def _manifest_of(outcome: dbt.Outcome) -> Mapping[str, object]:
-    manifest: Mapping[str, object] = json.loads((outcome.artifacts / "manifest.json").read_text())
-    return manifest
+    return project_manifest.read(outcome.artifacts)
 
 
 def _build(paths: Paths, store: Store, manifest: Manifest, todo: Plan) -> Manifest:
     started = time.monotonic()
     try:
         _make_room(store, manifest, todo)
-        with console.progress("build") as report:
-            address = str(store.building_address())
-            outcome = dbt.run(
-                paths, "candidate", ["build", *_selection(todo)], report, LARDER_CANDIDATE=address
-            )
+        outcome = _run_dbt(paths, store, manifest, todo)
     except BaseException:
         store.discard(manifest)
         raise
@@ -114,8 +117,11 @@ def _build(paths: Paths, store: Store, manifest: Manifest, todo: Plan) -> Manife
     manifest.results = _summary(outcome, todo)
     if outcome.broken:
         _refuse(store, manifest, outcome)
-    manifest.nodes = manifest.nodes or fingerprint.nodes(_manifest_of(outcome))
-    _finish(store, manifest, todo)
+    try:
+        _audit(store, manifest, outcome, todo)
+    except LarderError:
+        store.failed(manifest)
+        raise
     store.keep_artifacts(manifest, outcome.artifacts)
     store.audited(manifest)
     results = manifest.results
@@ -124,6 +130,56 @@ def _build(paths: Paths, store: Store, manifest: Manifest, todo: Plan) -> Manife
         f" {results['tests_run']} of {results['tests']} tests run, all pass ({manifest.seconds:.1f} s)"
     )
     return manifest
+
+
+def _run_dbt(paths: Paths, store: Store, manifest: Manifest, todo: Plan) -> dbt.Outcome:
+    """Build the candidate. A unit test whose model stays as it is runs afterwards: `dbt build` would leave it out."""
+    address = str(store.building_address())
+    with console.progress("build") as report:
+        outcome = dbt.run(paths, "candidate", ["build", *_selection(todo)], report, LARDER_CANDIDATE=address)
+        alone = [*map(selector, _unit_tests_alone(manifest, todo))]
+        if outcome.broken or not alone:
+            return outcome
+        tests = dbt.run(
+            paths, "candidate", ["test", "--select", *alone], report, "unit-tests", LARDER_CANDIDATE=address
+        )
+    return replace(
+        outcome,
+        nodes=[*outcome.nodes, *tests.nodes],
+        code=outcome.code or tests.code,
+        errors=[*outcome.errors, *tests.errors],
+    )
+
+
+def _unit_tests_alone(manifest: Manifest, todo: Plan) -> list[str]:
+    built = set(todo.nodes("build"))
+    return [node for node in todo.nodes("build", "unit_test") if not built & {*manifest.nodes[node].parents}]
+
+
+def _audit(store: Store, manifest: Manifest, outcome: dbt.Outcome, todo: Plan) -> None:
+    """Fill in what the candidate is. Raises LarderError unless all that was planned ran, and the whole can be published."""
+    project = project_manifest.read(outcome.artifacts)
+    audit.require_strict(project)
+    audit.require_complete(outcome, todo.nodes("build") or audit.runnable(project))
+    if fingerprint.project() != manifest.project:
+        raise LarderError("the project was changed while it was built", "Build again: larder build")
+    manifest.nodes = manifest.nodes or fingerprint.nodes(project)
+    parent = store.parent(manifest)
+    _refuse_breaks(plan.make(manifest.nodes, {}, parent.nodes if parent else {}, {}).unversioned)
+    times = {**(parent.times if parent else {}), **{node.unique_id: node.seconds for node in outcome.nodes}}
+    manifest.times = {name: round(times[name], 2) for name in manifest.nodes if name in times}
+    _finish(store, manifest, todo)
+    if project["metrics"]:
+        with store.open(manifest, QUERY) as connection:
+            metric.require_answers(Semantics(outcome.artifacts), connection)
+
+
+def _refuse_breaks(unversioned: list[str]) -> None:
+    if unversioned:
+        raise LarderError(
+            f"readers of public marts lose {len(unversioned)} columns without a new version: {'; '.join(unversioned[:3])}",
+            f"Keep them, or add a version: {PROJECT / 'docs/decisions/0021-changing-a-public-mart.md'}",
+        )
 
 
 def _make_room(store: Store, manifest: Manifest, todo: Plan) -> None:
@@ -174,7 +230,7 @@ def _refuse(store: Store, manifest: Manifest, outcome: dbt.Outcome) -> None:
         with store.open(manifest, LOOK) as connection:
             account = ledger.read(connection)
         told = {ledger.TEST: account.sentence} if account else {}
-    failures.show(outcome, shell, "; try it alone: dbt build --select {name}", told)
+    failures.show(outcome, shell, told)
     published = store.published()
     raise LarderError(
         f"{len(outcome.broken)} of {len(outcome.nodes)} nodes failed;"

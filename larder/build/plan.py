@@ -2,12 +2,26 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date
 from typing import Any
 
-from larder.core import console
 from larder.core.errors import LarderError
 from larder.project.fingerprint import Fingerprint
+from larder.project.manifest import Artifact, edited_files
+
+PROMISES = {"not_null", "unique", "primary_key", "foreign_key"}
+"""Constraints of a column, as a fingerprint names them."""
+
+ARRIVED = "new loads of "
+FOLLOWS = "upstream of it changed: "
+ALWAYS = "judges the whole catalogue in every build"
+
+THREADS = 2
+"""Nodes that dbt runs at a time, as profiles.yml says."""
+
+START = 20
+"""Seconds that dbt needs before its first node, and the audit after the last."""
 
 Loads = Mapping[str, Mapping[str, str | int]]
 """The last load of each source that readers see, and its position; as older generations have it, a list of ids."""
@@ -15,24 +29,28 @@ Loads = Mapping[str, Mapping[str, str | int]]
 
 @dataclass(frozen=True)
 class Step:
-    """One node: `action` is build, reuse or drop; `reason` says why in words."""
+    """One node: `action` is build, reuse or drop; `reason` says why in words, `files` what was edited for it."""
 
     node: str
     action: str
     reason: str
+    files: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Plan:
     """The steps in the project's order, and what a person should know before they are taken.
 
-    `breaks` are changes that a consumer of a mart notices; `backfills` are the incremental models that are built again
+    `breaks` are changes that a consumer of a mart notices, `unversioned` those of them that a build refuses: a public mart
+    loses a column, and no version keeps it. `seconds` is about what the build takes, None where nothing is known. `backfills` are the incremental models that are built again
     from all their loads, because their logic changed.
     """
 
     steps: list[Step]
     breaks: list[str] = field(default_factory=list)
     backfills: list[str] = field(default_factory=list)
+    unversioned: list[str] = field(default_factory=list)
+    seconds: int | None = None
 
     def nodes(self, action: str, *kinds: str) -> list[str]:
         return [
@@ -61,13 +79,40 @@ def make(
     tables = {node.relation for node in now.values()}
     gone = [name for name, node in before.items() if name not in now and node.relation not in tables]
     steps += [Step(node, "drop", "no longer in the project") for node in gone]
+    if any(step.action != "reuse" for step in steps):
+        steps = [_always(step, now) for step in steps]
     built = {step.node for step in steps if step.action == "build"}
     backfills = (
         []
         if everything
         else [n for n in built if now[n].incremental and n in before and _logic_changed(n, now, before)]
     )
-    return Plan(steps, _breaks(now, before), sorted(backfills))
+    breaks = _breaks(now, before)
+    unversioned = [text for text, old, column in breaks if not _may_go(old, column, now)]
+    return Plan(steps, [text for text, _, _ in breaks], sorted(backfills), unversioned)
+
+
+def informed(plan: Plan, before: Artifact, now: Artifact, times: Mapping[str, float]) -> Plan:
+    """The plan with the files that were edited, by dbt's two manifests, and the seconds by what each node took last time."""
+    steps = [
+        replace(step, files=edited_files(step.node, before, now)) if is_changed(step) else step
+        for step in plan.steps
+    ]
+    known = [times[node] for node in plan.nodes("build") if node in times]
+    return replace(plan, steps=steps, seconds=round(START + sum(known) / THREADS) if known else None)
+
+
+def is_changed(step: Step) -> bool:
+    """Whether the node itself changed: it neither follows from another nor from new loads."""
+    return step.action == "drop" or (
+        step.action == "build" and not step.reason.startswith((FOLLOWS, ARRIVED, ALWAYS))
+    )
+
+
+def _always(step: Step, now: Mapping[str, Fingerprint]) -> Step:
+    if step.action == "reuse" and now[step.node].always:
+        return Step(step.node, "build", ALWAYS)
+    return step
 
 
 def _runs(node: str) -> bool:
@@ -90,11 +135,11 @@ def _decide(
         return "build", f"its {', '.join(changed)} changed"
     if _logic_changed(node, now, before):
         roots = sorted(map(short_name, _roots(node, now, before)))
-        return "build", f"upstream of it changed: {', '.join(roots) or 'a parent is gone'}"
+        return "build", f"{FOLLOWS}{', '.join(roots) or 'a parent is gone'}"
     if now[node].reads_data:
         arrived = sorted(fresh.intersection(now[node].sources))
         if arrived:
-            return "build", f"new loads of {', '.join(arrived)}"
+            return "build", f"{ARRIVED}{', '.join(arrived)}"
     return "reuse", "unchanged" if now[node].reads_data else "unchanged; reads the new loads as it stands"
 
 
@@ -117,8 +162,10 @@ def _roots(node: str, now: Mapping[str, Fingerprint], before: Mapping[str, Finge
     return found
 
 
-def _breaks(now: Mapping[str, Fingerprint], before: Mapping[str, Fingerprint]) -> list[str]:
-    """Columns of marts that go away or change their type, with who reads the mart.
+def _breaks(
+    now: Mapping[str, Fingerprint], before: Mapping[str, Fingerprint]
+) -> list[tuple[str, Fingerprint, str]]:
+    """Columns of marts that go away, change their type or promise less, with who reads the mart; then their model and name.
 
     Whoever reads it knows its table by name: that may have become the table of another version.
     """
@@ -128,12 +175,40 @@ def _breaks(now: Mapping[str, Fingerprint], before: Mapping[str, Fingerprint]) -
         table = tables.get(old.relation)
         new = table.columns if table else {}
         for column, kind in old.columns.items():
-            if new.get(column) != kind:
+            if not _keeps(new.get(column), kind):
                 what = f"becomes {new[column]}" if column in new else "goes away"
                 made_by = {old.node, table.node} if table else {old.node}
                 readers = ", ".join(_readers(made_by, now.values())) or "nobody in the project"
-                found.append(f"{old.relation}.{column} ({kind}) {what}; read by {readers}")
+                text = f"{old.relation}.{column} ({kind}) {what}; read by {readers}"
+                found.append((text, old, column))
     return found
+
+
+def _keeps(now: str | None, before: str) -> bool:
+    """Whether a column still has its type and all that was promised of it: more may be promised."""
+    return now is not None and _typed(now)[0] == _typed(before)[0] and _typed(now)[1] >= _typed(before)[1]
+
+
+def _typed(column: str) -> tuple[list[str], set[str]]:
+    """The words of the type, and those of the constraints."""
+    words = column.split()
+    return [w for w in words if w not in PROMISES], PROMISES.intersection(words)
+
+
+def _may_go(old: Fingerprint, column: str, now: Mapping[str, Fingerprint]) -> bool:
+    """Whether readers could prepare: no public mart, its day has come, or the name passed on and another version keeps it."""
+    if not old.relation.startswith("marts.") or (old.until and old.until <= date.today().isoformat()):
+        return True
+    is_there = any(node.relation == old.relation for node in now.values())
+    versions = [n for n in now.values() if n.node.startswith("model.") and n.node.count(".") > 2]
+    return is_there and any(
+        _family(version) == _family(old) and _keeps(version.columns.get(column), old.columns[column])
+        for version in versions
+    )
+
+
+def _family(model: Fingerprint) -> str:
+    return model.node.split(".")[2]
 
 
 def _readers(models: set[str], nodes: Iterable[Fingerprint]) -> list[str]:
@@ -157,23 +232,6 @@ def as_dict(plan: Plan) -> dict[str, Any]:
     return asdict(plan)
 
 
-def render(plan: Plan) -> None:
-    """Print what would be built and why; what is reused is only counted."""
-    built = [step for step in plan.steps if step.action != "reuse"]
-    shown = [[step.action, step.node.split(".")[0], short_name(step.node), step.reason] for step in built]
-    if plan.is_empty:
-        console.out.print("Nothing to build: project and loads are those of the published generation.")
-    else:
-        console.table("Plan", ["action", "kind", "node", "why"], shown)
-    kinds = [("models", ("model",)), ("seeds", ("seed",)), ("tests", ("test", "unit_test"))]
-    counts = [f"{len(plan.nodes('build', *names))} of {_total(plan, names)} {kind}" for kind, names in kinds]
-    console.out.print(f"\nbuild {', '.join(counts)}")
-    for node in plan.backfills:
-        console.out.print(f"backfill: {short_name(node)} is built again from all its loads", markup=False)
-    for change in plan.breaks:
-        console.out.print(f"breaks a consumer: {change}", markup=False)
-
-
 def explain(plan: Plan, model: str) -> Step:
     """The step of one model, seed or test by its short name."""
     steps = {short_name(step.node): step for step in plan.steps}
@@ -184,7 +242,3 @@ def explain(plan: Plan, model: str) -> Step:
             "See the names: larder plan --json, or dbt ls",
         )
     return steps[model]
-
-
-def _total(plan: Plan, kinds: tuple[str, ...]) -> int:
-    return len(plan.nodes("build", *kinds)) + len(plan.nodes("reuse", *kinds))

@@ -14,17 +14,17 @@ GROUP = "build"
 @verbs.command(rich_help_panel=GROUP)
 def plan(
     as_json: Json = False,
-    everything: Annotated[bool, typer.Option("--all", help="As for `larder build --all`.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Every node, not only counts.")] = False,
 ) -> None:
     """Show what a build would do, and why, before it runs.
 
     Example: `larder plan`
     """
-    from larder.build import candidate, plan
+    from larder.build import candidate, plan, plan_report
     from larder.core import console
 
-    todo = candidate.plan_now(current_paths(), everything)
-    console.as_json(plan.as_dict(todo)) if as_json else plan.render(todo)
+    todo = candidate.plan_now(current_paths())
+    console.as_json(plan.as_dict(todo)) if as_json else plan_report.render(todo, everything)
 
 
 @verbs.command(rich_help_panel=GROUP)
@@ -40,7 +40,7 @@ def explain(
     from larder.build import candidate, plan
     from larder.core import console
 
-    step = plan.explain(candidate.plan_now(current_paths(), everything=False), model)
+    step = plan.explain(candidate.plan_now(current_paths()), model)
     console.as_json(asdict(step)) if as_json else console.out.print(f"{step.action} {model}: {step.reason}")
 
 

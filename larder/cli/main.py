@@ -4,7 +4,9 @@ import errno
 import os
 import signal
 import sys
+import tempfile
 import traceback
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -13,6 +15,8 @@ from typer.core import TyperGroup
 from ingestion.core.errors import ExpectedError
 from larder.cli import build, develop, govern, load, operate, read
 from larder.core.settings import PROJECT, current_paths
+
+NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 INTERRUPTED = 130
 """The exit code that typer gives to Ctrl-C."""
@@ -78,14 +82,21 @@ def _explain(error: Exception) -> tuple[str, str]:
             "the disk is full",
             "Free space (larder doctor shows how much), then run again: nothing is lost.",
         )
-    if isinstance(error, PermissionError):
-        return f"no permission: {error.filename}", "Change its owner, or move everything with LARDER_DATA."
+    if isinstance(error, OSError) and error.errno in NOT_WRITABLE:
+        return f"not writable: {error.filename}", "Change its owner, or move everything with LARDER_DATA."
     if isinstance(error, FileExistsError | NotADirectoryError):
         return f"not a folder: {error.filename}", "Move it, or choose another LARDER_DATA."
-    log = current_paths().history / "unexpected-error.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
+    return f"Unexpected error (a bug): {error!r}", f"Report it with {_log(error)}, then run again."
+
+
+def _log(error: Exception) -> Path:
+    """Write where the error came from: in the data folder, or elsewhere when nothing can be written, or is, there."""
+    folder = current_paths().history
+    if not os.access(folder, os.W_OK):
+        folder = Path(tempfile.mkdtemp(prefix="larder-"))
+    log = folder / "unexpected-error.log"
     log.write_text("".join(traceback.format_exception(error)))
-    return f"Unexpected error (a bug): {error!r}", f"Report it with {log}, then run again."
+    return log
 
 
 def _show(message: str, next_step: str) -> None:

@@ -1,9 +1,12 @@
 """Options and helpers that several verbs share."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated
 
 import typer
+
+from larder.core.errors import LarderError
 
 DAY = "%Y-%m-%d"
 
@@ -13,3 +16,13 @@ Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 def day(given: datetime | None) -> date | None:
     """The day of an option that typer reads as a time."""
     return given.date() if given else None
+
+
+def only_one(options: Mapping[str, bool]) -> str:
+    """The one option that is given, of those that exclude each other; empty when none is."""
+    given = [name for name, is_given in options.items() if is_given]
+    if len(given) > 1:
+        raise LarderError(
+            f"{' and '.join(f'--{name}' for name in given)} exclude each other", "Name one of them."
+        )
+    return "".join(given)

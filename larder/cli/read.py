@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from larder.cli.options import DAY, Json, day
+from larder.cli.options import DAY, Json, day, only_one
 from larder.core.settings import current_paths
 
 verbs = typer.Typer()
@@ -29,17 +29,22 @@ def metric(
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV, for a spreadsheet.")] = False,
     as_sql: Annotated[bool, typer.Option("--sql", help="Show the SQL instead of its result.")] = False,
+    workspace: Annotated[
+        bool, typer.Option("--workspace", help="Query your workspace (larder dev), by the project's metrics.")
+    ] = False,
 ) -> None:
     """Query metrics by dimension, each with one definition.
 
     Example: `larder metric net_sales --by month --where "department = 'GROCERY'" --from 2017-07-01`
     """
+    from larder.build.preview import Preview
     from larder.queries import metric
     from larder.queries.semantics import Question
 
+    form = only_one({"json": as_json, "csv": as_csv, "sql": as_sql}) or "table"
+    source = Preview(current_paths()) if workspace else metric.Published(current_paths())
     question = Question(names or [], list(dict.fromkeys(by or [])), where or [], day(since), day(until))
-    form = "json" if as_json else "csv" if as_csv else "sql" if as_sql else "table"
-    metric.run(current_paths(), question, saved, form)
+    metric.run(source, question, saved, form)
 
 
 @verbs.command(rich_help_panel=GROUP)

@@ -23,6 +23,11 @@ def memory() -> int:
     return min(total, int(limit)) if limit.isdigit() else total
 
 
+def user() -> str:
+    """Who is at work: a container may know a number only."""
+    return os.environ.get("USER") or str(os.getuid())
+
+
 def processors() -> int:
     """Processors that may be used here, at least one."""
     # macOS cannot bind a process to some of its processors

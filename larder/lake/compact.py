@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import pyarrow as pa
+
+from ingestion.core.text import first_line
 from ingestion.lake import compaction
 from ingestion.sources import SOURCES
 from larder.core import console
@@ -22,6 +25,11 @@ def run(paths: Paths) -> None:
         try:
             with lock(paths.locks, f"ingest-{source}"):
                 done = compaction.compact(paths.lake / "raw" / source)
+        except pa.ArrowException as error:
+            raise LarderError(
+                f"a file of {source} in the lake cannot be read: {first_line(error)}",
+                f"Load the source again: larder ingest {source} --full; then: larder compact",
+            ) from error
         except Busy as error:
             console.note(f"{source} is left out: {error}")
             continue

@@ -24,7 +24,7 @@ def accept(paths: Paths, source: str, write: bool) -> None:
     if not diff:
         console.done(f"{source}: nothing to propose")
         return
-    console.out.print(diff, markup=False, end="")
+    console.out.print(diff, end="")
     if not write:
         console.done(f"proposed only. Review it, then: larder contract accept {source} --write")
         return

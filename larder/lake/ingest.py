@@ -141,7 +141,8 @@ def _say(result: Loaded) -> None:
     for refusal in result.refused:
         console.failed(
             f"{result.source}: {refusal}: it stays as it was",
-            f"Ask the owner of the source. If it is right: larder ingest {result.source} --force",
+            "Ask the owner of the source. Where only its row count fell, and that is right: "
+            f"larder ingest {result.source} --force",
         )
     for found in result.blocked.values():
         console.failed(

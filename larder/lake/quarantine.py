@@ -1,6 +1,5 @@
 """`larder quarantine`: look at what broke its contract, bring it back, or give it up on the record."""
 
-import getpass
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
@@ -10,7 +9,7 @@ from ingestion.core.errors import IngestionError
 from ingestion.pipelines import ingest
 from ingestion.quarantine.store import Quarantine, all_sources, sentence
 from ingestion.sources import SOURCES
-from larder.core import console
+from larder.core import console, machine
 from larder.core.errors import LarderError
 from larder.core.settings import Paths, use_demo_connections
 from larder.warehouse.locks import lock
@@ -58,7 +57,7 @@ def render(entries: list[Entry]) -> None:
     console.table("Quarantine", ["id", "table", "location", "row", "column", "reason", "seen", "state"], rows)
     if len(entries) > SHOWN:
         console.out.print(f"and {len(entries) - SHOWN:,} more: larder quarantine list --json")
-    console.out.print("\nnext: larder quarantine explain ID", markup=False)
+    console.out.print("\nnext: larder quarantine explain ID")
 
 
 def explain(paths: Paths, name: str) -> Entry:
@@ -73,7 +72,7 @@ def render_entry(entry: Entry) -> None:
         if isinstance(value, dict):
             value = f"{value['action']} by {value['by']} at {value['at']}: {value['reason']}"
         if value is not None:
-            console.out.print(f"{name:14} {value}", markup=False)
+            console.out.print(f"{name:14} {value}")
 
 
 def replay(paths: Paths, names: list[str], source: str | None, location: str | None) -> None:
@@ -106,7 +105,7 @@ def discard(paths: Paths, names: list[str], reason: str, source: str | None, loc
         with lock(paths.locks, f"ingest-{one}"):
             quarantine = Quarantine(paths.lake, one)
             ids = [entry["quarantine_id"] for entry in chosen if entry["source"] == one]
-            quarantine.resolve(ids, "discarded", reason.strip(), getpass.getuser())
+            quarantine.resolve(ids, "discarded", reason.strip(), machine.user())
             quarantine.review()
     console.done(f"{len(chosen):,} discarded")
     _say_blocked(paths, {entry["source"] for entry in chosen})

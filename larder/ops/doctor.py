@@ -12,8 +12,6 @@ from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from rich.markup import escape
-
 from larder.core import console, machine
 from larder.core.machine import GIB
 from larder.core.settings import PROJECT, Paths
@@ -58,11 +56,11 @@ def render(findings: list[Finding], as_json: bool) -> None:
     if as_json:
         console.as_json([asdict(finding) for finding in findings])
         return
-    marks = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "error": "[red]✗[/]"}
+    marks = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "error": ("✗", "red")}
     for finding in findings:
-        console.out.print(f"{marks[finding.level]} {finding.check:14} {escape(finding.found)}")
+        console.out.print(console.marked(*marks[finding.level], f"{finding.check:14} {finding.found}"))
         if finding.fix:
-            console.out.print(f"  {'':14} fix: {escape(finding.fix)}")
+            console.out.print(f"  {'':14} fix: {finding.fix}")
 
 
 def _system() -> Finding:

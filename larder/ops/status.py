@@ -58,18 +58,18 @@ def render(status: dict[str, Any]) -> None:
 
 def _render_published(status: dict[str, Any], published: dict[str, Any]) -> None:
     results = published["results"]
-    console.out.print(f"\n[bold]Published[/] generation {published['id']}, {published['published_at']}")
+    console.heading("\nPublished", f" generation {published['id']}, {published['published_at']}")
     console.out.print(
         f"  {results['models']} models ({results['models_built']} built), {results['seeds']} seeds,"
         f" {results['tests']} tests passed ({results['tests_run']} run)"
         f", {results['warnings']} warnings, {published['seconds']:.0f} s"
     )
     if status["ledger"]:
-        console.out.print(f"  ledger     {Ledger(**status['ledger']).sentence}", markup=False)
+        console.out.print(f"  ledger     {Ledger(**status['ledger']).sentence}")
     for old in status["deprecated"]:
         console.out.print(f"  deprecated {old['table']} goes on {old['until']}: read {old['use']}")
-    console.out.print(f"  warehouse  {status['warehouse']}", markup=False)
-    console.out.print(f"  docs       {status['docs'] or 'none yet: larder docs'}", markup=False)
+    console.out.print(f"  warehouse  {status['warehouse']}")
+    console.out.print(f"  docs       {status['docs'] or 'none yet: larder docs'}")
     console.out.print(
         f'  next       {_shell()} -readonly {console.shown_path(Path(status["warehouse"]))} "from marts.agg_data_faults"'
     )

@@ -6,14 +6,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from larder.core import machine
 from larder.core.errors import LarderError
 from larder.core.settings import PROJECT, Paths
+from larder.project.complaints import plain
 
 DBT = Path(sys.executable).with_name("dbt")
 
@@ -23,6 +25,29 @@ PATIENCE = 10.0
 """Seconds that an interrupted dbt has to roll back what it was doing."""
 
 PASSED = {"success", "pass", "warn", "no-op"}
+
+ENVIRONMENT = (
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "TMPDIR",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+    "VIRTUAL_ENV",
+)
+"""All that dbt takes over from the environment: each of its flags has a variable, and by many of them it runs less."""
+
+ALWAYS = (
+    "--write-json",
+    "--no-fail-fast",
+    "--warn-error-options",
+    json.dumps({"error": ["NoNodeForYamlKey", "NodeNotFoundOrDisabled", "WrongResourceSchemaFile"]}),
+)
+"""What no project file may decide. The three warnings are tests that dbt would leave out, for a misspelt name."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +72,12 @@ class Node:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a dbt command did: its nodes, and the folder of its artifacts."""
+    """What a dbt command did: its nodes, the folder of its artifacts, its exit code and what it complained of."""
 
     nodes: list[Node]
     artifacts: Path
+    code: int = 0
+    errors: list[str] = field(default_factory=list)
 
     def count(self, *kinds: str) -> int:
         return sum(node.kind in kinds and node.status in PASSED for node in self.nodes)
@@ -74,62 +101,110 @@ def run(
     Raises LarderError when dbt stops before it has run its nodes, or says that it failed although each of them passed.
     Failed nodes are in the outcome, not raised.
     """
-    artifacts = paths.dbt / (folder or target)
+    artifacts = _folder(paths, folder or target)
+    with _process([str(DBT), *_arguments(artifacts, paths, target, arguments)], paths, env) as process:
+        ended = _follow(process, report)
+    return _outcome(paths, arguments[0], artifacts, ended)
+
+
+Command = Callable[[list[str], Callable[[str], None]], Outcome]
+"""Runs one dbt command, as `run` does."""
+
+
+@contextmanager
+def session(paths: Paths, target: str, **env: str) -> Iterator[Command]:
+    """Several commands on one target in one process: dbt, which takes seconds to import, is imported once.
+
+    The process keeps the warehouse locked until the session ends.
+    """
+    artifacts = _folder(paths, target)
+    with _process([sys.executable, "-m", "larder.project.session"], paths, env) as process:
+
+        def command(arguments: list[str], report: Callable[[str], None]) -> Outcome:
+            _folder(paths, target)
+            asked = json.dumps(_arguments(artifacts, paths, target, arguments))
+            print(asked, file=process.stdin, flush=True)
+            return _outcome(paths, arguments[0], artifacts, _follow(process, report))
+
+        yield command
+
+
+def _folder(paths: Paths, name: str) -> Path:
+    """The folder of a command's artifacts, without those of an earlier one."""
+    artifacts = paths.dbt / name
     artifacts.mkdir(parents=True, exist_ok=True)
+    (artifacts / "run_results.json").unlink(missing_ok=True)
+    return artifacts
+
+
+def _outcome(paths: Paths, command: str, artifacts: Path, ended: "_Ended") -> Outcome:
     results = artifacts / "run_results.json"
-    results.unlink(missing_ok=True)
-    errors, code = _stream(_command(artifacts, paths, target, arguments), _environment(paths, env), report)
-    outcome = Outcome(_nodes(results), artifacts)
-    if (code and not outcome.broken) or (arguments[0] == "build" and not results.exists()):
-        raise LarderError(
-            f"dbt {arguments[0]} stopped: {' '.join(map(_without_trace, errors[:3])) or f'exit code {code}'}",
-            f"See {paths.dbt}/logs/dbt.log",
-        )
+    outcome = Outcome(_nodes(results, ended.invocation), artifacts, ended.code, ended.errors)
+    if (ended.code and not outcome.broken) or (command == "build" and not results.exists()):
+        said = "\n".join(map(plain, ended.errors[:3])) or f"exit code {ended.code}"
+        raise LarderError(f"dbt {command} stopped: {said}", f"See {paths.dbt}/logs/dbt.log")
     return outcome
 
 
-def _command(artifacts: Path, paths: Paths, target: str, arguments: list[str]) -> list[str]:
+def _arguments(artifacts: Path, paths: Paths, target: str, arguments: list[str]) -> list[str]:
     options = ["--target", target, "--target-path", str(artifacts), "--project-dir", str(PROJECT)]
     logs = ["--log-format", "json", "--log-path", str(paths.dbt / "logs")]
-    return [str(DBT), *logs, *arguments, *options, "--profiles-dir", str(PROJECT)]
+    return [*logs, *arguments, *options, *ALWAYS, "--profiles-dir", str(PROJECT)]
 
 
 def _environment(paths: Paths, extra: dict[str, str]) -> dict[str, str]:
     own = {"LARDER_DATA": str(paths.data), "LARDER_LAKE": str(paths.lake), "DO_NOT_TRACK": "1"}
-    return {**os.environ, **machine.duckdb_limits(paths.data), **own, **extra}
+    kept = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+    return {**kept, **machine.duckdb_limits(paths.data), **own, **extra}
 
 
-def _stream(command: list[str], env: dict[str, str], report: Callable[[str], None]) -> tuple[list[str], int]:
-    """Run dbt, pass its progress on, and return what it complained of and its exit code."""
-    errors: list[str] = []
+@dataclass(frozen=True)
+class _Ended:
+    """What dbt complained of, its exit code, and the id under which it wrote its artifacts."""
+
+    errors: list[str]
+    code: int
+    invocation: str
+
+
+@contextmanager
+def _process(command: list[str], paths: Paths, env: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """A process that is given time to roll back when this one is interrupted, and ends with it."""
     with subprocess.Popen(
         command,
         cwd=PROJECT,
-        env=env,
+        env=_environment(paths, env),
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         preexec_fn=_end_with_parent,
     ) as process:
         try:
-            for line in process.stdout or ():
-                if "No space left on device" in line:
-                    errors = ["the disk is full"]
-                event = _event(line)
-                data, info = event.get("data", {}), event.get("info", {})
-                if info.get("name") == "LogStartLine":
-                    report(f"{data['index']} of {data['total']} {data['description']}")
-                elif info.get("level") == "error" and errors != ["the disk is full"]:
-                    errors.append(str(info.get("msg", "")).strip())
+            yield process
         except BaseException:
             _end(process)
             raise
-    return errors, process.returncode
 
 
-def _without_trace(message: str) -> str:
-    """What dbt says; of a fault of its own the last line, which names it."""
-    return message.splitlines()[-1].strip() if "Traceback" in message else message
+def _follow(process: subprocess.Popen[str], report: Callable[[str], None]) -> _Ended:
+    """Pass on the progress of one command, until it has ended or the process has."""
+    errors: list[str] = []
+    invocation, code = "", None
+    for line in process.stdout or ():
+        if "No space left on device" in line:
+            errors = ["the disk is full"]
+        event = _event(line)
+        if "exit_code" in event:
+            code = int(event["exit_code"])
+            break
+        data, info = event.get("data", {}), event.get("info", {})
+        invocation = info.get("invocation_id", invocation)
+        if info.get("name") == "LogStartLine":
+            report(f"{data['index']} of {data['total']} {data['description']}")
+        elif info.get("level") == "error" and errors != ["the disk is full"]:
+            errors.append(str(info.get("msg", "")).strip())
+    return _Ended(errors, process.wait() if code is None else code, invocation)
 
 
 def _end(process: subprocess.Popen[str]) -> None:
@@ -157,17 +232,29 @@ def _event(line: str) -> dict[str, Any]:
     return event if isinstance(event, dict) else {}
 
 
-def _nodes(results: Path) -> list[Node]:
+def _nodes(results: Path, invocation: str) -> list[Node]:
+    """The outcome of each node. Raises LarderError when the file is not whole, or another run of dbt wrote it."""
     if not results.exists():
         return []
-    return [
-        Node(
-            unique_id=node["unique_id"],
-            status=node["status"],
-            failures=node["failures"] or 0,
-            message=(node["message"] or "").strip(),
-            seconds=node["execution_time"],
-            sql=node.get("compiled_code") or "",
-        )
-        for node in json.loads(results.read_text())["results"]
-    ]
+    try:
+        content = json.loads(results.read_text())
+        if content["metadata"]["invocation_id"] != invocation:
+            raise LarderError(
+                f"{results} is of another run of dbt", "Let only one run write there, then run again."
+            )
+        return [_node(node) for node in content["results"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LarderError(
+            f"dbt did not finish {results}: {error!r}", "Run again: dbt was interrupted, or the disk is full."
+        ) from error
+
+
+def _node(node: dict[str, Any]) -> Node:
+    return Node(
+        unique_id=node["unique_id"],
+        status=node["status"],
+        failures=node["failures"] or 0,
+        message=(node["message"] or "").strip(),
+        seconds=node["execution_time"],
+        sql=node.get("compiled_code") or "",
+    )

@@ -1,9 +1,13 @@
 """What the project declares of its tables, read from the manifest that dbt writes."""
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+Artifact = Mapping[str, Any]
+"""dbt's manifest.json."""
 
 RELATIONS = {"model", "seed"}
 """Kinds of nodes that leave a relation in the warehouse."""
@@ -36,12 +40,59 @@ def deprecated(artifacts: Path) -> list[dict[str, str]]:
     ]
 
 
-def _nodes(artifacts: Path) -> dict[str, dict[str, Any]]:
+def kind(node: str) -> str:
+    """The kind of a node by its id, where a unit test is a test."""
+    return node.partition(".")[0].removeprefix("unit_")
+
+
+def read(artifacts: Path) -> Artifact:
+    """The manifest in a folder of artifacts; empty where there is none that can be read."""
     try:
-        manifest: dict[str, Any] = json.loads((artifacts / "manifest.json").read_text())
+        found: Artifact = json.loads((artifacts / "manifest.json").read_text())
     except (OSError, ValueError):
         return {}
-    return {name: node for name, node in manifest["nodes"].items() if node["resource_type"] in RELATIONS}
+    return found
+
+
+def edited_files(node: str, before: Artifact, now: Artifact) -> list[str]:
+    """The files that make a node another one than it was: its own, the macros that it uses, else its YAML."""
+    new, old = _find(node, now), _find(node, before)
+    if not new:
+        return [old["original_file_path"]] if old else []
+    if not old:
+        return [new["original_file_path"]]
+    parts = ("raw_code", "checksum", "test_metadata", "given", "expect", "overrides", "query_params")
+    own = [new["original_file_path"]] if any(new.get(p) != old.get(p) for p in parts) else []
+    macros = [
+        macro["original_file_path"]
+        for name, macro in _macros(new, now)
+        if macro["macro_sql"] != before["macros"].get(name, {}).get("macro_sql")
+    ]
+    declared = (new.get("patch_path") or new["original_file_path"]).rpartition("://")[2]
+    changed = any(new.get(part) != old.get(part) for part in ("config", "columns", "constraints"))
+    return sorted({*own, *macros}) or ([declared] if changed else [])
+
+
+def _find(node: str, manifest: Artifact) -> dict[str, Any]:
+    kinds = ("nodes", "unit_tests", "saved_queries", "exposures")
+    return next((manifest[k][node] for k in kinds if node in manifest.get(k, {})), {})
+
+
+def _macros(node: Mapping[str, Any], manifest: Artifact) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The macros that a node uses, directly or through others."""
+    todo, seen = [*node["depends_on"].get("macros", [])], set()
+    while todo:
+        name = todo.pop()
+        if name not in seen and name in manifest["macros"]:
+            seen.add(name)
+            macro = manifest["macros"][name]
+            todo += macro["depends_on"]["macros"]
+            yield name, macro
+
+
+def _nodes(artifacts: Path) -> dict[str, dict[str, Any]]:
+    nodes = read(artifacts).get("nodes", {})
+    return {name: node for name, node in nodes.items() if node["resource_type"] in RELATIONS}
 
 
 def _table(node: dict[str, Any]) -> str:

@@ -1,11 +1,10 @@
-"""`larder metric`: metrics with one definition each, from what is published. Takes no lock, and never writes."""
+"""`larder metric`: metrics with one definition each, from what is published or in a workspace. Takes no lock, never writes."""
 
 import csv
 import sys
 from dataclasses import asdict, replace
-from datetime import datetime
-from decimal import Decimal
-from typing import Any
+from datetime import date, datetime
+from typing import Any, Protocol
 
 import duckdb
 
@@ -23,6 +22,19 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 Rows = list[list[Any]]
 
 
+class Source(Protocol):
+    """What answers questions: the definitions of metrics, and the tables that they are asked of."""
+
+    @property
+    def generation(self) -> str: ...
+
+    @property
+    def semantics(self) -> Semantics: ...
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        """The tables, read-only."""
+
+
 class Published:
     """The published generation: `semantics` are its own definitions, and its tables answer."""
 
@@ -32,46 +44,93 @@ class Published:
         self.generation = self._published.id
         self.semantics = Semantics(self._store.artifacts(self._published))
 
-    def rows(self, question: Question) -> Rows:
-        """The rows that answer a question: its dimensions, then its metrics. Money is Decimal, a time is its first day."""
-        sql = self.semantics.sql(question)
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        return self._store.open(self._published, QUERY)
+
+
+def rows(source: Source, question: Question) -> Rows:
+    """The rows that answer a question: its dimensions, then its metrics. Money is Decimal, a time is its first day.
+
+    Raises LarderError where the question cannot be answered, and for a period that has no data.
+    """
+    query = source.semantics.sql(question)
+    with source.connect() as connection:
         try:
-            with self._store.open(self._published, QUERY) as connection:
-                found = connection.execute(sql).fetchall()
+            found = _fetch(connection, query)
         except duckdb.Error as error:
             raise LarderError(
                 f"DuckDB cannot answer this: {first_line(error)}",
                 "Look at the types of the columns in --where; --sql shows the whole question",
             ) from error
-        return [[cell.date() if isinstance(cell, datetime) else cell for cell in row] for row in found]
+        if not any(cell for row in found for cell in row[len(question.by) :]):
+            _require_data(source, connection, question)
+    return found
 
 
-def run(paths: Paths, question: Question, saved: str | None, form: str) -> None:
+def _fetch(connection: duckdb.DuckDBPyConnection, query: str) -> Rows:
+    found = connection.execute(query).fetchall()
+    return [[cell.date() if isinstance(cell, datetime) else cell for cell in row] for row in found]
+
+
+def _require_data(source: Source, connection: duckdb.DuckDBPyConnection, question: Question) -> None:
+    """Raise LarderError for a period that lies outside of what these metrics have data for."""
+    since, until = question.since or date.min, question.until or date.max
+    if since > until:
+        raise LarderError(f"--from {since} is after --to {until}", "Exchange the two days.")
+    grain = source.semantics.finest_grain(question.metrics)
+    times = [row[0] for row in _fetch(connection, source.semantics.sql(Question(question.metrics, [grain])))]
+    known = sorted(time for time in times if time is not None)
+    if known and (since > known[-1] or until < known[0]):
+        raise LarderError(
+            f"there are no data for this period: they reach from {known[0]} to {known[-1]}",
+            f"Choose a period in between: --from {known[0]} --to {known[-1]}",
+        )
+
+
+def require_answers(semantics: Semantics, connection: duckdb.DuckDBPyConnection) -> None:
+    """Answer every metric once, and have DuckDB plan it by each of its dimensions. Raises LarderError for the first that fails."""
+    for one in semantics.metrics():
+        try:
+            connection.execute(semantics.sql(Question([one.name]))).fetchall()
+            connection.execute(f"explain {semantics.sql(Question([one.name], one.dimensions))}")
+        except (duckdb.Error, LarderError) as error:
+            raise LarderError(
+                f"the metric {one.name} cannot be answered: {first_line(error)}",
+                "Correct it in models/semantic, and see it: larder metric --workspace " + one.name,
+            ) from error
+
+
+def run(source: Source, question: Question, saved: str | None, form: str) -> None:
     """Answer a question, or a saved one, as a table, csv, json or the sql alone; without either, say what can be asked."""
-    published = Published(paths)
     if saved:
-        asked = published.semantics.saved_question(saved)
+        asked = source.semantics.saved_question(saved)
         question = replace(
             question, metrics=[*asked.metrics, *question.metrics], by=[*asked.by, *question.by]
         )
     if not question.metrics:
-        found = _listing(published)
-        console.as_json(found) if form == "json" else _render_listing(found)
+        _list(source, question, form)
     elif form == "sql":
-        console.out.print(published.semantics.sql(question), markup=False)
+        console.out.print(source.semantics.sql(question))
     elif form == "csv":
-        as_csv(question, published.rows(question))
+        as_csv(question, rows(source, question))
     elif form == "json":
-        _as_json(published, question)
+        _as_json(source, question)
     else:
-        _render(published, question)
+        _render(source, question)
 
 
-def _listing(published: Published) -> dict[str, Any]:
+def _list(source: Source, question: Question, form: str) -> None:
+    if form in {"csv", "sql"} or question != Question([]):
+        raise LarderError("no metric is named", "Name one or more; all are listed by: larder metric")
+    found = _listing(source)
+    console.as_json(found) if form == "json" else _render_listing(found)
+
+
+def _listing(source: Source) -> dict[str, Any]:
     return {
-        "generation": published.generation,
-        "metrics": [asdict(metric) for metric in published.semantics.metrics()],
-        "saved": published.semantics.saved(),
+        "generation": source.generation,
+        "metrics": [asdict(metric) for metric in source.semantics.metrics()],
+        "saved": source.semantics.saved(),
     }
 
 
@@ -92,36 +151,31 @@ def _render_listing(found: dict[str, Any]) -> None:
     console.out.print("\n  next       larder metric net_sales --by department")
 
 
-def _as_json(published: Published, question: Question) -> None:
-    """One JSON object; its numbers have the digits of the decimals."""
+def _as_json(source: Source, question: Question) -> None:
+    """One JSON object. A decimal is text, with all of its digits: a number would be read as a float."""
     columns = [*question.by, *question.metrics]
-    found = [dict(zip(columns, map(_number, row), strict=True)) for row in published.rows(question)]
-    console.as_json({"generation": published.generation, "rows": found})
+    found = [dict(zip(columns, row, strict=True)) for row in rows(source, question)]
+    console.as_json({"generation": source.generation, "rows": found})
 
 
-def as_csv(question: Question, rows: Rows) -> None:
+def as_csv(question: Question, found: Rows) -> None:
     """Print CSV (RFC 4180). No text in it can be taken for a formula by a spreadsheet."""
     writer = csv.writer(sys.stdout)
     writer.writerow([*question.by, *question.metrics])
-    writer.writerows([_harmless(cell) for cell in row] for row in rows)
+    writer.writerows([_harmless(cell) for cell in row] for row in found)
 
 
-def _render(published: Published, question: Question) -> None:
-    units = {metric.name: metric.unit for metric in published.semantics.metrics()}
+def _render(source: Source, question: Question) -> None:
+    found = rows(source, question)  # first: it knows whether all names are defined
+    units = {metric.name: metric.unit for metric in source.semantics.metrics()}
     heads = [*question.by, *[f"{name} ({units[name]})" for name in question.metrics]]
     groups = len(question.by)
-    console.table(
-        "", heads, [[*map(_named, row[:groups]), *row[groups:]] for row in published.rows(question)]
-    )
+    console.table("", heads, [[*map(_named, row[:groups]), *row[groups:]] for row in found])
 
 
 def _named(cell: Any) -> str:
     """What a group is called: a store's number is a name, too."""
     return "(none)" if cell is None else str(cell)
-
-
-def _number(cell: Any) -> Any:
-    return float(cell) if isinstance(cell, Decimal) else cell
 
 
 def _harmless(cell: Any) -> Any:

@@ -134,21 +134,19 @@ def as_dict(answer: Answer) -> dict[str, Any]:
 
 def render(answer: Answer) -> None:
     """Print offers for people, each with its reason."""
-    console.out.print(f"[bold]Household {answer.household_id}[/], offers on {answer.as_of}\n")
+    console.heading(f"Household {answer.household_id}", f", offers on {answer.as_of}\n")
     for offer in answer.offers:
         console.out.print(
             f"{offer.place:>3}  {offer.coupon_category.lower()}: coupon {offer.coupon_upc} of campaign"
             f" {offer.campaign_id}, until {offer.end_date}",
-            markup=False,
         )
-        console.out.print(f"     {offer.reason}", markup=False, style="dim")
+        console.out.print(f"     {offer.reason}", style="dim")
     if answer.due:
         console.out.print("\nDue again")
         for due in answer.due:
             console.out.print(
                 f"     {due.product_category.lower()}, about every {due.typical_interval_days:.0f} days,"
                 f" last on {due.last_category_date}",
-                markup=False,
             )
     personal = sorted({offer.campaign_id for offer in answer.offers if offer.campaign_type == "A"})
     if personal:
@@ -182,7 +180,7 @@ def _require_household(connection: duckdb.DuckDBPyConnection, household: int, st
     if not _rows(connection, IS_KNOWN, household=household)[0][0]:
         raise LarderError(
             f"no household {household} has a loyalty card",
-            f'Find one: duckdb -readonly {console.shown_path(store.reader_address())} "select household_id from marts.fct_campaign_targets"',
+            f'Find one: duckdb -readonly {console.shown_path(store.reader_address())} "select household_id from marts.dim_households"',
         )
 
 

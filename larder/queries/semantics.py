@@ -5,6 +5,7 @@ MetricFlow by its path (`product__department`, `metric_time__week`).
 """
 
 import difflib
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from metricflow_semantics.model.semantic_manifest_lookup import SemanticManifest
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from ingestion.core import sql as quoting
 from larder.core.errors import LarderError
 
 GRAINS = ("day", "week", "month", "quarter", "year")
@@ -68,7 +70,7 @@ class Semantics:
         file = artifacts / "semantic_manifest.json"
         if not file.exists():
             raise LarderError("what is published was built without metrics", "Build it again: larder run")
-        self._manifest = parse_manifest_from_dbt_generated_manifest(file.read_text())
+        self._manifest = parse_manifest_from_dbt_generated_manifest(_without_catalog(file.read_text()))
         self._engine = MetricFlowEngine(SemanticManifestLookup(self._manifest), cast(SqlClient, _Renderer()))
 
     def metrics(self) -> list[Metric]:
@@ -107,7 +109,7 @@ class Semantics:
         what = f"dimension of {' and '.join(question.metrics)}"
         _require(what, question.by, paths, LIST)
         conditions = [_condition(text, paths, what) for text in question.where]
-        grain = next(grain for grain in GRAINS if grain in paths)
+        grain = self.finest_grain(question.metrics)
         bounds = [(">=", question.since), ("<=", question.until)]
         conditions += [f"{_template(grain, paths)} {sign} '{day}'" for sign, day in bounds if day]
         by = [paths[name] for name in question.by]
@@ -125,6 +127,11 @@ class Semantics:
             raise LarderError(f"MetricFlow cannot answer this: {_first_message(str(error))}", LIST) from error
         return explained.sql_statement.sql
 
+    def finest_grain(self, metrics: Sequence[str]) -> str:
+        """The shortest time by which all of the metrics can be grouped."""
+        paths = self._paths(metrics)
+        return next(grain for grain in GRAINS if grain in paths)
+
     def _paths(self, metrics: Sequence[str]) -> dict[str, str]:
         """MetricFlow's paths by the names that people use, for the dimensions that all of the metrics have."""
         first, *others = [self._paths_of(metric) for metric in metrics]
@@ -141,6 +148,17 @@ class Semantics:
         return {**times, **entities, **dict(sorted(columns.items()))}
 
 
+def _without_catalog(manifest: str) -> str:
+    """The manifest with its tables named by schema and name: which file they are in, only the connection knows."""
+    content = json.loads(manifest)
+    spines = content["project_configuration"]["time_spines"]
+    for named in (*content["semantic_models"], *spines):
+        relation = named["node_relation"]
+        relation["database"] = None
+        relation["relation_name"] = quoting.name(relation["schema_name"], relation["alias"])
+    return json.dumps(content)
+
+
 def _condition(text: str, paths: Mapping[str, str], what: str) -> str:
     """A condition in the words of people, as MetricFlow's template."""
     try:
@@ -154,11 +172,26 @@ def _condition(text: str, paths: Mapping[str, str], what: str) -> str:
             f"--where {text!r} is more than a condition over dimensions",
             "Write it as SQL: department = 'GROCERY'",
         )
+    _require_quotes(condition, paths)
     _require(what, [column.sql() for column in condition.find_all(exp.Column)], paths, LIST)
     templates = condition.transform(
         lambda part: exp.Var(this=_template(part.name, paths)) if isinstance(part, exp.Column) else part
     )
     return str(templates.sql(dialect="duckdb"))
+
+
+def _require_quotes(condition: exp.Condition, paths: Mapping[str, str]) -> None:
+    """Raise LarderError for a word that is compared with a dimension and is none: it was meant as text."""
+    for compared in condition.find_all(exp.Binary, exp.In, exp.Between):
+        columns = [part for part in compared.iter_expressions() if isinstance(part, exp.Column)]
+        known = [column.name for column in columns if column.sql() in paths]
+        for column in columns:
+            if known and column.sql() not in paths and column.name.lower() not in map(str.lower, paths):
+                text = column.name.replace("'", "''")
+                raise LarderError(
+                    f"{column.sql()} in --where is no dimension; as text it needs single quotes",
+                    f"Write it as text: --where \"{known[0]} = '{text}'\"",
+                )
 
 
 def _template(name: str, paths: Mapping[str, str]) -> str:
@@ -176,9 +209,11 @@ def _require(what: str, names: Iterable[str], known: Iterable[str], next_step: s
     known = list(known)
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-            hint = f"; near it: {', '.join(near)}" if near else f"; there are: {', '.join(known)}"
-            raise LarderError(f"there is no {what} named {name}{hint}", next_step)
+            near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
+            hint = f"; did you mean {' or '.join(near)}?" if near else ""
+            raise LarderError(
+                f"there is no {what} named {name}; there are: {', '.join(known)}{hint}", next_step
+            )
 
 
 def _first_message(text: str) -> str:

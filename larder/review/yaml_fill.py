@@ -240,15 +240,15 @@ def _facts(item: Item, now: Mapping[str, Any]) -> dict[str, Any]:
 
 def _render(report: Report, check: bool) -> None:
     for line in report.changes if check else []:
-        console.out.print(line, markup=False)
+        console.out.print(line)
     for path in report.files:
         name = path.relative_to(PROJECT)
         if check:
-            console.out.print(f"{name} differs from {FILE} or the SQL; run: larder yaml", markup=False)
+            console.out.print(f"{name} differs from {FILE} or the SQL; run: larder yaml")
         else:
             console.done(f"wrote {name}")
     if not check:
         for line in report.changes:
             console.note(line)
     for line in report.problems:
-        console.out.print(line, markup=False)
+        console.out.print(line)

@@ -37,6 +37,7 @@ class Purpose:
 BUILD = Purpose("build", writes=True, reads_files=True)
 LOOK = Purpose("look", memory="1GB")
 QUERY = Purpose("query")
+PREVIEW = Purpose("preview", reads_files=True)
 DIFF = Purpose("diff", memory="1500MB", reads_files=True)
 EXPORT = Purpose("export", memory="1GB", threads=1, reads_files=True, keeps_order=True)
 """One thread a file: where a row group ends may not depend on which thread was faster."""

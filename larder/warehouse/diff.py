@@ -1,7 +1,8 @@
 """`larder diff`: what differs between two generations, in structure and in rows. It prints counts, never a value."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -13,7 +14,7 @@ from larder.core.settings import Paths
 from larder.project import manifest as project_manifest
 from larder.project.fingerprint import Fingerprint
 from larder.project.manifest import Declared
-from larder.warehouse.connection import DIFF
+from larder.warehouse.connection import DIFF, attach
 from larder.warehouse.relations import BUILD_RECORDS
 from larder.warehouse.store import Manifest, Store
 
@@ -68,8 +69,9 @@ def compare(paths: Paths, before: str | None, after: str | None) -> Difference:
     Raises LarderError when one of them is not kept any more. Both are opened read-only.
     """
     store = Store(paths.warehouse)
+    named = _find(store, before) if before else None  # first: of two unknown ones, the first is named
     new = _find(store, after or "current")
-    old = _find(store, before or _parent(new))
+    old = named or _find(store, _parent(new))
     known = project_manifest.tables(store.artifacts(new)) or project_manifest.tables(paths.dbt / "candidate")
     with store.open_together({"before": old, "after": new}, DIFF) as connection:
         with console.progress("compare") as report:
@@ -81,6 +83,19 @@ def compare(paths: Paths, before: str | None, after: str | None) -> Difference:
         return Difference(old.id, new.id, comparison.schema(), tables)
 
 
+def compare_workspace(paths: Paths, base: Manifest, workspace: Path) -> Difference:
+    """Compare what a workspace has built with the generation that it is based on; what it has not is the same."""
+    address, known = Store(paths.warehouse).address(base), project_manifest.tables(paths.dbt / "dev")
+    # nothing is known of it but its tables
+    space = replace(base, id="workspace", nodes={}, marts={}, loads={})
+    with attach({"before": address, "after": workspace}, DIFF, paths.warehouse) as connection:
+        comparison = _Comparison(connection, base, space, known)
+        schema = [change for change in comparison.schema() if change.column or change.after]
+        return Difference(
+            base.id, space.id, schema, [comparison.rows(table) for table in comparison.in_both()]
+        )
+
+
 def as_dict(difference: Difference) -> dict[str, Any]:
     """What `larder diff --json` says."""
     return asdict(difference)
@@ -88,7 +103,7 @@ def as_dict(difference: Difference) -> dict[str, Any]:
 
 def render(difference: Difference) -> None:
     """Print a difference for people; tables that are equal are only named."""
-    console.out.print(f"[bold]{difference.before}[/] → [bold]{difference.after}[/]\n")
+    console.heading(f"{difference.before} → {difference.after}\n")
     if difference.schema:
         rows = [[c.table, c.column or "", c.before or "–", c.after or "–"] for c in difference.schema]
         console.table("Schema", ["table", "column", "before", "after"], rows)
@@ -104,7 +119,7 @@ def render(difference: Difference) -> None:
         if table.is_equal:
             equal.setdefault(table.note or "compared row by row", []).append(table.table)
     for why, names in equal.items():
-        console.out.print(f"Equal ({why}): {', '.join(names)}", markup=False)
+        console.out.print(f"Equal ({why}): {', '.join(names)}")
     if not differing and not difference.schema:
         console.out.print("The two generations hold the same.")
 

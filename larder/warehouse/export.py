@@ -120,7 +120,7 @@ def render(found: Mapping[str, Any]) -> None:
     ]
     console.table("Export", ["mart", "rows", "files", "bytes"], rows)
     folder = Path(found["folder"]).with_name("current")
-    console.out.print(f"\n  next       duckdb -c \"from '{folder}/dim_stores/*.parquet'\"", markup=False)
+    console.out.print(f"\n  next       duckdb -c \"from '{folder}/dim_stores/*.parquet'\"")
 
 
 def sweep(paths: Paths) -> list[str]:

@@ -21,6 +21,7 @@ from typing import Any
 import duckdb
 
 from ingestion.core.files import write_atomically
+from larder.core import machine
 from larder.core.errors import LarderError
 from larder.project.fingerprint import Fingerprint
 from larder.warehouse.connection import BUILD, Purpose, attach, connect, leftover_spills
@@ -38,7 +39,7 @@ MOST_FREE = 0.1
 """Share of a closed file that may be empty room."""
 
 MANIFEST = "manifest.json"
-FORMAT = 2
+FORMAT = 3
 """Raise it when fingerprints, or what is said of marts, get another meaning: what older ones say then counts as unknown."""
 FOLDER = re.compile(r"\d{8}T\d{9}Z(-failed)?")
 """How the folder of a generation is named: its id, with a mark when it did not pass. Anything else is not ours."""
@@ -54,7 +55,7 @@ class Manifest:
     """What a generation is and how it came about. Times are UTC, ISO 8601.
 
     `loads` are the last load of each source and its position in the log, `marts` the rows and the content hash of each mart by `<schema>.<name>`, `nodes`
-    the fingerprints of everything that was built into it or tested on it.
+    the fingerprints of everything that was built into it or tested on it, `times` the seconds that each last took.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Manifest:
     marts: dict[str, dict[str, int | str]] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     results: dict[str, int] = field(default_factory=dict)
+    times: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     published_at: str | None = None
     published_by: str | None = None
@@ -189,7 +191,7 @@ class Store:
             )
         self._point_at(manifest)
         manifest.state, manifest.published_at = "published", _now()
-        manifest.published_by = f"{os.environ.get('USER') or os.getuid()}@{socket.gethostname()}"
+        manifest.published_by = f"{machine.user()}@{socket.gethostname()}"
         self._write(manifest)
         self._collect()
 

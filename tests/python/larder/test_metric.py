@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -19,11 +20,12 @@ from conftest import Instance
 
 from demo.year import open_year
 from larder.build import candidate
+from larder.cli.options import only_one
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
 from larder.queries import metric
 from larder.queries.metric import Published
-from larder.queries.semantics import Question
+from larder.queries.semantics import Question, Semantics
 from larder.warehouse.locks import lock
 from larder.warehouse.store import Store
 
@@ -189,7 +191,7 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Year]:
     ("question", "by_hand"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
 )
 def test_a_metric_is_what_sql_by_hand_says(year: Year, question: Question, by_hand: str) -> None:
-    answer = Published(year.where).rows(question)
+    answer = metric.rows(Published(year.where), question)
     expected = [list(row) for row in year.source.execute(by_hand).fetchall()]
     assert expected
     assert sorted(answer, key=str) == sorted(expected, key=str)
@@ -216,10 +218,10 @@ def test_saved_questions_are_asked_like_any_other(year: Year) -> None:
 @pytest.mark.parametrize(
     ("question", "message"),
     [
-        (Question(["net_sale"]), "no metric named net_sale; near it: net_sales"),
+        (Question(["net_sale"]), "did you mean net_sales"),
         (
             Question(["net_sales"], ["departmnt"]),
-            "no dimension of net_sales named departmnt; near it: department",
+            "did you mean department",
         ),
         (Question(["penetration"], ["brand"]), "no dimension of penetration named brand"),
         (Question(["retention"], ["week"]), "no dimension of retention named week"),
@@ -231,12 +233,21 @@ def test_saved_questions_are_asked_like_any_other(year: Year) -> None:
         (Question(["net_sales"], where=["1 = 1; drop table x"]), "is no condition"),
         (Question(["net_sales"], where=["store in (select 1)"]), "more than a condition"),
         (Question(["net_sales"], where=["brand = '{{ target }}'"]), "more than a condition"),
+        (Question(["nope"]), "there is no metric named nope; there are: net_sales, "),
+        (Question(["Net_Sales"]), "did you mean net_sales"),
+        (Question(["net_sales"], where=["department = GROCERY"]), "it needs single quotes"),
+        (Question(["net_sales"], where=['"GROCERY" = department']), "it needs single quotes"),
+        (Question(["net_sales"], where=["department in (MEAT, 'DELI')"]), "MEAT in --where is no dimension"),
+        (Question(["net_sales"], since=date(2031, 1, 1)), "they reach from 2017-01-01 to 2017-12-31"),
+        (Question(["units"], ["month"], until=date(2016, 1, 1)), "they reach from 2017-01-01 to 2017-12-31"),
+        (Question(["retention"], since=date(2031, 1, 1)), "there are no data for this period"),
+        (Question(["units"], since=date(2017, 3, 2), until=date(2017, 3, 1)), "is after --to 2017-03-01"),
         (Question(["net_sales"], where=["age_band > 3"]), "DuckDB cannot answer this"),
     ],
 )
 def test_what_cannot_be_answered_says_why(year: Year, question: Question, message: str) -> None:
     with pytest.raises(LarderError, match=re.escape(message)):
-        Published(year.where).rows(question)
+        metric.rows(Published(year.where), question)
 
 
 def test_the_command_reads_beside_a_build_and_leaves_no_trace(year: Year) -> None:
@@ -251,8 +262,54 @@ def test_the_command_reads_beside_a_build_and_leaves_no_trace(year: Year) -> Non
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
     rows = [[row["department"], row["net_sales"]] for row in csv.DictReader(io.StringIO(text))]
     assert rows == [[row[0], str(row[1])] for row in instance.query(sql)]
-    assert [[row["department"], f"{row['net_sales']:.2f}"] for row in found["rows"]] == rows
+    assert [[row["department"], row["net_sales"]] for row in found["rows"]] == rows
     assert all(f"{Decimal(money):,}" in table for _, money in rows)
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json", "sql"])
+def test_an_unknown_metric_is_named_in_every_form(year: Year, form: str) -> None:
+    with pytest.raises(LarderError, match="there is no metric named nope; there are: net_sales"):
+        metric.run(Published(year.where), Question(["nope"]), None, form)
+
+
+def test_money_in_json_is_text_with_all_of_its_digits(
+    year: Year, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    large = Decimal("12345678901234567.89")
+    monkeypatch.setattr(metric, "rows", lambda *_: [["MEAT", large]])
+    metric.run(Published(year.where), Question(["net_sales"], ["department"]), None, "json")
+    assert json.loads(capsys.readouterr().out)["rows"] == [{"department": "MEAT", "net_sales": str(large)}]
+
+
+@pytest.mark.parametrize(
+    ("part", "old", "new"),
+    [
+        ("measures", "units", "unitz"),
+        ("dimensions", "department", "departmnt"),
+    ],
+)
+def test_a_metric_or_dimension_that_cannot_be_answered_is_not_published(
+    year: Year, tmp_path: Path, part: str, old: str, new: str
+) -> None:
+    """`dbt build` does not notice: no node of it reads the definitions."""
+    published = Published(year.where)
+    with published.connect() as connection:
+        metric.require_answers(published.semantics, connection)
+        file = year.where.dbt / "compile/semantic_manifest.json"
+        manifest = json.loads(file.read_text())
+        found = [one for model in manifest["semantic_models"] for one in model[part] if one["name"] == old]
+        assert found
+        for one in found:
+            one["expr"] = new
+        (tmp_path / file.name).write_text(json.dumps(manifest))
+        with pytest.raises(LarderError, match=rf"the metric \w+ cannot be answered: .*{new}"):
+            metric.require_answers(Semantics(tmp_path), connection)
+
+
+def test_forms_of_an_answer_exclude_each_other() -> None:
+    assert only_one({"json": True, "csv": False}) == "json"
+    with pytest.raises(LarderError, match="--json and --csv exclude each other"):
+        only_one({"json": True, "csv": True, "sql": False})
 
 
 def test_no_text_in_csv_is_a_formula(capsys: pytest.CaptureFixture[str]) -> None:

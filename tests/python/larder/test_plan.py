@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 from conftest import PROJECT, Instance, copy_of
 
-from larder.build import plan
+from larder.build import plan, plan_report
+from larder.build.plan import Step
 from larder.core.errors import LarderError
 from larder.project import fingerprint
 from larder.project.fingerprint import Fingerprint
+from larder.project.manifest import edited_files
 
 PARTS = (
     "dbt_project.yml",
@@ -353,6 +355,76 @@ def test_when_the_latest_version_moves_the_plan_says_what_its_readers_lose() -> 
     gone = plan.make({n.node: n for n in (latest, report)}, {}, {n.node: n for n in now}, {})
     assert gone.nodes("drop") == ["model.larder.agg_x.v1"]
     assert len(gone.breaks) == 2
+    assert moved.unversioned == []  # version 1 keeps it
+    assert gone.unversioned == gone.breaks
+    over = {**{n.node: n for n in now}, first.node: replace(first, until="2017-06-30")}
+    assert plan.make({n.node: n for n in (latest, report)}, {}, over, {}).unversioned == []
+
+
+@pytest.mark.parametrize(
+    ("now", "unversioned"),
+    [
+        ({"day": "date", "people": "integer"}, 1),  # another type
+        ({"day": "date"}, 1),  # gone
+        ({"day": "date", "people": "bigint"}, 1),  # may be null now
+        ({"day": "date", "people": "bigint not_null unique", "more": "date"}, 0),  # promises more
+    ],
+)
+def test_a_public_column_that_breaks_without_a_version_is_refused(
+    now: dict[str, str], unversioned: int
+) -> None:
+    before = made("model.larder.agg_x", "marts.agg_x", day="date", people="bigint not_null")
+    found = plan.make({before.node: replace(before, columns=now)}, {}, {before.node: before}, {})
+    assert len(found.unversioned) == unversioned
+    protected = replace(before, relation="staging.agg_x")
+    found = plan.make({before.node: replace(protected, columns=now)}, {}, {before.node: protected}, {})
+    assert found.unversioned == [] and len(found.breaks) == unversioned
+
+
+def test_a_plan_for_people_is_short_and_says_first_what_it_amounts_to(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One edited seed row that hundreds of nodes follow."""
+    follows = [
+        Step(f"test.larder.t{number}.x", "build", "upstream of it changed: bands") for number in range(300)
+    ]
+    seed = Step("seed.larder.bands", "build", "its rows changed", ["seeds/bands.csv"])
+    todo = plan.Plan([seed, *follows], ["marts.a.b (date) goes away; read by c"], seconds=65)
+    plan_report.render(replace(todo, unversioned=todo.breaks), everything=False)
+    shown = capsys.readouterr().out.splitlines()
+    assert (
+        shown[0] == "build 0 of 0 models, 1 of 1 seeds, 300 of 300 tests, about 65 s by the last run's times"
+    )
+    assert shown[1] == (
+        "breaks a consumer: refused, without a new version: marts.a.b (date) goes away; read by c"
+    )
+    assert any(line.split() == ["bands", "its", "rows", "changed", "seeds/bands.csv"] for line in shown)
+    assert any("upstream of it changed: bands" in line and "300 tests" in line for line in shown)
+    assert len(shown) < 15
+    plan_report.render(todo, everything=True)
+    assert len(capsys.readouterr().out.splitlines()) > 300
+
+
+def test_the_file_or_macro_that_was_edited_is_named() -> None:
+    macro = {"macro_sql": "one", "original_file_path": "macros/m.sql", "depends_on": {"macros": []}}
+    outer = {**macro, "depends_on": {"macros": ["m"]}, "original_file_path": "macros/o.sql"}
+    model = {
+        "raw_code": "select 1",
+        "original_file_path": "models/a.sql",
+        "patch_path": "larder://models/a.yml",
+        "columns": {},
+        "depends_on": {"macros": ["o"]},
+    }
+    before = {"nodes": {"a": model}, "macros": {"m": macro, "o": outer}}
+    edits = {
+        "macros/m.sql": {**before, "macros": {"m": {**macro, "macro_sql": "two"}, "o": outer}},
+        "models/a.sql": {**before, "nodes": {"a": {**model, "raw_code": "select 2"}}},
+        "models/a.yml": {**before, "nodes": {"a": {**model, "columns": {"x": {}}}}},
+    }
+    for file, now in edits.items():
+        assert edited_files("a", before, now) == [file]
+    assert edited_files("a", before, before) == []
+    assert edited_files("a", {"macros": {}}, before) == ["models/a.sql"]
 
 
 def append(checkout: Checkout, file: str, text: str) -> None:

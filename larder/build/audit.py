@@ -1,0 +1,177 @@
+"""What a candidate must have passed: everything that was planned ran and passed, and nothing made a test see less.
+
+dbt offers many ways to run less than all of it: flags, environment, configuration, selectors, macros in place of its own.
+They are not listed here one by one. What ran is compared with what was planned, and what a test looks at with its own words.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+import sqlglot
+import yaml
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+from sqlglot.optimizer.simplify import simplify
+
+from larder.core.errors import LarderError
+from larder.core.settings import PROJECT
+from larder.project import fingerprint
+from larder.project.dbt import Outcome
+
+SUCCESS = {
+    "model": {"success"},
+    "seed": {"success"},
+    "test": {"pass", "warn"},
+    "unit_test": {"pass"},
+    "saved_query": {"no-op"},
+}
+"""The kinds of nodes that a build runs, and what dbt says of one that did what it should."""
+
+PACKAGES = {"larder", "dbt", "dbt_duckdb", "dbt_spark"}
+"""The packages whose macros dbt may call: another one could replace how a test is run."""
+
+WEAKENING = {
+    "enabled",
+    "severity",
+    "warn_if",
+    "error_if",
+    "where",
+    "limit",
+    "fail_calc",
+    "store_failures",
+    "store_failures_as",
+}
+"""What makes a test see or say less. It stands at the test, with its reason, and never over a folder of them."""
+
+FIX = "Take it back, or state it at the test, with its reason. Then: larder build"
+
+Node = Mapping[str, Any]
+
+
+def require_complete(outcome: Outcome, planned: Collection[str]) -> None:
+    """Raise LarderError unless dbt ended well, and exactly the planned nodes ran, and each succeeded.
+
+    Exposures have nothing to run, and the project's hooks run in every build: dbt reports both.
+    """
+    succeeded = {node.unique_id for node in outcome.nodes if node.status in SUCCESS.get(node.kind, set())}
+    ran = {node.unique_id for node in outcome.nodes if node.kind not in {"exposure", "operation"}}
+    if missing := sorted(set(planned) - succeeded):
+        raise _incomplete(f"{len(missing)} of {len(planned)} planned nodes did not run", missing)
+    if extra := sorted(ran.difference(planned)):
+        raise _incomplete(f"{len(extra)} nodes ran that were not planned", extra)
+    if outcome.code:
+        raise LarderError(
+            f"every node passed, but dbt ended with exit code {outcome.code}: {' '.join(outcome.errors[:3])}",
+            "Find out why in dbt's log, then build again. What is published stays.",
+        )
+
+
+def runnable(manifest: Node) -> set[str]:
+    """The nodes of a manifest that a build of everything runs."""
+    named = {**manifest["nodes"], **manifest["unit_tests"], **manifest["saved_queries"]}
+    return {
+        name
+        for name, node in named.items()
+        if node["resource_type"] in SUCCESS and node["config"].get("materialized") != "ephemeral"
+    }
+
+
+def require_strict(manifest: Node) -> None:
+    """Raise LarderError when something in the project keeps a test from being run, or from seeing what is wrong.
+
+    A test whose author made it a warning, at the test, is a policy of the project, and stays one.
+    """
+    checks = (_disabled, _unread, _foreign_macros, _tests_that_see_nothing, _rules_over_many_tests)
+    if found := next((what for check in checks for what in check(manifest)), None):
+        raise LarderError(f"{found}: a candidate without all of its tests is none", FIX)
+
+
+def _disabled(manifest: Node) -> Iterator[str]:
+    for name in sorted(manifest["disabled"]):
+        yield f"{name} is disabled"
+
+
+def _unread(manifest: Node) -> Iterator[str]:
+    """Files of tests that dbt did not read: an ignore file, or other paths than the project's."""
+    if (PROJECT / ".dbtignore").exists():
+        yield ".dbtignore hides files from dbt"
+    read = {node["original_file_path"] for kind in ("nodes", "macros") for node in manifest[kind].values()}
+    for file in sorted((PROJECT / "tests").rglob("*.sql")):
+        path = file.relative_to(PROJECT).as_posix()
+        if path not in read:
+            yield f"dbt does not read the test {path}"
+
+
+def _foreign_macros(manifest: Node) -> Iterator[str]:
+    """Macros in place of dbt's own: by one, every test could pass without having looked at a row."""
+    for package in sorted({macro["package_name"] for macro in manifest["macros"].values()} - PACKAGES):
+        yield f"the package {package} brings macros that dbt may call in place of its own"
+    for name in fingerprint.overriding(manifest):
+        macro = manifest["macros"][name]
+        yield f"the macro {macro['name']} in {macro['original_file_path']} takes the place of dbt's own"
+
+
+def _tests_that_see_nothing(manifest: Node) -> Iterator[str]:
+    for node in manifest["nodes"].values():
+        if node["resource_type"] == "test":
+            for what in _blinders(node["config"]):
+                yield f"the test {node['name']} has {what}"
+
+
+def _blinders(config: Node) -> Iterator[str]:
+    if config["where"] and _is_constant(config["where"]):
+        yield f"`where: {config['where']}`, which chooses all rows or none"
+    if config["limit"] is not None:
+        yield f"`limit: {config['limit']}`, which hides failures"
+    if _is_constant(config["fail_calc"]):
+        yield f"`fail_calc: {config['fail_calc']}`, which counts nothing"
+    if config["store_failures"]:
+        yield "`store_failures`, which publishes the rows that it finds"
+    if config["severity"].lower() == "error" and not _can_fail(config["error_if"]):
+        yield f"`error_if: {config['error_if']}`, which no count of failures meets"
+
+
+def _is_constant(condition: str) -> bool:
+    """Whether an expression looks at no row."""
+    try:
+        tree = simplify(sqlglot.parse_one(condition, dialect="duckdb"))
+    except SqlglotError:
+        return False
+    return not tree.find(exp.Column, exp.Star, exp.Query)
+
+
+def _can_fail(condition: str) -> bool:
+    """Whether some number of failing rows above none meets the condition, for instance `> 10`."""
+    found = re.fullmatch(r"\s*(!=|<>|>=|>|=|==|<=|<)\s*(-?\d+)\s*", condition)
+    if not found:
+        return bool(re.search(r"\d", condition))
+    sign, bound = found[1], int(found[2])
+    return sign in {"!=", "<>", ">", ">="} or bound > (1 if sign == "<" else 0)
+
+
+def _rules_over_many_tests(_: Node) -> Iterator[str]:
+    """Settings of dbt_project.yml that reach every test of a folder."""
+    project = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())
+    for kind in ("data_tests", "tests", "unit_tests"):
+        for key in _keys(project.get(kind)):
+            if key.removeprefix("+") in WEAKENING:
+                yield f"dbt_project.yml sets {key} for many tests at once"
+
+
+def _keys(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, below in value.items():
+            yield str(key)
+            yield from _keys(below)
+
+
+def _incomplete(what: str, nodes: Iterable[str]) -> LarderError:
+    return LarderError(
+        f"{what} ({_few([*nodes])}): no candidate",
+        "Look for what filters them, in selectors.yml and dbt_project.yml, then build again. What is published stays.",
+    )
+
+
+def _few(names: list[str], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
