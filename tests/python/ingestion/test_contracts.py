@@ -158,6 +158,14 @@ def test_a_time_of_any_unit_is_the_same_or_named(unit: str) -> None:
     assert reasons == {reason: rows for reason, rows in expected.items() if rows}
 
 
+@pytest.mark.parametrize("end", ["Z", "+00", "+0000", "+00:00"])
+@pytest.mark.parametrize("other", [None, "-infinity"])
+def test_a_time_as_text_has_its_zone_in_any_form(end: str, other: str | None) -> None:
+    """PostgreSQL writes hours alone; a neighbour that is no time changes nothing."""
+    found = checks.fit(pa.table({"id": [1, 2], "at": [f"2017-01-01 05:00:00{end}", other]}), TABLE)
+    assert found.table["at"].to_pylist() == [datetime(2017, 1, 1, 5, tzinfo=UTC), None]
+
+
 def test_a_number_is_never_a_time_and_is_reported() -> None:
     """Milliseconds since 1970 would be of January 1970 if they were taken for microseconds."""
     found = fitted({**ROW, "at": 1_483_228_800_000, "day": 17_167})
