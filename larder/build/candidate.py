@@ -58,7 +58,7 @@ def plan_now(paths: Paths) -> Plan:
     """What a build would do now. May run during a build."""
     store = Store(paths.warehouse)
     published, loads = store.published(), loads_of(paths)
-    _require_loads(loads)
+    _require_loads(loads, published)
     reason = "" if published else "nothing is published yet"
     project = fingerprint.project()
     found, _ = _compare(paths, published, project, loads, "plan", reason)
@@ -286,7 +286,9 @@ def _require_loads(loads: Loads, published: Manifest | None) -> None:
     """A source that a retailer may not have must not vanish: what was published has its rows."""
     had = {source for source, last in published.loads.items() if last} if published else set()
     missing = [
-        source for source, last in loads.items() if not last and (source in had or not SOURCES[source].optional)
+        source
+        for source, last in loads.items()
+        if not last and (source in had or not SOURCES[source].optional)
     ]
     if missing:
         raise LarderError(
