@@ -13,7 +13,7 @@ from ingestion.connectors.postgres import Snapshot, select
 from ingestion.contracts.contract import Table, contract
 from ingestion.quarantine.store import FUTURE
 from ingestion.sources import SOURCES
-from ingestion.validation.checks import AGAIN
+from ingestion.validation.checks import AGAIN, fit
 from ingestion.validation.records import NO_TEXT, records
 from ingestion.validation.validator import FROZEN, Validator
 
@@ -69,14 +69,19 @@ def _again(table: Table, entries: list[Entry]) -> tuple[pa.Table, list[str]]:
     rows = [json.loads(entry["payload"]) for entry in entries]
     if not table.personal:
         return records(rows), [entry["quarantine_id"] for entry in entries]
-    key = table.key[0]
     ids = {
-        row[key]: e["quarantine_id"]
-        for row, e in zip(rows, entries, strict=True)
-        if isinstance(row.get(key), int)
+        key: entry["quarantine_id"]
+        for key, entry in zip(_keys(records(rows), table), entries, strict=True)
+        if key is not None
     }
     found = _records(table, sorted(ids))
-    return found, [ids[value] for value in found[key].to_pylist()]
+    return found, [ids[key] for key in _keys(found, table)]
+
+
+def _keys(rows: pa.Table, table: Table) -> list[int]:
+    """The key of each row as the contract reads it: it may have come as text."""
+    keys: list[int] = fit(rows, table.only(table.key[0])).table[table.key[0]].to_pylist()
+    return keys
 
 
 def _records(table: Table, keys: list[int]) -> pa.Table:

@@ -36,7 +36,7 @@ class Source:
         return re.fullmatch(self.file, name) is not None
 
 
-def database(name: str) -> Source:
+def database(name: str, optional: bool = False) -> Source:
     """A PostgreSQL database whose schema `name` has the tables of the contract: what was added, changed or deleted."""
 
     def extract(context: ExtractContext) -> Any:
@@ -50,4 +50,4 @@ def database(name: str) -> Source:
 
         return tables()
 
-    return Source(name=name, extract=extract)
+    return Source(name=name, extract=extract, optional=optional)

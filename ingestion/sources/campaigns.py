@@ -21,4 +21,4 @@ def extract(context: ExtractContext) -> Any:
     return campaigns()
 
 
-SOURCE = Source(name="campaigns", extract=extract)
+SOURCE = Source(name="campaigns", extract=extract, optional=True)

@@ -5,4 +5,4 @@ The contact columns of `households` are personal data (in the demo: synthetic). 
 
 from ingestion.connectors.source import database
 
-SOURCE = database("loyalty")
+SOURCE = database("loyalty", optional=True)

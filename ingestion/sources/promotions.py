@@ -74,6 +74,7 @@ def days_of(first_week_start: date, name: str) -> tuple[date, date]:
 
 SOURCE = Source(
     name="promotions",
+    optional=True,
     extract=extract,
     pattern="week=*/*",
     file=r"placements[A-Za-z0-9_-]*\.parquet",

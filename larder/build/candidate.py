@@ -37,7 +37,7 @@ def run(paths: Paths, everything: bool) -> Manifest | None:
         store = Store(paths.warehouse)
         published = store.published()
         project, loads = fingerprint.project(), loads_of(paths)
-        _require_loads(loads)
+        _require_loads(loads, published)
         if published and not everything:
             todo, wanted = _compare(paths, published, project, loads, "compile", reason="")
         else:  # there is nothing to compare: dbt's own manifest tells afterwards what was built
@@ -58,7 +58,7 @@ def plan_now(paths: Paths) -> Plan:
     """What a build would do now. May run during a build."""
     store = Store(paths.warehouse)
     published, loads = store.published(), loads_of(paths)
-    _require_loads(loads)
+    _require_loads(loads, published)
     reason = "" if published else "nothing is published yet"
     project = fingerprint.project()
     found, _ = _compare(paths, published, project, loads, "plan", reason)
@@ -282,8 +282,14 @@ def loads_of(paths: Paths) -> dict[str, dict[str, str | int]]:
     }
 
 
-def _require_loads(loads: Loads) -> None:
-    missing = [source for source, last in loads.items() if not last and not SOURCES[source].optional]
+def _require_loads(loads: Loads, published: Manifest | None) -> None:
+    """A source that a retailer may not have must not vanish: what was published has its rows."""
+    had = {source for source, last in published.loads.items() if last} if published else set()
+    missing = [
+        source
+        for source, last in loads.items()
+        if not last and (source in had or not SOURCES[source].optional)
+    ]
     if missing:
         raise LarderError(
             f"the lake has no completed load of: {', '.join(missing)}", "Load them first: larder ingest"

@@ -10,6 +10,7 @@ from larder.core.errors import Busy, LarderError
 from larder.core.settings import Paths
 from larder.lake import ingest
 from larder.warehouse.locks import lock
+from larder.warehouse.store import Manifest
 
 
 @pytest.fixture(autouse=True)
@@ -54,11 +55,14 @@ def test_of_two_ingestions_one_loads_everything(tmp_path: Path, monkeypatch: pyt
     assert (sorted(loaded), failures) == (["pos", "promotions"], []) and found == loaded
 
 
-def test_a_build_needs_loads_of_every_source_but_the_stream() -> None:
-    loads = {name: ["1.0"] for name in SOURCES}
-    candidate._require_loads({**loads, "pos_stream": []})
+def test_a_build_needs_tills_products_and_whatever_it_had() -> None:
+    loads = {name: {"load_id": "1.0"} if name in {"pos", "merchandising"} else {} for name in SOURCES}
+    candidate._require_loads(loads, None)
     with pytest.raises(LarderError, match="no completed load of: pos"):
-        candidate._require_loads({**loads, "pos": []})
+        candidate._require_loads({**loads, "pos": {}}, None)
+    published = Manifest("x", None, "published", "", loads={"campaigns": {"load_id": "1.0"}})
+    with pytest.raises(LarderError, match="no completed load of: campaigns"):
+        candidate._require_loads(loads, published)
 
 
 @pytest.mark.parametrize("sources", [[], ["pos"], ["pos_stream", "pos"]])
