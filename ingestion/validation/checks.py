@@ -116,6 +116,8 @@ def violations(table: pa.Table, contract: Table, starts: Sequence[int]) -> Itera
         rows = _where(table, rule.holds)
         if len(rows):
             yield Violation(rule.column, rule.expected, "the rule does not hold", rows)
+    if contract.local_day:
+        yield from _in_the_future(table[contract.local_day.column], contract.local_day.column)
     if contract.local_day and BUSINESS_DATE in contract.by_name:
         yield from _of_stated_day(table, contract.local_day)
     if not contract.key_may_repeat:
@@ -265,8 +267,6 @@ def _of_values(values: pa.ChunkedArray, column: Column, required: bool) -> Itera
             yield Violation(
                 column.name, f"one of {', '.join(column.allowed)}", "the value is not allowed", rows
             )
-    if pa.types.is_timestamp(column.arrow):
-        yield from _in_the_future(values, column)
     is_amount = pa.types.is_decimal(column.arrow)
     if column.min is None and column.max is None and not is_amount:
         return
@@ -282,12 +282,12 @@ def _of_values(values: pa.ChunkedArray, column: Column, required: bool) -> Itera
         yield Violation(column.name, f"at most {column.max}", f"the value is above {column.max}", above)
 
 
-def _in_the_future(values: pa.ChunkedArray, column: Column) -> Iterator[Violation]:
-    """Times that have not come yet: a clock that is wrong, or a placeholder. A day's grace is for clocks that are fast."""
+def _in_the_future(values: pa.ChunkedArray, column: str) -> Iterator[Violation]:
+    """Sales that have not happened yet: of a till whose clock is wrong. A day's grace is for clocks that are fast."""
     latest, limit = pc.max(values).as_py(), datetime.now(UTC) + timedelta(days=1)
     if latest is not None and latest > limit:
         rows = _true(pc.fill_null(pc.greater(values, pa.scalar(limit, values.type)), False))
-        yield Violation(column.name, "a time that has come", "the time lies in the future", rows)
+        yield Violation(column, "a time that has come", "the time lies in the future", rows)
 
 
 def _not_in(values: pa.ChunkedArray, allowed: Sequence[str]) -> Rows:

@@ -124,6 +124,8 @@ def change_masters(env: dict[str, str], data: Path) -> None:
         for change in (
             "insert into merchandising.products values (0, -1, '', null, '[/b] ''\"%', repeat('x', 9999), null, '1970-01-01Z')",
             f"insert into merchandising.products values ({MOST}, null, null, null, null, null, null, '0001-01-01Z')",
+            "update merchandising.products set updated_at = '2099-01-01Z' where product_id = 1004906",
+            "update loyalty.demographics set updated_at = '2099-01-01Z' where household_id = (select min(household_id) from loyalty.demographics)",
             "delete from merchandising.stores where store_id % 7 = 0",
             f"insert into merchandising.stores values ({MOST}, 'B', now())",
             "insert into loyalty.households values (0, '', '', '', '', '', '0001-01-01', '1900-01-01', '1970-01-01Z')",
@@ -190,7 +192,7 @@ class Campaigns(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         name = urlsplit(self.path).path.rsplit("/", 1)[1]
-        rows = [{**record, "updated_at": "2020-01-01T12:00:00Z"} for record in RECORDS.get(name, [])]
+        rows = [{"updated_at": "2020-01-01T12:00:00Z", **record} for record in RECORDS.get(name, [])]
         counts = {name: len(records) for name, records in RECORDS.items()}
         answer = {"rows": counts} if name == "summary" else {"data": rows, "next": None}
         self.send_response(200)
