@@ -158,7 +158,7 @@ def _drop_what_changed(paths: Paths, space: Workspace, now: Mapping[str, Fingerp
 def _changed(todo: Plan) -> list[str]:
     """dbt's arguments for exactly what the plan builds; none when it builds nothing."""
     names = sorted({candidate.selector(node) for node in todo.nodes("build")})
-    return ["--select", *names, "--indirect-selection", "empty"] if names else []
+    return [] if todo.is_empty else ["--select", *names, "--indirect-selection", "empty"]
 
 
 def _build(
@@ -182,15 +182,18 @@ def _build(
         # eager: whatever a test compares a chosen model with is there, in the workspace or in the generation.
         chosen = ["--select", *select, "--indirect-selection", "eager"] if select else _changed(todo)
         _write(paths, space)
-        if not chosen:
-            return None
         # Whole models only: what an incremental one would keep from an earlier edit is what a developer must not see.
         arguments = ["build", *chosen, "--full-refresh", "--defer", "--state", str(store.artifacts(base))]
         if space.days:
             # A reconciliation compares the sample with all days, which must fail.
             arguments += ["--sample", _slice(store, base, space.days), "--exclude", "test_type:singular"]
-        with console.progress("build what changed") as report:
-            outcome = command(arguments, report)
+        if chosen:
+            with console.progress("build what changed") as report:
+                outcome = command(arguments, report)
+    if not chosen:
+        if not space.holds:
+            _empty(paths)  # dbt makes the file where it only reads the project
+        return None
     if not outcome.nodes:
         raise LarderError(
             "the selection matches nothing", "Look at what there is: dbt ls --resource-type model"
