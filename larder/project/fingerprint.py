@@ -43,7 +43,7 @@ TEST_CONFIG = ("severity", "error_if", "warn_if", "where", "limit", "fail_calc")
 EVERY_BUILD = "every_build"
 """The tag of tests that look at all there is, whatever they name by `ref`."""
 METRIC = ("name", "label", "description", "type", "type_params", "filter", "meta")
-SEMANTIC_MODEL = ("node_relation", "primary_entity", "entities", "dimensions", "measures", "defaults")
+SEMANTIC_MODEL = ("primary_entity", "entities", "dimensions", "measures", "defaults")
 OWN = "larder"
 """The project's own package: its macros can change, those of dbt come with the lock file, which counts as well."""
 
@@ -274,9 +274,15 @@ def _own_macros(code: str, manifest: Mapping[str, Any]) -> list[str]:
 
 
 def _definitions(manifest: Mapping[str, Any]) -> list[Any]:
-    """All that `larder metric` answers by: every metric joins with whatever the semantic models offer."""
+    """All that `larder metric` answers by: every metric joins with whatever the semantic models offer.
+
+    A relation is named without its database, which is another one for each target.
+    """
     return [
-        {part: node.get(part) for part in (*METRIC, *SEMANTIC_MODEL)}
+        {
+            **{part: node.get(part) for part in (*METRIC, *SEMANTIC_MODEL)},
+            "relation": [(node.get("node_relation") or {}).get(part) for part in ("schema_name", "alias")],
+        }
         for kind in ("metrics", "semantic_models")
         for _, node in sorted(manifest[kind].items())
     ]
