@@ -48,7 +48,8 @@ create table larder.marts.dim_stores as
     select distinct store_id, if(store_id % 2 = 0, 'A', 'B') as till_system, true as has_promotion_data
     from larder.marts.fct_basket_lines;
 create table larder.marts.dim_households as
-    select distinct lines.household_id, coalesce(d.age::varchar, 'Unknown') as age_band
+    select distinct lines.household_id, coalesce(d.age::varchar, 'Unknown') as age_band,
+        coalesce(d.income::varchar, 'Unknown') as income_band
     from larder.marts.fct_basket_lines as lines left join demographics as d on d.household_id::bigint = lines.household_id;
 create table larder.marts.dim_dates as
     select day::date as calendar_date, date_diff('day', date '2016-12-26', day::date) // 7 + 1 as week_number,
