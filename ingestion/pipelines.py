@@ -12,12 +12,14 @@ import dlt
 import psycopg2
 import requests
 from dlt.common.configuration.exceptions import ConfigFieldMissingException
+from dlt.common.configuration.providers.toml import TomlProviderReadException
 from dlt.common.runtime.collector_base import Collector
 from dlt.common.storages.exceptions import StorageException
 from dlt.destinations import filesystem
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from ingestion.connectors import stream
+from ingestion.connectors.postgres import cause
 from ingestion.core.errors import IngestionError, NotConfigured
 from ingestion.core.request import ExtractContext, LoadRequest
 from ingestion.core.text import first_line
@@ -26,6 +28,7 @@ from ingestion.lake.deliveries import drift
 from ingestion.lake.loads import recorded_loads, remove_cut_records, row_counts, sweep_dead_loads
 from ingestion.lake.visible import refresh
 from ingestion.quarantine.store import Quarantine
+from ingestion.settings import use_project_settings
 from ingestion.sources import SOURCES
 
 Report = Callable[[str], None]
@@ -42,7 +45,7 @@ class Loaded:
 
     `quarantined` are the entries that it quarantined, `drift` what has changed in the shape of a location, and `blocked` the
     loads that nobody sees yet, of this run or an earlier one, with their reasons. `refused` says what the source did not
-    have any more and was not accepted.
+    have any more and was not accepted, `misplaced` which files lie where they cannot be, `notes` what else there is to know.
     """
 
     source: str
@@ -52,6 +55,8 @@ class Loaded:
     drift: dict[tuple[str, str, str, str], list[str]] = field(default_factory=dict)
     blocked: dict[str, dict[str, Any]] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
+    misplaced: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def ingest(
@@ -107,6 +112,7 @@ def _parts(context: ExtractContext, report: Report, forever: bool = False) -> It
 
 def _prepare(context: ExtractContext, report: Report) -> dlt.Pipeline:
     """A pipeline that begins with what the lake holds, after what was interrupted has been finished or given up."""
+    use_project_settings()
     quarantine = Quarantine(context.lake, context.source)
     pipeline = _pipeline(context.source, context.lake, context.work, report)
     remove_cut_records(context.dataset)
@@ -137,6 +143,8 @@ def _finish(context: ExtractContext, before: set[str], started: float) -> Loaded
         drift=drift(dataset, loads),
         blocked=quarantine.blocked(),
         refused=context.refusals,
+        misplaced=list(dict.fromkeys(context.misplaced)),
+        notes=context.notes,
     )
 
 
@@ -219,22 +227,27 @@ def _explain(source: str, error: BaseException) -> IngestionError | None:
             f"{source}: no connection is configured ({wanted} is missing)",
             "Set it in the environment or in .dlt/secrets.toml, or start the demo retailer: larder demo start",
         )
+    if isinstance(error, TomlProviderReadException):
+        return IngestionError(f"{source}: {' '.join(str(error).split())}", "Correct it, then run again.")
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return IngestionError(
             f"{source}: the disk is full", "Free space (larder doctor shows how much), then run again."
         )
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return _explain_http(source, name, error.response)
+    if isinstance(error, requests.exceptions.ProxyError):
+        return IngestionError(
+            f"{source}: the proxy that HTTP_PROXY or HTTPS_PROXY names does not let through ({first_line(error)})",
+            f"Check these, or except the host of {name}__BASE_URL from them by NO_PROXY, then run again.",
+        )
     if isinstance(error, requests.RequestException):
         return IngestionError(
             f"{source}: the API does not answer ({first_line(error)})",
             f"Check that the service runs and that {name}__BASE_URL is its address, then run again.",
         )
     if isinstance(error, psycopg2.Error):
-        return IngestionError(
-            f"{source}: the database refused or broke off ({first_line(error)})",
-            f"Check that the server runs and that {name}__CREDENTIALS is right, then run again.",
-        )
+        what, next_step = cause(error)
+        return IngestionError(f"{source}: {what} ({first_line(error)})", next_step.format(name=name))
     return None
 
 

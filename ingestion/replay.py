@@ -14,7 +14,8 @@ from ingestion.contracts.contract import Table, contract
 from ingestion.quarantine.store import FUTURE
 from ingestion.sources import SOURCES
 from ingestion.validation.checks import AGAIN
-from ingestion.validation.validator import FROZEN, Validator, records
+from ingestion.validation.records import NO_TEXT, records
+from ingestion.validation.validator import FROZEN, Validator
 
 Entry = dict[str, Any]
 
@@ -23,7 +24,8 @@ def obstacle(entry: Entry) -> str | None:
     """Why a replay cannot bring an entry back, and what can; None where it can be tried."""
     if entry["reason"] == FUTURE:
         return "it is loaded when its day has come"
-    if entry["row_number"] is None or not isinstance(json.loads(entry["payload"]), dict):
+    is_row = entry["row_number"] is not None and isinstance(json.loads(entry["payload"]), dict)
+    if not is_row or NO_TEXT in entry["reason"]:
         return "it cannot be read: have the file delivered again, or discard it"
     if entry["reason"].startswith(AGAIN):
         return "an earlier row has its key: have the file delivered again, or discard it"

@@ -1,26 +1,24 @@
-"""Files that other systems drop into a landing folder: which are new, and how they are read."""
+"""Files that other systems drop into a landing folder: which are new, and what becomes of each."""
 
-import csv
-import gzip
 import hashlib
-import io
-import zlib
-from collections.abc import Callable, Generator, Iterable, Iterator
+import os
+import stat
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import dlt
-import numpy as np
-import pyarrow as pa
-import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 
+from ingestion.connectors.csv_file import read_csv
+from ingestion.connectors.delivered import Delivered, Unreadable, require_columns
+from ingestion.connectors.parquet_file import read_parquet
 from ingestion.connectors.prefetch import prefetch
+from ingestion.connectors.source import Source
 from ingestion.contracts.contract import Table
 from ingestion.core.errors import REDELIVER, IngestionError
 from ingestion.core.request import ExtractContext
-from ingestion.core.text import first_line
 from ingestion.quarantine.store import FUTURE
 from ingestion.validation.provenance import Provenance
 from ingestion.validation.validator import Validator
@@ -28,92 +26,113 @@ from ingestion.validation.validator import Validator
 Span = Callable[[str], tuple[date, date]]
 """From a file's name below the landing folder: the first and the last day that it is about."""
 
-Describe = Callable[[str, str, str], Provenance]
-"""From a file's name below the landing folder, the kind of its delivery and its digest: where its rows come from."""
+READERS = {".parquet": read_parquet, ".csv.gz": read_csv}
+"""By the end of a file's name, how it is read."""
+
+
+@dataclass
+class Landing:
+    """What lies below a landing folder: deliveries by name, in its order, and the names of all else in their folders."""
+
+    root: Path
+    files: dict[str, Path] = field(default_factory=dict)
+    others: list[str] = field(default_factory=list)
 
 
 class NewFile(NamedTuple):
-    """A file to load, read from the disk once: its digest is that of the content which its rows come from."""
+    """A file to load, read from the disk once: its digest is that of the content which its rows come from.
 
-    path: Path
+    Where something else than a file has its name, `problem` says what.
+    """
+
+    name: str
     kind: str
     digest: str
     content: bytes
+    problem: str | None = None
 
-    @property
-    def is_csv(self) -> bool:
-        return self.path.name.endswith(".csv.gz")
+
+def landed(context: ExtractContext, root: Path, source: Source) -> Landing:
+    """What lies below a landing folder. A file whose name, or whose folder, is not that of a delivery is told, not loaded."""
+    try:
+        next(os.scandir(root), None)
+    except OSError as error:
+        raise IngestionError(
+            f"landing folder {root} cannot be read: {error.strerror}",
+            "Start the delivering system or correct its path.",
+        ) from error
+    landing = Landing(root)
+    for path in sorted(root.glob(source.pattern)):
+        name = os.fsencode(path.relative_to(root)).decode(errors="backslashreplace")
+        if path.name.startswith((".", "_")):
+            continue
+        if not source.is_delivery(path.name):
+            landing.others.append(name)
+        elif problem := _misplaced(source, name):
+            context.misplaced.append(problem)
+        else:
+            landing.files[name] = path
+    if landing.others:
+        context.notes.append(f"not loaded, not named as a delivery: {_first(landing.others)}")
+    return landing
 
 
 def load_files(
     context: ExtractContext,
     validator: Validator,
-    root: Path,
-    pattern: str,
-    describe: Describe,
+    landing: Landing,
+    describe: Callable[[str, str, str], Provenance],
     span: Span,
-    future: set[str] | None = None,
+    future: Collection[str] = (),
 ) -> Generator[Any]:
-    """Yield the rows of the files below `root` that no completed load has brought yet, and their account.
+    """Yield the rows of the files that no completed load has brought yet, and their account.
 
     A file that cannot be read goes to the quarantine whole; so does one of the `future`, until its day has come.
     """
     seen = dlt.current.resource_state().setdefault("files", {})
-    files = new_files(context, root, pattern, span, future or set(), seen)
+    files = new_files(context, landing, span, future, seen)
     for file, found in prefetch(_read_all(files, validator.contract)):
-        name = file.path.relative_to(root).as_posix()
-        provenance = describe(name, file.kind, file.digest)
-        if name in (future or set()):
+        provenance = describe(file.name, file.kind, file.digest)
+        if file.name in future:
             validator.refuse(
                 provenance, FUTURE, "a day that the other files have reached", str(provenance.day)
             )
         else:
-            yield from _accept(validator, file, found, provenance)
+            yield from _accept(validator, found, provenance)
     yield from validator.close()
 
 
 def new_files(
     context: ExtractContext,
-    root: Path,
-    pattern: str,
+    landing: Landing,
     span: Span,
-    future: set[str],
+    future: Collection[str],
     seen: dict[str, list[Any]],
 ) -> Iterator[NewFile]:
-    """Yield each file below `root` that no completed load has brought yet, in order of names.
+    """Yield each file that no completed load has brought yet, in order of names.
 
     A file is known by its path and content: the same content delivered again is skipped, changed content is yielded
     as a correction. What was loaded, `seen`, is kept in dlt's resource state, and so travels with the load itself. A
     reload yields the files of its days whether they are known or not.
     """
-    paths = {path.relative_to(root).as_posix(): path for path in landed(root, pattern)}
+    paths = landing.files
     if context.is_reload:
         paths = {name: path for name, path in paths.items() if context.covers(*span(name))}
         known = {name: stamp[0] for name, stamp in seen.items() if context.covers(*span(name))}
-        left = sum(path.stat().st_size for name, path in paths.items() if name in known)
-        if not context.accepts(f"landing folder {root}", left, sum(known.values()), "bytes"):
+        left = sum(_stamp(path)[0] for name, path in paths.items() if name in known)
+        if not context.accepts(f"landing folder {landing.root}", left, sum(known.values()), "bytes"):
             return
     for name, path in paths.items():
-        status = path.stat()
-        stamp = [status.st_size, status.st_mtime_ns]
+        stamp = _stamp(path)
         if name in seen and seen[name][:2] == stamp and not context.is_reload:
             continue
-        content = _content(path)
-        digest = hashlib.sha256(content).hexdigest()
+        content, problem = _content(path)
+        digest = hashlib.sha256(content or (problem or "").encode()).hexdigest()
         if context.is_reload or name not in seen or seen[name][2] != digest:
             kind = context.kind if context.is_reload else "correction" if name in seen else "new"
-            yield NewFile(path, kind, digest, content)
+            yield NewFile(name, kind, digest, content, problem)
         if name not in future:
             seen[name] = [*stamp, digest]
-
-
-def landed(root: Path, pattern: str) -> list[Path]:
-    """All files that lie below the landing folder, in order of their names."""
-    if not root.is_dir():
-        raise IngestionError(
-            f"landing folder {root} does not exist", "Start the delivering system or correct its path."
-        )
-    return sorted(root.glob(pattern))
 
 
 def known_files() -> set[str]:
@@ -121,87 +140,65 @@ def known_files() -> set[str]:
     return set(dlt.current.resource_state().get("files", {}))
 
 
-def _read_all(files: Iterable[NewFile], contract: Table) -> Generator[tuple[NewFile, pa.Table | Exception]]:
-    """Each file with its table, or with what speaks against it."""
+def _misplaced(source: Source, name: str) -> str | None:
+    """Why a file cannot be where it is."""
+    try:
+        source.provenance(name, "", "")
+    except IngestionError as error:
+        return str(error)
+    return None
+
+
+def _first(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1:,} more"
+
+
+def _stamp(path: Path) -> list[int]:
+    """Size and time of a file; zeros where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return [0, 0]
+    return [status.st_size, status.st_mtime_ns] if stat.S_ISREG(status.st_mode) else [0, 0]
+
+
+def _content(path: Path) -> tuple[bytes, str | None]:
+    """What a file holds, or why it holds nothing. Nothing but a file is opened: a pipe would be waited for without end."""
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISREG(mode):
+            return path.read_bytes(), None
+        return b"", "it is a folder" if stat.S_ISDIR(mode) else "it is not a regular file"
+    except (FileNotFoundError, PermissionError) as error:
+        return b"", f"{error.strerror}"
+    except OSError as error:
+        raise IngestionError(f"cannot read {path}: {error.strerror}", REDELIVER) from error
+
+
+def _read_all(files: Iterable[NewFile], contract: Table) -> Generator[tuple[NewFile, Delivered | Unreadable]]:
+    """Each file with its rows, or with what speaks against it."""
     for file in files:
         try:
-            yield file, _read_csv(file, contract) if file.is_csv else _read_parquet(file, contract)
-        except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
+            yield file, read(file, contract)
+        except Unreadable as error:
             yield file, error
 
 
-def _read_parquet(file: NewFile, contract: Table) -> pa.Table:
-    """Without PyArrow's threads, which cost more than they bring with the files of a day or a week."""
-    parquet = pq.ParquetFile(pa.BufferReader(file.content))
-    came = parquet.schema_arrow
-    labels = [
-        name for name in contract.labels if name in came.names and pa.types.is_string(came.field(name).type)
-    ]
-    if labels:
-        parquet = pq.ParquetFile(
-            pa.BufferReader(file.content), metadata=parquet.metadata, read_dictionary=labels
-        )
-    return parquet.read(use_threads=False)
+def read(file: NewFile, contract: Table) -> Delivered:
+    """The rows of a file. Raises Unreadable, and nothing else, whatever it holds."""
+    if file.problem:
+        raise Unreadable(f"the file cannot be read: {file.problem}", "a file", "none")
+    reader = next(reader for end, reader in READERS.items() if file.name.endswith(end))
+    delivered = reader(file.content, contract)
+    require_columns(delivered, contract)
+    return delivered
 
 
-def _read_csv(file: NewFile, contract: Table) -> pa.Table:
-    return pacsv.read_csv(
-        pa.BufferReader(gzip.decompress(file.content)),
-        read_options=pacsv.ReadOptions(use_threads=False),
-        convert_options=pacsv.ConvertOptions(
-            column_types={column.name: column.arrow for column in contract.columns}
-        ),
-    )
-
-
-def _accept(
-    validator: Validator, file: NewFile, found: pa.Table | Exception, provenance: Provenance
-) -> Iterator[Any]:
+def _accept(validator: Validator, found: Delivered | Unreadable, provenance: Provenance) -> Iterator[Any]:
     """The good rows of a file go on, what cannot be read as a row is quarantined, if need be the whole file."""
-    if isinstance(found, pa.Table):
-        yield from validator.accept(found, provenance, is_text=file.is_csv)
-    elif file.is_csv and isinstance(found, pa.ArrowException):
-        yield from _accept_lines(validator, gzip.decompress(file.content), provenance)
-    else:
-        reason = f"the file cannot be read: {first_line(found)}"
-        validator.refuse(provenance, reason, "a whole file", f"{len(file.content):,} bytes")
-
-
-def _accept_lines(validator: Validator, content: bytes, provenance: Provenance) -> Iterator[Any]:
-    """A CSV file of which something does not fit: every value as text, so that each is judged for itself."""
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        validator.refuse(
-            provenance,
-            f"the encoding is wrong at byte {error.start}",
-            "UTF-8",
-            repr(content[error.start : error.start + 8]),
-        )
+    if isinstance(found, Unreadable):
+        validator.refuse(provenance, found.reason, found.expected, found.seen)
         return
-    lines = csv.reader(io.StringIO(text))
-    header = next(lines, [])
-    rows, numbers = [], []
-    for number, values in enumerate(lines, start=1):
-        if len(values) == len(header):
-            rows.append([value or None for value in values])
-            numbers.append(number)
-        elif values:
-            validator.refuse_row(
-                provenance, number, f"{len(header)} values", f"{len(values)} values", ",".join(values)
-            )
-    if not header or "\0" in text:
-        validator.refuse(provenance, "the file has no header", "the names of the columns", repr(text[:40]))
-        return
-    columns = zip(*rows, strict=True) if rows else ([] for _ in header)
-    table = pa.table(
-        {name: pa.array(column, pa.string()) for name, column in zip(header, columns, strict=True)}
-    )
-    yield from validator.accept(table, provenance, numbers=np.array(numbers, np.int64), is_text=True)
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise IngestionError(f"cannot read {path}: {error}", REDELIVER) from error
+    for line in found.malformed:
+        validator.refuse_row(provenance, *line)
+    yield from validator.accept(found.table, provenance, numbers=found.numbers, is_text=found.is_text)

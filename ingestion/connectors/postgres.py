@@ -25,6 +25,7 @@ from psycopg2.extensions import connection as Connection
 from psycopg2.extensions import parse_dsn
 
 from ingestion.core.errors import IngestionError
+from ingestion.core.text import first_line
 
 BLOCK_BYTES = 8 << 20
 CONNECT_SECONDS = 10
@@ -32,6 +33,54 @@ SILENT_SECONDS = 60
 """After so long without a sign of life a connection is taken for broken."""
 
 FORM = "Write it as postgresql://user:password@host:port/database, with what is special in a password percent-encoded."
+
+RESTORE = "Have its owner restore it, then run again."
+
+FIX = "The next run continues where this one stopped: nothing is lost."
+
+CAUSES = {
+    "42P01": (
+        "a table is missing, or was renamed",
+        "Have its owner restore it, or take it out of the contract.",
+    ),
+    "3F000": (
+        "a schema is missing, or was renamed",
+        "Have its owner restore it, or correct {name}__CREDENTIALS.",
+    ),
+    "42703": ("a column is missing, or was renamed", "Have its owner restore it, then run again."),
+    "42501": ("permission denied", "Have its owner grant SELECT to the user of {name}__CREDENTIALS."),
+    "55P03": ("a table is locked by somebody else", "Run again when that lock is gone. " + FIX),
+    "57014": ("the server cancelled the statement", "Ask its owner for a longer statement_timeout. " + FIX),
+    "57P01": ("the server shut down, and broke off", "Run again when it is up. " + FIX),
+    "57P02": ("the server crashed, and broke off", "Run again when it is up. " + FIX),
+    "57P03": ("the server is starting or stopping", "Run again when it is up. " + FIX),
+    "53300": ("the server has too many connections", "Run again later, or ask its owner for more. " + FIX),
+    "28P01": ("the password was refused", "Correct {name}__CREDENTIALS, then run again."),
+    "28000": ("the user was refused", "Correct {name}__CREDENTIALS, then run again."),
+    "3D000": ("the database is missing, or was renamed", "Correct {name}__CREDENTIALS, then run again."),
+    "22": ("a value cannot be read", "Have the owner of the table correct it. " + FIX),
+    "40": ("the server broke off", "Run again. " + FIX),
+    "53": ("the server lacks memory or disk", "Tell its owner. " + FIX),
+    "XX": ("the server met damaged data or a fault", "Tell its owner. " + FIX),
+}
+"""What a server's SQLSTATE, or its class, means for a load: what is wrong, and what to do about it."""
+
+CONNECTING = {
+    "password authentication failed": "28P01",
+    "no password supplied": "28P01",
+    "pg_hba.conf": "28000",
+    "too many clients": "53300",
+    "too many connections": "53300",
+    "remaining connection slots": "53300",
+    "starting up": "57P03",
+    "shutting down": "57P03",
+    "permission denied": "42501",
+    "does not exist": "3D000",
+}
+"""What a server says before there is a connection, and the SQLSTATE that the driver does not pass on then."""
+
+OF_TABLE = ("22", "42", "55P03", "3F000")
+"""What concerns one table: the others of the run are read."""
 
 FINAL = (
     "authentication failed",
@@ -57,6 +106,10 @@ TYPES = {
 NUMERIC = 1700
 
 
+class TableUnavailable(IngestionError):
+    """A table cannot be read; the others may be."""
+
+
 class Snapshot:
     """What a database shows at one moment; all tables of a run are read from it, so that they fit together."""
 
@@ -67,13 +120,23 @@ class Snapshot:
         self._connection: Connection | None = None
 
     def columns(self, table: str) -> pa.Schema:
-        """The columns of `schema.table` as they are now, in Arrow's types."""
+        """The columns of `schema.table` as they are now, in Arrow's types. Raises TableUnavailable."""
         with self._open().cursor() as cursor:
-            cursor.execute(sql.SQL("select * from {} limit 0").format(_name(table)))
-            return pa.schema([(column.name, _arrow(column)) for column in cursor.description or ()])
+            cursor.execute("savepoint before_table")
+            try:
+                cursor.execute(sql.SQL("select * from {} limit 0").format(_name(table)))
+            except psycopg2.Error as error:
+                if not (error.pgcode or "").startswith(OF_TABLE):
+                    raise
+                cursor.execute("rollback to savepoint before_table")
+                what, _ = cause(error)
+                raise TableUnavailable(f"{table}: {what} ({first_line(error)})", RESTORE) from error
+            if not cursor.description:
+                raise TableUnavailable(f"{table}: it has no columns", RESTORE)
+            return pa.schema([(column.name, _arrow(column)) for column in cursor.description])
 
     def read(self, query: sql.Composable, schema: pa.Schema) -> Iterator[pa.Table]:
-        """Stream the rows of `query`. A block with a value that does not fit its type comes as text."""
+        """Stream the rows of `query`. A column with a value that does not fit its type comes as text."""
         text = query.as_string(self._open())
         for block in _Copy(self._open(), f"copy ({text}) to stdout with (format csv)"):
             yield _parse(block, schema)
@@ -90,6 +153,17 @@ class Snapshot:
             self._connection = _connect(self._address)
             self._connection.set_session("REPEATABLE READ", readonly=True)
         return self._connection
+
+
+def cause(error: psycopg2.Error) -> tuple[str, str]:
+    """What went wrong and what to do about it; `{name}` stands for the prefix of the source's settings."""
+    said = str(error)
+    state = error.pgcode or next((state for words, state in CONNECTING.items() if words in said), "")
+    known = CAUSES.get(state) or CAUSES.get(state[:2])
+    return known or (
+        "the database refused or broke off",
+        "Check that the server runs and that {name}__CREDENTIALS is right, then run again.",
+    )
 
 
 def select(table: str, columns: list[str], where: sql.Composable | None = None) -> sql.Composable:
@@ -174,6 +248,7 @@ def _connect(address: str) -> Connection:
                 address,
                 connect_timeout=CONNECT_SECONDS,
                 application_name="larder",
+                client_encoding="UTF8",
                 options=f"-c timezone=UTC -c datestyle=ISO -c extra_float_digits=1 -c lock_timeout={SILENT_SECONDS}s",
                 keepalives_idle=SILENT_SECONDS // 3,
                 keepalives_interval=SILENT_SECONDS // 6,
@@ -214,18 +289,27 @@ def _arrow(column: Any) -> pa.DataType:
 
 def _parse(block: bytes, schema: pa.Schema) -> pa.Table:
     try:
-        return _parse_as(block, {field.name: field.type for field in schema})
+        return _parse_as(block, schema, schema.names)
+    except pa.ArrowInvalid:  # an infinite time, a year before our era: this column comes as text
+        return pa.table({name: _column(block, schema, name) for name in schema.names})
+
+
+def _column(block: bytes, schema: pa.Schema, name: str) -> pa.ChunkedArray:
+    try:
+        return _parse_as(block, schema, [name])[name]
     except pa.ArrowInvalid:
-        return _parse_as(block, dict.fromkeys(schema.names, pa.string()))
+        text = pa.schema([(other, pa.string()) for other in schema.names])
+        return _parse_as(block, text, [name])[name]
 
 
-def _parse_as(block: bytes, types: dict[str, pa.DataType]) -> pa.Table:
+def _parse_as(block: bytes, schema: pa.Schema, names: list[str]) -> pa.Table:
     return pacsv.read_csv(
         pa.BufferReader(block),
-        read_options=pacsv.ReadOptions(column_names=list(types), block_size=max(len(block), 1)),
-        parse_options=pacsv.ParseOptions(newlines_in_values=True),
+        read_options=pacsv.ReadOptions(column_names=schema.names, block_size=max(len(block), 1)),
+        parse_options=pacsv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
         convert_options=pacsv.ConvertOptions(
-            column_types=types,
+            include_columns=names,
+            column_types=schema,
             null_values=[""],
             true_values=["t"],
             false_values=["f"],

@@ -1,5 +1,6 @@
 """What a module of `ingestion/sources/` states of its source system. Known without dlt."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +17,9 @@ class Source:
 
     `extract` makes the dlt source of a run from its `ExtractContext`, and imports dlt only then: most commands ask for
     names only, and take less time than that import. Of a stream, `broker` connects to where its events come from, and
-    `extract` takes a batch of them as well. Of files, `pattern` says which lie below the landing folder, and
-    `provenance` what the name of one (with kind and digest of its delivery) says of its rows.
+    `extract` takes a batch of them as well. Of files, `pattern` says where below the landing folder they lie, the regular
+    expression `file` how they are named, and `provenance` what the name of one (with kind and digest of its delivery) says
+    of its rows: IngestionError where its folder does not say what it must.
     """
 
     name: str
@@ -26,7 +28,12 @@ class Source:
     """Whether a retailer may not have it: without a connection it is left out, and a build does not wait for its loads."""
     broker: Callable[[], Broker] | None = None
     pattern: str = ""
+    file: str = ""
     provenance: Callable[[str, str, str], Provenance] = Provenance
+
+    def is_delivery(self, name: str) -> bool:
+        """Whether a file of this name is one that the source delivers; not a copy, a checksum, an upload under way."""
+        return re.fullmatch(self.file, name) is not None
 
 
 def database(name: str) -> Source:

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -34,14 +35,17 @@ MAX_REJECTED_SHARE = 0.05
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its type, and which of its values are legal. `aliases` are other names by which it may come."""
+    """One column: its type, and which of its values are legal: `min` and `max` of numbers, of dates and of times.
+
+    `aliases` are other names by which it may come.
+    """
 
     name: str
     type: str
     required: bool = False
     allowed: tuple[str, ...] = ()
-    min: int | None = None
-    max: int | None = None
+    min: int | date | None = None
+    max: int | date | None = None
     personal: bool = False
     aliases: tuple[str, ...] = ()
 
@@ -109,6 +113,10 @@ class Table:
     def labels(self) -> list[str]:
         """Columns that travel as positions in a short list."""
         return [column.name for column in self.columns if column.stored_as == LABEL]
+
+    def only(self, *names: str) -> "Table":
+        """The contract of these columns alone, for instance of those that name a record."""
+        return replace(self, columns=tuple(self.by_name[name] for name in names))
 
     @property
     def personal(self) -> set[str]:

@@ -62,14 +62,17 @@ class LoadRequest:
 class ExtractContext(LoadRequest):
     """One run of one source: what is asked for, and where the source finds what has been read before.
 
-    `work` is dlt's working directory. What the run refused is gathered in `refusals` and told at its end: the
-    other tables are loaded. What must be closed then goes to `closing`.
+    `work` is dlt's working directory. Told at the end of the run, in which the rest is loaded: what it refused, in
+    `refusals`; files that lie where they cannot be, in `misplaced`; and `notes`, which are no failures. What must be
+    closed then goes to `closing`.
     """
 
     source: str
     lake: Path
     work: Path
     refusals: list[str] = field(default_factory=list)
+    misplaced: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     closing: ExitStack = field(default_factory=ExitStack)
 
     @property

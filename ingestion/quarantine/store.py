@@ -7,7 +7,7 @@
 import hashlib
 import json
 import secrets
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +46,9 @@ SCHEMA = pa.schema(
     ]
 )
 """One row of a delivery that was quarantined; without `row_number` and `payload`, a whole file that cannot be read."""
+
+NO_PYTHON = (ValueError, OverflowError, LookupError, pa.ArrowException)
+"""What is raised for a value that Python cannot have: a far year, a nanosecond, a zone that nobody knows."""
 
 ACTIONS = ("replayed", "discarded", "superseded")
 
@@ -198,13 +201,49 @@ def entry_id(contract: Table, location: str, content: str) -> str:
     ]
 
 
+def delivered_rows(table: pa.Table, rows: Sequence[int]) -> list[dict[str, Any]]:
+    """Some rows of a delivery for people: a value for which Python has no type is told as text."""
+    columns = [_delivered_values(table.column(number), rows) for number in range(table.num_columns)]
+    return [dict(zip(table.column_names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def _delivered_values(column: pa.ChunkedArray, rows: Sequence[int]) -> list[Any]:
+    try:
+        return list(column.take(pa.array(rows, pa.int64())).to_pylist())
+    except NO_PYTHON:
+        return [_delivered_value(column[row]) for row in rows]
+
+
+def _delivered_value(value: pa.Scalar) -> Any:
+    try:
+        return value.as_py()
+    except NO_PYTHON:
+        pass
+    if pa.types.is_temporal(value.type):  # Arrow's own text of a far year is that of another one
+        return f"{value.value} as {value.type}"
+    try:
+        return value.cast(pa.string()).as_py()
+    except pa.ArrowException:
+        return f"a value of type {value.type}"
+
+
 def payload(row: Mapping[str, Any], contract: Table) -> str:
     """A row as JSON text, as delivered. Personal values are masked, and where a table has any, so are unknown columns."""
     shown = {
         name: MASKED if value is not None and is_masked(contract, name) else value
         for name, value in row.items()
     }
-    return json.dumps(shown, default=_text, ensure_ascii=False)
+    try:
+        return json.dumps(shown, default=_text, ensure_ascii=False, allow_nan=False)
+    except ValueError:  # JSON has no word for a float that is no number
+        return json.dumps(
+            {
+                name: _text(value) if isinstance(value, float | list | dict) else value
+                for name, value in shown.items()
+            },
+            default=_text,
+            ensure_ascii=False,
+        )
 
 
 def seen(value: Any, contract: Table, column: str) -> str:

@@ -1,10 +1,12 @@
 """Tills: one folder per store-local day, one file per group of stores, Parquet or gzipped CSV.
 
 `landing/business_date=YYYY-MM-DD/sales_<group>.(parquet|csv.gz)`. Every group delivers a file for every day, on a day
-without sales an empty one, so a day that is missing between two others is a fault and not a holiday.
+without sales an empty one, so a day that is missing between two others of the group is a fault and not a holiday. A group
+may begin later, end, and go over to the other format.
 """
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -29,14 +31,16 @@ def extract(context: ExtractContext) -> Any:
 
     @dlt.resource(name="transactions", schema_contract=FROZEN)
     def transactions(root: Path) -> Iterator[Any]:
-        validator = Validator(contract("pos"), "transactions")
-        names = {path.relative_to(root).as_posix() for path in landed(root, SOURCE.pattern)}
-        future = future_files(names, datetime.now(UTC).date())
-        files = load_files(
-            context, validator, root, SOURCE.pattern, provenance, lambda name: (_day(name),) * 2, future
-        )
+        validator, landing = Validator(contract("pos"), "transactions"), landed(context, root, SOURCE)
+        for name, twin in twins(landing.files, known_files()).items():
+            del landing.files[name]
+            context.misplaced.append(f"{name} is not loaded: {twin} is the same group's file of the day")
+        future = future_files(landing.files, datetime.now(UTC).date())
+        files = load_files(context, validator, landing, provenance, lambda name: (_day(name),) * 2, future)
         yield from prefetch(files)
-        _refuse_missing_days(root, known_files())
+        days = delivered_days(known_files())
+        refuse_missing_days(root, days, landing.others)
+        context.notes.extend(ended(days))
 
     @dlt.source(name="pos")
     def pos(landing: str = dlt.config.value) -> Any:
@@ -61,56 +65,93 @@ def _day(name: str) -> date:
 def _day_of(folder: str) -> date:
     """A landing folder's day; a year has 365 of them, and many files in each."""
     try:
-        return date.fromisoformat(folder.removeprefix("business_date="))
-    except ValueError as error:
-        raise IngestionError(
-            f"landing folder {folder} does not name a day as business_date=YYYY-MM-DD", REDELIVER
-        ) from error
+        if re.fullmatch(r"business_date=[0-9]{4}-[0-9]{2}-[0-9]{2}", folder):
+            return date.fromisoformat(folder.removeprefix("business_date="))
+    except ValueError:
+        pass
+    raise IngestionError(
+        f"landing folder {folder} does not name a day as business_date=YYYY-MM-DD", REDELIVER
+    )
 
 
-def _days(names: Iterable[str]) -> dict[str, set[date]]:
-    """The delivered days of each group of stores."""
-    days: dict[str, set[date]] = {}
+def _group(name: str) -> str:
+    """The group of stores that a file is of, whatever its format; also of one that is not named as a delivery."""
+    return re.split(r"[^A-Za-z0-9_-]", name.partition("/")[2])[0]
+
+
+def delivered_days(names: Iterable[str]) -> dict[str, dict[date, str]]:
+    """For each group of stores the days that it has delivered, each with the name of its file."""
+    days: dict[str, dict[date, str]] = {}
     for name in names:
-        days.setdefault(name.partition("/")[2], set()).add(_day(name))
+        days.setdefault(_group(name), {})[_day(name)] = name
     return days
 
 
-def future_files(names: Iterable[str], today: date) -> set[str]:
+def twins(landed: Iterable[str], known: Iterable[str]) -> dict[str, str]:
+    """Files of a day that its group has delivered in another format as well, each with that other one."""
+    first: dict[tuple[date, str], str] = {}
+    for name in [*known, *landed]:
+        first.setdefault((_day(name), _group(name)), name)
+    return {name: one for name in landed if (one := first[_day(name), _group(name)]) != name}
+
+
+def future_files(names: Collection[str], today: date) -> set[str]:
     """Files of days that have not come: later than today, or days after all other groups, with a gap before them."""
-    days = _days(names)
-    future: set[str] = set()
+    days = delivered_days(names)
     latest = sorted(
         ((max(past), group) for group, d in days.items() if (past := _until(d, today))), reverse=True
     )
+    future_days: set[tuple[date, str]] = set()
     for group, delivered in days.items():
         others = [day for day, other in latest[:2] if other != group]
         reached = others[0] if others else today
         for day in sorted(delivered):
             if day > max(today, reached) or day > reached + timedelta(days=1):
-                future.add(f"business_date={day}/{group}")
+                future_days.add((day, group))
             else:
                 reached = max(reached, day)
-    return future
+    return {name for name in names if (_day(name), _group(name)) in future_days}
 
 
-def _until(days: set[date], last: date) -> list[date]:
+def _until(days: Iterable[date], last: date) -> list[date]:
     return [day for day in days if day <= last]
 
 
-def _refuse_missing_days(root: Path, known: Iterable[str]) -> None:
-    """Every group of stores must have delivered every day between the first and the last one of the `known` files."""
-    days = _days(known)
-    if not days:
-        return
-    first, last = min(map(min, days.values())), max(map(max, days.values()))
-    expected = {first + timedelta(days=n) for n in range((last - first).days + 1)}
-    missing = sorted(
-        f"business_date={day}/{file}" for file, delivered in days.items() for day in expected - delivered
-    )
+def refuse_missing_days(root: Path, days: dict[str, dict[date, str]], others: Iterable[str]) -> None:
+    """Raise IngestionError where a group of stores has a gap between its days, or a file of it is still being uploaded.
+
+    `others` are the names of what lies there and is no delivery: of a file that is missing, an upload under way.
+    """
+    uploads = {(other.partition("/")[0], _group(other)): other for other in others}
+    last = max(map(max, days.values()), default=date.min)
+    missing = []
+    for group, delivered in days.items():
+        first, (*_, file) = min(delivered), delivered[max(delivered)].rpartition("/")
+        for day in {first + timedelta(days=n) for n in range((last - first).days + 1)} - delivered.keys():
+            upload = uploads.get((f"business_date={day}", group))
+            if day < max(delivered) or upload:
+                missing.append(f"business_date={day}/{file}" + (f" (there is {upload})" if upload else ""))
     if missing:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        raise IngestionError(f"till files are missing in {root}: {', '.join(missing[:3])}{more}", REDELIVER)
+        raise IngestionError(
+            f"till files are missing in {root}: {', '.join(sorted(missing)[:3])}{more}", REDELIVER
+        )
 
 
-SOURCE = Source(name="pos", extract=extract, pattern="business_date=*/sales_*", provenance=provenance)
+def ended(days: dict[str, dict[date, str]]) -> list[str]:
+    """What there is to say of groups of stores that have delivered nothing for the last days."""
+    last = max(map(max, days.values()), default=date.min)
+    return [
+        f"no file of {group} after {max(delivered)}, others are at {last}: has the group ended?"
+        for group, delivered in sorted(days.items())
+        if max(delivered) < last
+    ]
+
+
+SOURCE = Source(
+    name="pos",
+    extract=extract,
+    pattern="business_date=*/*",
+    file=r"sales_[A-Za-z0-9_-]+\.(parquet|csv\.gz)",
+    provenance=provenance,
+)

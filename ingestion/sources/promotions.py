@@ -4,6 +4,7 @@ Weeks are counted without end from the Monday that `SOURCES__PROMOTIONS__FIRST_W
 many digits as it needs.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import date, timedelta
 from functools import partial
@@ -23,14 +24,15 @@ def extract(context: ExtractContext) -> Any:
     """Weekly plans below the folder `landing` that no completed load has brought yet."""
     import dlt
 
-    from ingestion.connectors.landing import load_files
+    from ingestion.connectors.landing import landed, load_files
     from ingestion.connectors.prefetch import prefetch
     from ingestion.validation.validator import FROZEN, Validator
 
     @dlt.resource(name="placements", schema_contract=FROZEN)
     def placements(root: Path, first_week_start: date) -> Iterator[Any]:
         validator, span = Validator(contract("promotions"), "placements"), partial(days_of, first_week_start)
-        yield from prefetch(load_files(context, validator, root, SOURCE.pattern, provenance, span))
+        landing = landed(context, root, SOURCE)
+        yield from prefetch(load_files(context, validator, landing, provenance, span))
 
     @dlt.source(name="promotions")
     def promotions(landing: str = dlt.config.value, first_week_start: str = dlt.config.value) -> Any:
@@ -48,10 +50,10 @@ def provenance(name: str, kind: str, digest: str) -> Provenance:
 
 def _week(name: str) -> int:
     folder = name.partition("/")[0]
-    week = folder.removeprefix("week=")
-    if not week.isdecimal():
+    found = re.fullmatch(r"week=([0-9]{1,5})", folder)
+    if not found:
         raise IngestionError(f"landing folder {folder} does not name a week as week=NN", REDELIVER)
-    return int(week)
+    return int(found[1])
 
 
 def days_of(first_week_start: date, name: str) -> tuple[date, date]:
@@ -60,4 +62,10 @@ def days_of(first_week_start: date, name: str) -> tuple[date, date]:
     return first, first + timedelta(days=6)
 
 
-SOURCE = Source(name="promotions", extract=extract, pattern="week=*/*.parquet", provenance=provenance)
+SOURCE = Source(
+    name="promotions",
+    extract=extract,
+    pattern="week=*/*",
+    file=r"placements[A-Za-z0-9_-]*\.parquet",
+    provenance=provenance,
+)

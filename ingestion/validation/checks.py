@@ -1,10 +1,9 @@
 """Check delivered rows against their contract: first names and types, then values. All good costs next to nothing."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,12 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.types as pt
 
 from ingestion.contracts.contract import Column, LocalDay, Table
-
-Rows = npt.NDArray[np.int64]
-"""Positions of rows within a table, from 0."""
+from ingestion.validation.casts import Rows, cast, is_retyped
 
 AGAIN = "the key comes again"
 """Reason of a row whose key an earlier row of the same location has."""
@@ -31,6 +27,9 @@ BUSINESS_DATE = "business_date"
 
 Mask = npt.NDArray[np.bool_]
 """One truth for each row of a table."""
+
+MAX_AMOUNT = 10**9
+"""No amount of one row is as large: the sum of ten million rows still fits decimal(18,2), in which all of them are counted."""
 
 PRIME = 1_048_573
 """Below 2^20: the product of three remainders fits 64 bits, here and in SQL."""
@@ -84,8 +83,6 @@ def fit(delivered: pa.Table, contract: Table, is_text: bool = False) -> Fitted:
 
     `is_text` says that the delivery has no types of its own (CSV), so that text is no drift.
     """
-    if delivered.schema.equals(contract.schema):
-        return Fitted(delivered, [], [])
     found = {column.name: _delivered_as(delivered, column) for column in contract.columns}
     drift = _drift(delivered, contract, found, is_text)
     columns, violations = [], []
@@ -192,7 +189,7 @@ def key_sum(table: pa.Table, key: Sequence[str]) -> int:
     In SQL: `sum((k1 % 1048573 + 1) * (k2 % 1048573 + 1))`, the same for keys that are not negative.
     """
     parts = table.select(key).to_batches(max_chunksize=CACHED_ROWS)
-    return sum(_exact_sum(_key_numbers(part)) for part in parts)
+    return sum(exact_sum(_key_numbers(part)) for part in parts)
 
 
 def _key_numbers(keys: pa.RecordBatch) -> Rows:
@@ -205,8 +202,8 @@ def _key_numbers(keys: pa.RecordBatch) -> Rows:
     return product if product is not None else np.zeros(keys.num_rows, np.int64)
 
 
-def _exact_sum(numbers: Rows) -> int:
-    """The sum of numbers that are not negative, which may not fit 64 bits."""
+def exact_sum(numbers: Rows) -> int:
+    """The sum of numbers, which may not fit 64 bits."""
     return (int((numbers >> 30).sum()) << 30) + int((numbers & (2**30 - 1)).sum())
 
 
@@ -247,132 +244,16 @@ def _drift(
         drift += [
             Drift("retyped", name, str(delivered[came].type))
             for name, came in found.items()
-            if came and _is_retyped(delivered[came].type, contract.by_name[name].arrow)
+            if came and is_retyped(delivered[came].type, contract.by_name[name].arrow)
         ]
     return drift
 
 
-def _is_retyped(came: pa.DataType, promised: pa.DataType) -> bool:
-    """Text for a whole number, a number for text, or a float for money; not another width of the same."""
-    if pt.is_integer(promised):
-        return not pt.is_integer(came) and not pt.is_null(came)
-    if pt.is_string(promised):
-        return bool(pt.is_primitive(came) or pt.is_nested(came) or pt.is_decimal(came))
-    return bool(pt.is_decimal(promised) and pt.is_floating(came))
-
-
 def _cast(values: pa.ChunkedArray, column: Column) -> tuple[pa.ChunkedArray, list[Violation]]:
-    target = column.arrow
-    if values.type in (target, column.stored_as):
+    if values.type == column.stored_as and column.stored_as != column.arrow:
         return values, []
-    if pt.is_timestamp(target) and pt.is_timestamp(values.type) and values.type.tz is None:
-        lost = Violation(column.name, column.type, "the time zone is lost", _true(values.is_valid()))
-        return pa.chunked_array([pa.nulls(len(values), target)]), [lost]
-    try:
-        whole = _cast_whole(values, target)
-    except pa.ArrowException:
-        whole = None
-    return (whole, []) if whole is not None else _cast_each(values, column)
-
-
-def _cast_whole(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray | None:
-    """All values at once, or None where Arrow would round or invent without a word."""
-    if pt.is_floating(values.type) and pt.is_decimal(target):
-        rounded = pc.round(values, target.scale)
-        return rounded.cast(target) if pc.all(pc.equal(rounded, values)).as_py() is not False else None
-    if pt.is_boolean(values.type) or pt.is_nested(values.type):
-        return None
-    if pt.is_timestamp(values.type) and pt.is_date(target):
-        return None
-    return values.cast(target)
-
-
-def _cast_each(values: pa.ChunkedArray, column: Column) -> tuple[pa.ChunkedArray, list[Violation]]:
-    target = column.arrow
-    if pt.is_floating(values.type):
-        values = values.cast(pa.string())  # the shortest text that means the number
-    elif pt.is_timestamp(values.type) and values.type.unit == "ns":
-        values = pc.strftime(values, "%Y-%m-%dT%H:%M:%S%z")
-    cast: list[Any] = []
-    broken: dict[str, list[int]] = {}
-    for row, value in enumerate(values.to_pylist()):
-        try:
-            cast.append(None if value is None else _exactly(value, target))
-        except (ValueError, InvalidOperation, OverflowError) as error:
-            cast.append(None)
-            reason = str(error) if isinstance(error, Lossy) else f"the value is not of type {column.type}"
-            broken.setdefault(reason, []).append(row)
-    found = [Violation(column.name, column.type, reason, np.array(rows)) for reason, rows in broken.items()]
-    return pa.chunked_array([pa.array(cast, target)]), found
-
-
-class Lossy(ValueError):
-    """A value that would lose something: its message says what."""
-
-
-def _exactly(value: Any, target: pa.DataType) -> Any:
-    """The same value as `target` has it; ValueError where it is another, Lossy where it would lose something."""
-    if isinstance(value, dict | list) or (isinstance(value, bool) and not pt.is_boolean(target)):
-        raise ValueError
-    if pt.is_string(target):
-        return value.isoformat() if isinstance(value, date) else str(value)
-    if pt.is_integer(target) or pt.is_decimal(target):
-        return _number(value, target)
-    if pt.is_date(target):
-        return _date(value)
-    if pt.is_timestamp(target):
-        return _instant(value)
-    if isinstance(value, bool) or value in ("true", "false"):
-        return value in (True, "true")
-    raise ValueError
-
-
-def _number(value: Any, target: pa.DataType) -> Any:
-    if isinstance(value, date):
-        raise ValueError
-    number = Decimal(str(value).strip())
-    scale = target.scale if pt.is_decimal(target) else 0
-    if not number.is_finite():
-        raise ValueError
-    exact = number.quantize(Decimal(1).scaleb(-scale))
-    if exact != number:
-        raise Lossy(f"the value is not exact at {scale} decimals: precision is lost")
-    if pt.is_decimal(target):
-        if exact.adjusted() + 1 + scale > target.precision:
-            raise ValueError
-        return exact
-    if not -(2 ** (target.bit_width - 1)) <= exact < 2 ** (target.bit_width - 1):
-        raise ValueError
-    return int(exact)
-
-
-def _date(value: Any) -> date:
-    if isinstance(value, datetime):
-        if value != value.replace(hour=0, minute=0, second=0, microsecond=0):
-            raise Lossy("the value has a time of day, which a date loses")
-        return value.date()
-    if isinstance(value, date):
-        return value
-    if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
-        raise ValueError
-    return date.fromisoformat(value)
-
-
-def _instant(value: Any) -> datetime:
-    moment = (
-        value
-        if isinstance(value, datetime)
-        else datetime.fromisoformat(value)
-        if isinstance(value, str)
-        else None
-    )
-    if moment is None:
-        raise ValueError
-    if moment.tzinfo is None:
-        raise Lossy("the time zone is lost")
-    if isinstance(value, str) and re.search(r"\.\d{6}\d*[1-9]", value):
-        raise Lossy("the time is finer than a microsecond: precision is lost")
-    return moment.astimezone(UTC)
+    found, broken = cast(values, column.arrow, column.type)
+    return found, [Violation(column.name, column.type, reason, rows) for reason, rows in broken.items()]
 
 
 def _of_values(values: pa.ChunkedArray, column: Column, required: bool) -> Iterator[Violation]:
@@ -384,15 +265,29 @@ def _of_values(values: pa.ChunkedArray, column: Column, required: bool) -> Itera
             yield Violation(
                 column.name, f"one of {', '.join(column.allowed)}", "the value is not allowed", rows
             )
-    if column.min is None and column.max is None:
+    if pa.types.is_timestamp(column.arrow):
+        yield from _in_the_future(values, column)
+    is_amount = pa.types.is_decimal(column.arrow)
+    if column.min is None and column.max is None and not is_amount:
         return
     bounds = pc.min_max(values).as_py()
+    if is_amount and bounds["min"] is not None and max(-bounds["min"], bounds["max"]) >= MAX_AMOUNT:
+        large = _true(pc.fill_null(pc.greater_equal(pc.abs(values), MAX_AMOUNT), False))
+        yield Violation(column.name, f"below {MAX_AMOUNT:,}", "the amount is too large to be added up", large)
     if column.min is not None and bounds["min"] is not None and bounds["min"] < column.min:
         below = _true(pc.fill_null(pc.less(values, column.min), False))
         yield Violation(column.name, f"at least {column.min}", f"the value is below {column.min}", below)
     if column.max is not None and bounds["max"] is not None and bounds["max"] > column.max:
         above = _true(pc.fill_null(pc.greater(values, column.max), False))
         yield Violation(column.name, f"at most {column.max}", f"the value is above {column.max}", above)
+
+
+def _in_the_future(values: pa.ChunkedArray, column: Column) -> Iterator[Violation]:
+    """Times that have not come yet: a clock that is wrong, or a placeholder. A day's grace is for clocks that are fast."""
+    latest, limit = pc.max(values).as_py(), datetime.now(UTC) + timedelta(days=1)
+    if latest is not None and latest > limit:
+        rows = _true(pc.fill_null(pc.greater(values, pa.scalar(limit, values.type)), False))
+        yield Violation(column.name, "a time that has come", "the time lies in the future", rows)
 
 
 def _not_in(values: pa.ChunkedArray, allowed: Sequence[str]) -> Rows:

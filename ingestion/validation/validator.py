@@ -1,6 +1,7 @@
 """The one door through which rows enter the lake: good rows go on, the others to quarantine, and all are counted."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
@@ -19,10 +20,12 @@ from dlt.common.storages.load_package import load_package_state
 from ingestion.contracts.contract import Table
 from ingestion.lake import deliveries
 from ingestion.lake.loads import DELIVERIES
-from ingestion.quarantine.store import MASKED, Quarantine, entry_id, payload, seen
+from ingestion.quarantine.store import MASKED, Quarantine, delivered_rows, entry_id, payload, seen
 from ingestion.validation import checks
-from ingestion.validation.checks import Drift, Mask, Rows, Violation
+from ingestion.validation.casts import Rows
+from ingestion.validation.checks import Drift, Mask, Violation
 from ingestion.validation.provenance import Provenance
+from ingestion.validation.records import as_text, records
 
 BATCH_ROWS = 250_000
 """Rows handed to dlt at a time: large enough for good Parquet row groups, small enough for memory and to begin writing soon."""
@@ -30,7 +33,7 @@ BATCH_ROWS = 250_000
 FROZEN: TSchemaContractDict = {"tables": "evolve", "columns": "evolve", "data_type": "freeze"}
 """dlt's schema contract for every resource: what may come is decided here, and a type in the lake stays what it is."""
 
-REASONS = {"replayed": "fits the contract now", "superseded": "delivered again"}
+REASONS = {"replayed": "fits the contract now", "superseded": "delivered again, or gone from the source"}
 
 
 @dataclass(frozen=True)
@@ -77,10 +80,17 @@ class Validator:
 
     def _reset(self) -> None:
         self._tallies: dict[tuple[Provenance, date | None], _Tally] = {}
+        self._malformed: list[dict[str, Any]] = []
         self._refused: list[Provenance] = []
         self._broken: set[str] = set()
         self._replayed: set[str] = set()
         self._superseded: set[str] = set()
+        self._contents: Counter[str] = Counter()
+
+    @property
+    def has_unidentified(self) -> bool:
+        """Whether records without a key are in quarantine: only a read of all records tells whether they are fixed."""
+        return bool(self._waiting.get(None))
 
     def accept(
         self,
@@ -90,26 +100,30 @@ class Validator:
         numbers: Rows | None = None,
         is_text: bool = False,
         replays: Sequence[str] = (),
+        odd: Sequence[Violation] = (),
     ) -> Iterator[pa.Table]:
         """Take in the rows of `table` as delivered; `first` is the number of its first row, or `numbers` those of all.
 
         `is_text` says that the delivery has no types of its own. `replays` are the quarantine ids of rows that come
-        from there: those that still do not fit stay there.
+        from there: those that still do not fit stay there. `odd` names what the table cannot show as it came.
         """
         fitted = checks.fit(table, self.contract, is_text)
+        fitted.violations.extend(odd)
         self._pieces.append(_Piece(provenance, table, fitted, first, numbers, replays))
         self._gathered += table.num_rows
         if self._gathered >= BATCH_ROWS:
             yield from self._flush()
 
-    def accept_all(self, tables: Iterable[pa.Table], provenance: Provenance) -> Iterator[Any]:
+    def accept_all(
+        self, tables: Iterable[pa.Table], provenance: Provenance, deleted: pa.Array | None = None
+    ) -> Iterator[Any]:
         """Take in a stream of tables as delivered, and close."""
         first = 1
         for table in tables:
             if table.num_rows:
                 yield from self.accept(table, provenance, first)
                 first += table.num_rows
-        yield from self.close()
+        yield from self.close(deleted)
 
     def refuse(self, provenance: Provenance, reason: str, expected: str, seen: str) -> None:
         """Quarantine a whole file; one that is there already is no news."""
@@ -120,32 +134,39 @@ class Validator:
         self._write([entry])
 
     def refuse_row(self, provenance: Provenance, number: int, expected: str, seen: str, text: str) -> None:
-        """Quarantine a malformed row: one line of a file."""
-        tally = self._tallies.setdefault((provenance, provenance.day), _Tally(number, number))
-        tally.delivered += 1
-        tally.quarantined += 1
-        values = {"business_date": provenance.day, "row_number": number, "expected": expected, "seen": seen}
+        """Quarantine a malformed row: one line of a file, one item of an answer, one event."""
         shown = MASKED if self.contract.personal else text
-        self._write(
-            [
-                self._entry(
-                    provenance,
-                    f"{provenance.digest}\0{number}",
-                    **values,
-                    reason="malformed row",
-                    payload=json.dumps(shown),
-                )
-            ]
+        entry = self._entry(
+            provenance,
+            self._content(provenance, number, text),
+            business_date=provenance.day,
+            row_number=number,
+            expected=expected,
+            seen=seen,
+            reason="malformed row",
+            payload=json.dumps(shown),
         )
+        if provenance.digest or entry["quarantine_id"] not in self._known:
+            tally = self._tallies.setdefault((provenance, provenance.day), _Tally(number, number))
+            tally.delivered += 1
+            tally.quarantined += 1
+        self._malformed.append(entry)
 
-    def close(self) -> Iterator[Any]:
-        """Hand on what is still gathered, and the account of all that was accepted since the last call."""
+    def close(self, deleted: pa.Array | None = None) -> Iterator[Any]:
+        """Hand on what is still gathered, and the account of all that was accepted since the last call.
+
+        `deleted` says that the source was compared as a whole, and which keys it has no more: what is in quarantine of
+        records that are gone is settled.
+        """
         yield from self._flush()
+        self._write(self._malformed)
+        if deleted is not None:
+            self._note_gone(deleted)
         rows = [self._delivery(provenance, day, tally) for (provenance, day), tally in self._tallies.items()]
         rows += [self._delivery(provenance, provenance.day, _Tally(0, 0)) for provenance in self._refused]
         rows = [row for row in rows if row["delivered"] or (row["digest"] and row["kind"] != "replay")]
+        self._settle(_load_id() if rows else None)  # without a row there will be no load
         if rows:
-            self._settle()
             account = pa.Table.from_pylist(rows, schema=deliveries.SCHEMA)
             yield dlt.mark.with_hints(account, dlt.mark.make_hints(DELIVERIES), create_table_variant=True)
         self._reset()
@@ -211,7 +232,7 @@ class Validator:
         entries = []
         for piece, start, end in zip(pieces, starts, starts[1:], strict=False):
             rows = np.flatnonzero(bad[start:end])
-            came = piece.delivered.take(rows).to_pylist()
+            came = delivered_rows(piece.delivered, rows.tolist())
             for row, values in zip(rows.tolist(), came, strict=True):
                 entry = self._entry_of_row(piece, row, values, by_row[start + row])
                 entry["business_date"] = days[start + row] if days else None
@@ -228,10 +249,10 @@ class Validator:
     ) -> dict[str, Any]:
         number, first = piece.number(row), broken[0]
         also = [f"{violation.column}: {violation.reason}" for violation in broken[1:]]
-        text, digest = payload(came, self.contract), piece.provenance.digest
+        text = payload(came, self.contract)
         return self._entry(
             piece.provenance,
-            f"{digest}\0{number}" if digest else text,
+            self._content(piece.provenance, number, _canonical(text)),
             row_number=number,
             column_name=first.column,
             expected=first.expected,
@@ -241,6 +262,13 @@ class Validator:
             reason="; also ".join([first.reason, *also]),
             payload=text,
         )
+
+    def _content(self, provenance: Provenance, number: int, text: str) -> str:
+        """What tells a row from the others of its location: its number in a delivery, otherwise its text, counted."""
+        if provenance.digest:
+            return f"{provenance.digest}\0{number}"
+        self._contents[text] += 1
+        return text if self._contents[text] == 1 else f"{text}\0{self._contents[text]}"
 
     def _entry(self, provenance: Provenance, content: str, **values: Any) -> dict[str, Any]:
         return {
@@ -263,7 +291,7 @@ class Validator:
                 tally.quarantined += int((bad[rows] & ~again[rows]).sum())
                 loaded = _loaded(counted, rows, bad)
                 tally.key_sum += checks.key_sum(loaded, self.contract.key)
-                tally.money += int(checks.cents(loaded[money]).sum()) if money else 0
+                tally.money += checks.exact_sum(checks.cents(loaded[money])) if money else 0
                 tally.drift += piece.fitted.drift
 
     def _delivery(self, provenance: Provenance, day: date | None, tally: _Tally) -> dict[str, Any]:
@@ -298,28 +326,45 @@ class Validator:
 
     def _note_again(self, loaded: pa.Table) -> None:
         """Remember open entries of single records whose key has now been loaded."""
-        waiting = {key: e["quarantine_id"] for e in self._open if not e["digest"] for key in self._key_of(e)}
-        if waiting:
+        firsts = {key[0] for key in self._waiting if key}
+        if firsts:
             candidates = loaded.filter(
-                pc.is_in(loaded[self.contract.key[0]], pa.array({key[0] for key in waiting}))
+                pc.is_in(loaded[self.contract.key[0]], pa.array(firsts, loaded[self.contract.key[0]].type))
             )
-            keys = zip(*(candidates[name].to_pylist() for name in self.contract.key), strict=True)
-            self._superseded.update(waiting[key] for key in keys if key in waiting)
+            for key in zip(*(candidates[name].to_pylist() for name in self.contract.key), strict=True):
+                self._superseded.update(self._waiting.get(key, ()))
 
-    def _key_of(self, entry: dict[str, Any]) -> Iterator[tuple[int, ...]]:
-        row = json.loads(entry["payload"])
-        key = tuple(row.get(name) for name in self.contract.key)
-        if all(isinstance(part, int) for part in key):
-            yield key
+    def _note_gone(self, deleted: pa.Array) -> None:
+        """Remember open entries of records that the source does not have any more, those without a key included."""
+        for key in deleted.to_pylist():
+            self._superseded.update(self._waiting.get((key,), ()))
+        self._superseded.update(self._waiting.get(None, ()))
 
-    def _settle(self) -> None:
-        """Write down which open entries this load closes: rows replayed, locations and records delivered again."""
+    def _settle(self, load: str | None) -> None:
+        """Write down which open entries are closed: rows replayed, locations and records delivered again, or gone."""
         locations = {provenance.location for provenance, _ in self._tallies if provenance.is_whole}
-        settled = {e["quarantine_id"] for e in self._open if e["digest"] and e["place"] in locations}
+        settled = (
+            {e["quarantine_id"] for e in self._open if e["digest"] and e["place"] in locations}
+            if locations
+            else set()
+        )
         settled = (settled | self._superseded) - self._broken - self._replayed
         for action, ids in (("replayed", self._replayed), ("superseded", settled)):
             if ids:
-                self._quarantine.resolve(ids, action, REASONS[action], "larder", _load_id())
+                self._quarantine.resolve(ids, action, REASONS[action], "larder", load)
+
+    @cached_property
+    def _waiting(self) -> dict[tuple[int, ...] | None, set[str]]:
+        """The open entries of single records by the key that the contract reads in them, or None."""
+        entries = [entry for entry in self._open if entry["payload"] and not entry["digest"]]
+        found: dict[tuple[int, ...] | None, set[str]] = {}
+        if entries:
+            rows = [json.loads(entry["payload"]) for entry in entries]
+            table = records([row if isinstance(row, dict) else {} for row in rows])
+            keys = checks.fit(table, self.contract.only(*self.contract.key)).table
+            for entry, *key in zip(entries, *(column.to_pylist() for column in keys.columns), strict=True):
+                found.setdefault(None if None in key else tuple(key), set()).add(entry["quarantine_id"])
+        return found
 
     @cached_property
     def _quarantine(self) -> Quarantine:
@@ -346,19 +391,6 @@ class Validator:
         return [e for e in self._quarantine.entries() if e["table_name"] == self.contract.name]
 
 
-def records(rows: list[dict[str, Any]]) -> pa.Table:
-    """JSON records, one dict a row, as a table in the types that they have; a mixed column becomes text."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    return pa.table({name: _array([row.get(name) for row in rows]) for name in names})
-
-
-def _array(values: list[Any]) -> pa.Array:
-    try:
-        return pa.array(values)
-    except (pa.ArrowException, TypeError, OverflowError):
-        return pa.array([None if v is None else v if isinstance(v, str) else json.dumps(v) for v in values])
-
-
 def _by_day(
     table: pa.Table, piece: _Piece, start: int, end: int
 ) -> Iterator[tuple[date | None, slice | Mask]]:
@@ -380,6 +412,12 @@ def _loaded(table: pa.Table, rows: slice | Mask, bad: Mask) -> pa.Table:
         return table.filter(pa.array(rows & ~bad))
     part = table.slice(rows.start, rows.stop - rows.start)
     return part.filter(pa.array(~bad[rows])) if bad[rows].any() else part
+
+
+def _canonical(row: str) -> str:
+    """A row in quarantine as the same text whatever rows came with it: these decide on types, nulls and order."""
+    values = json.loads(row).items()
+    return json.dumps({name: as_text(value) for name, value in values if value is not None}, sort_keys=True)
 
 
 def _with_constants(piece: _Piece) -> pa.Table:

@@ -230,7 +230,7 @@ def _refuse(store: Store, manifest: Manifest, outcome: dbt.Outcome) -> None:
         with store.open(manifest, LOOK) as connection:
             account = ledger.read(connection)
         told = {ledger.TEST: account.sentence} if account else {}
-    failures.show(outcome, shell, "; try it alone: dbt build --select {name}", told)
+    failures.show(outcome, shell, told)
     published = store.published()
     raise LarderError(
         f"{len(outcome.broken)} of {len(outcome.nodes)} nodes failed;"

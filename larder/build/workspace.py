@@ -21,15 +21,21 @@ from larder.core.console import shown_path
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
 from larder.project import dbt, fingerprint
+from larder.project import manifest as project_manifest
 from larder.project.fingerprint import Fingerprint
 from larder.project.manifest import RELATIONS
+from larder.warehouse import diff
 from larder.warehouse.connection import BUILD, LOOK, connect
+from larder.warehouse.diff import Difference
 from larder.warehouse.locks import lock
-from larder.warehouse.relations import drop, relations
+from larder.warehouse.relations import drop, quoted, relations
 from larder.warehouse.store import Manifest, Store
 
 SCHEMAS = ("marts", "semantic", "intermediate", "staging", "seeds")
 """Where a name without a schema is looked for, first in the workspace, then in the generation."""
+
+SHOWN_ROWS = 20
+"""Rows of a model that are printed."""
 
 MOST_NAMES = 12
 """How many of its relations a workspace names."""
@@ -44,10 +50,11 @@ class Workspace:
     holds: dict[str, str] = field(default_factory=dict)
 
 
-def run(paths: Paths, select: list[str], days: int | None) -> None:
+def run(paths: Paths, select: list[str], days: int | None) -> LarderError | None:
     """Build what was changed, or what `select` says in dbt's words, on the last `days` delivered days or on all.
 
-    Raises LarderError when nothing is published, the workspace is in use, or a node fails; what was built stays.
+    Returns what to raise in the end when a node has failed; what was built stays. Raises LarderError when nothing is
+    published, or the workspace is in use.
     """
     with lock(paths.locks, "dev"):
         store, space = Store(paths.warehouse), _read(paths)
@@ -58,16 +65,42 @@ def run(paths: Paths, select: list[str], days: int | None) -> None:
         space.generation = base.id
         if starts:
             _empty(paths)
-        now = _nodes(paths, base)
-        _drop_what_changed(paths, space, now)
-        held = {node: now[node] for node in space.holds}
-        todo = plan.make(now, base.loads, {**base.nodes, **held}, base.loads)
-        # eager: whatever a test compares a chosen model with is there, in the workspace or in the generation.
-        chosen = ["--select", *select, "--indirect-selection", "eager"] if select else _changed(todo)
-        _write(paths, space)
-        if chosen:
-            _build(paths, store, base, space, now, chosen)
+        before, failed = fingerprint.as_written(base.nodes), None
+        if base.project == fingerprint.project() and not select:
+            _drop_what_changed(paths, space, before)
+            _write(paths, space)
+        else:
+            failed = _build(paths, store, base, space, before, select)
         _show_what_there_is(paths, store, base, space)
+        return failed
+
+
+def show(paths: Paths, model: str) -> None:
+    """Print the first rows of a model: the workspace's, or the generation's where the workspace has none."""
+    if not _file(paths).exists():
+        raise LarderError("the workspace is empty", "Build something first: larder dev MODEL")
+    opener = (_folder(paths) / "open.sql").read_text()
+    with lock(paths.locks, "dev"), duckdb.connect() as connection:
+        connection.execute(opener)
+        try:
+            found = connection.execute(f"select * from {quoted(model)} limit {SHOWN_ROWS}")
+        except duckdb.CatalogException as error:
+            near = str(error).partition("Did you mean ")[2].partition("?")[0]
+            raise LarderError(
+                f"there is no model {model}{near and f'; did you mean {near}?'}",
+                "See the names: dbt ls --resource-type model",
+            ) from error
+        columns = [name for name, *_ in found.description or ()]
+        console.table(model, columns, [list(row) for row in found.fetchall()])
+
+
+def difference(paths: Paths) -> Difference:
+    """Compare what the workspace has built with its generation, row by row."""
+    with lock(paths.locks, "dev"):
+        base = _base(Store(paths.warehouse), _read(paths))
+        if not _file(paths).exists():
+            raise LarderError("the workspace is empty: nothing differs", "Change a model, then: larder dev")
+        return diff.compare_workspace(paths, base, _file(paths))
 
 
 def reset(paths: Paths) -> None:
@@ -103,19 +136,12 @@ def _base(store: Store, space: Workspace) -> Manifest:
                 "Start again on what is published: larder dev --reset, then larder dev",
             )
         base = found
-    if not (store.artifacts(base) / "manifest.json").exists():
+    if not all(node.written for node in base.nodes.values()):
         raise LarderError(
-            f"generation {base.id} was built before dbt's manifest was kept with it",
+            f"generation {base.id} was built by an earlier version of Larder",
             "Build and publish a new one: larder build --all, then larder publish",
         )
     return base
-
-
-def _nodes(paths: Paths, base: Manifest) -> dict[str, Fingerprint]:
-    """The project's nodes now. Compiles the project only when a file differs from the generation's."""
-    if base.project == fingerprint.project():
-        return base.nodes
-    return fingerprint.nodes(candidate.compiled(paths, "dev-compile"))
 
 
 def _drop_what_changed(paths: Paths, space: Workspace, now: Mapping[str, Fingerprint]) -> None:
@@ -140,25 +166,39 @@ def _build(
     store: Store,
     base: Manifest,
     space: Workspace,
-    now: Mapping[str, Fingerprint],
-    chosen: list[str],
-) -> None:
+    before: Mapping[str, Fingerprint],
+    select: list[str],
+) -> LarderError | None:
+    """Parse the project, and build in the same process of dbt what differs from the generation, or what was asked for."""
     _folder(paths).mkdir(parents=True, exist_ok=True)
-    # Whole models only: what an incremental one would keep from an earlier edit is what a developer must not see.
-    arguments = ["build", *chosen, "--full-refresh", "--defer", "--state", str(store.artifacts(base))]
-    if space.days:
-        # A reconciliation compares the sample with all days, which must fail.
-        arguments += ["--sample", _slice(store, base, space.days), "--exclude", "test_type:singular"]
-    with console.progress("build what changed") as report:
-        outcome = dbt.run(paths, "dev", arguments, report, LARDER_BASE=str(store.address(base)))
+    with dbt.session(paths, "dev", LARDER_BASE=str(store.address(base))) as command:
+        with console.progress("read the project") as report:
+            parsed = command(["parse"], report)
+        now = fingerprint.nodes(project_manifest.read(parsed.artifacts), is_compiled=False)
+        now = fingerprint.as_written(now)
+        _drop_what_changed(paths, space, now)
+        held = {node: now[node] for node in space.holds}
+        todo = plan.make(now, base.loads, {**before, **held}, base.loads)
+        # eager: whatever a test compares a chosen model with is there, in the workspace or in the generation.
+        chosen = ["--select", *select, "--indirect-selection", "eager"] if select else _changed(todo)
+        _write(paths, space)
+        if not chosen:
+            return None
+        # Whole models only: what an incremental one would keep from an earlier edit is what a developer must not see.
+        arguments = ["build", *chosen, "--full-refresh", "--defer", "--state", str(store.artifacts(base))]
+        if space.days:
+            # A reconciliation compares the sample with all days, which must fail.
+            arguments += ["--sample", _slice(store, base, space.days), "--exclude", "test_type:singular"]
+        with console.progress("build what changed") as report:
+            outcome = command(arguments, report)
     if not outcome.nodes:
         raise LarderError(
             "the selection matches nothing", "Look at what there is: dbt ls --resource-type model"
         )
-    _remember(space, base, now, outcome)
+    _remember(space, before, now, outcome)
     _write(paths, space)
     _write_opener(paths, store, base)
-    _report(paths, outcome, base)
+    return _report(paths, outcome, base)
 
 
 def _slice(store: Store, base: Manifest, days: int) -> str:
@@ -175,12 +215,14 @@ def _slice(store: Store, base: Manifest, days: int) -> str:
     return json.dumps({"start": monday.isoformat(), "end": (last + timedelta(days=1)).isoformat()})
 
 
-def _remember(space: Workspace, base: Manifest, now: Mapping[str, Fingerprint], outcome: dbt.Outcome) -> None:
+def _remember(
+    space: Workspace, before: Mapping[str, Fingerprint], now: Mapping[str, Fingerprint], outcome: dbt.Outcome
+) -> None:
     """Write down what was built as the project says: a node counts only when all that it reads counts as well."""
     built = {node.unique_id for node in outcome.nodes if node.status in dbt.PASSED}
     for name in now:  # parents come first
         if name in built:
-            old = [p for p in now[name].parents if not _is_current(p, space, base, now)]
+            old = [p for p in now[name].parents if not _is_current(p, space, before, now)]
             if not old:
                 space.holds[name] = now[name].logic
             elif name.startswith("model."):
@@ -190,19 +232,22 @@ def _remember(space: Workspace, base: Manifest, now: Mapping[str, Fingerprint], 
                 )
 
 
-def _is_current(node: str, space: Workspace, base: Manifest, now: Mapping[str, Fingerprint]) -> bool:
-    return node in space.holds or (node in base.nodes and base.nodes[node].logic == now[node].logic)
+def _is_current(
+    node: str, space: Workspace, before: Mapping[str, Fingerprint], now: Mapping[str, Fingerprint]
+) -> bool:
+    return node in space.holds or (node in before and before[node].logic == now[node].logic)
 
 
-def _report(paths: Paths, outcome: dbt.Outcome, base: Manifest) -> None:
+def _report(paths: Paths, outcome: dbt.Outcome, base: Manifest) -> LarderError | None:
     failures.show(outcome, f"duckdb -init {_opener(paths)}")
     models, tests = outcome.count("model", "seed"), outcome.count("test", "unit_test")
     console.done(f"{models} models built, {tests} tests passed; the rest is read from generation {base.id}")
-    if outcome.broken:
-        raise LarderError(
-            f"{len(outcome.broken)} of {len(outcome.nodes)} nodes failed",
-            f"Look at the rows: duckdb -init {_opener(paths)}. Then fix it: larder dev",
-        )
+    if not outcome.broken:
+        return None
+    return LarderError(
+        f"{len(outcome.broken)} of {len(outcome.nodes)} nodes failed",
+        f"Look at the rows: duckdb -init {_opener(paths)}. Then fix it: larder dev",
+    )
 
 
 def _show_what_there_is(paths: Paths, store: Store, base: Manifest, space: Workspace) -> None:

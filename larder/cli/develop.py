@@ -20,18 +20,32 @@ def dev(
         int | None,
         typer.Option(metavar="DAYS", min=1, help="Only the last days of sales and promotions."),
     ] = None,
+    show: Annotated[str | None, typer.Option(metavar="MODEL", help="Then print rows of a model.")] = None,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Then compare what was built with what is published.")
+    ] = False,
     reset: Annotated[bool, typer.Option("--reset", help="Empty the workspace instead.")] = False,
 ) -> None:
     """Build your changes in a workspace of your own.
 
     Everything else is read from what is published. With `--sample`, reconciliations are left out: they compare with all days.
 
-    Example: `larder dev`, or `larder dev agg_sales_daily --sample 14`
+    Example: `larder dev --diff`, or `larder dev agg_sales_daily --sample 14 --show agg_sales_daily`
     """
     from larder.build import workspace
+    from larder.warehouse.diff import render
 
     paths = current_paths()
-    workspace.reset(paths) if reset else workspace.run(paths, select or [], sample)
+    if reset:
+        workspace.reset(paths)
+        return
+    failed = workspace.run(paths, select or [], sample)
+    if show:
+        workspace.show(paths, show)
+    if diff:
+        render(workspace.difference(paths))
+    if failed:
+        raise failed
 
 
 @verbs.command("yaml", rich_help_panel=GROUP)

@@ -51,13 +51,9 @@ for group in (load, build, read, govern, develop, operate):
 
 def main() -> None:
     """Run a verb; turn an expected error into one message and exit code 1, Ctrl-C into 130."""
-    paths = current_paths()
-    os.environ["LARDER_DATA"] = str(paths.data)
-    if "://" not in os.environ.get("LARDER_LAKE", "://"):
-        os.environ["LARDER_LAKE"] = str(paths.lake)
-    os.chdir(PROJECT)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        _enter()
         app()
     except SystemExit as end:
         if end.code == INTERRUPTED:
@@ -66,6 +62,15 @@ def main() -> None:
     except Exception as error:
         _show(*_explain(error))
         sys.exit(1)
+
+
+def _enter() -> None:
+    """Have every process that is started find the project and the data root."""
+    paths = current_paths()
+    os.environ["LARDER_DATA"] = str(paths.data)
+    if "://" not in os.environ.get("LARDER_LAKE", "://"):
+        os.environ["LARDER_LAKE"] = str(paths.lake)
+    os.chdir(PROJECT)
 
 
 def _explain(error: Exception) -> tuple[str, str]:

@@ -44,7 +44,7 @@ def plain(text: str) -> str:
 
 out = _Plain()
 if not out.is_terminal:
-    out.width = 200  # what is piped on is not cut
+    out.width = 10_000  # what is piped on is not cut
 err = _Plain(stderr=True)
 
 

@@ -11,6 +11,10 @@ PROJECT = Path(__file__).resolve().parents[2]
 """The repository: dbt project, profiles, dlt configuration."""
 
 
+PATTERN = "[]{}*?%"
+"""Characters that stand for something else where files are named by a pattern or an address."""
+
+
 @dataclass(frozen=True)
 class Paths:
     """The folders below one data root."""
@@ -26,7 +30,7 @@ class Paths:
                 f"LARDER_LAKE={named} is not a local folder",
                 "Name a folder: so far only dbt reads a lake on object storage.",
             )
-        return Path(named).resolve() if named else self.data / "lake"
+        return _usable("LARDER_LAKE", Path(named).resolve()) if named else self.data / "lake"
 
     @property
     def warehouse(self) -> Path:
@@ -68,7 +72,18 @@ class Paths:
 def current_paths() -> Paths:
     """The data root: `LARDER_DATA`, or `data/` in the repository."""
     root = os.environ.get("LARDER_DATA")
-    return Paths(Path(root).resolve() if root else PROJECT / "data")
+    return Paths(_usable("LARDER_DATA", Path(root).resolve() if root else PROJECT / "data"))
+
+
+def _usable(name: str, folder: Path) -> Path:
+    """A folder of whose path no part is a pattern: dlt and DuckDB would read other files than those that were written."""
+    odd = next((char for char in str(folder) if char in PATTERN or not char.isprintable()), None)
+    if odd:
+        raise LarderError(
+            f"{name} cannot be {str(folder)!a}: with {odd!a} in it, a path is read as a pattern",
+            f"Set {name} to a folder without any of {' '.join(PATTERN)} in its path.",
+        )
+    return folder
 
 
 def use_demo_connections(paths: Paths) -> None:

@@ -1,5 +1,7 @@
 """`larder ingest`: load what is new in the source systems into the lake."""
 
+from contextlib import ExitStack
+
 from ingestion.core.errors import IngestionError, NotConfigured
 from ingestion.core.request import LoadRequest
 from ingestion.pipelines import NEWS, Loaded, follow, ingest
@@ -35,7 +37,7 @@ def run(paths: Paths, sources: list[str], request: LoadRequest) -> None:
 def complain(loaded: list[Loaded], failures: list[str]) -> None:
     """Raise LarderError when a source was not loaded, was refused, or is blocked."""
     blocked = [one.source for one in loaded if one.blocked]
-    failures = failures + [one.source for one in loaded if one.refused]
+    failures = failures + [one.source for one in loaded if one.refused or one.misplaced]
     complete = len({one.source for one in loaded} - {*blocked, *failures})
     if failures:
         raise LarderError(
@@ -48,7 +50,10 @@ def complain(loaded: list[Loaded], failures: list[str]) -> None:
 
 
 def load(paths: Paths, sources: list[str], request: LoadRequest = NEWS) -> tuple[list[Loaded], list[str]]:
-    """Load the named sources, or all; one that fails does not stop the others. Returns the results, and what failed."""
+    """Load the named sources, or all; one that fails does not stop the others. Returns the results, and what failed.
+
+    Raises Busy, and loads nothing, while another ingestion runs.
+    """
     unknown = [name for name in sources if name not in SOURCES]
     if unknown:
         raise LarderError(f"unknown source: {', '.join(unknown)}", f"Choose from: {', '.join(SOURCES)}")
@@ -58,16 +63,34 @@ def load(paths: Paths, sources: list[str], request: LoadRequest = NEWS) -> tuple
     )  # plain dbt opens its own file there, and makes no folder
     loaded: list[Loaded] = []
     failures: list[str] = []
-    for source in sources or list(SOURCES):
-        try:
-            loaded.append(_one(paths, source, request))
-        except (IngestionError, LarderError) as error:
-            if SOURCES[source].optional and not sources and isinstance(error, NotConfigured | Busy):
-                console.note(f"left out: {error}")
-                continue
-            console.failed(str(error), error.next_step)
-            failures.append(source)
+    with ExitStack() as locks:
+        for source in _locked(paths, sources, locks):
+            try:
+                loaded.append(_one(paths, source, request))
+            except (IngestionError, LarderError) as error:
+                if SOURCES[source].optional and not sources and isinstance(error, NotConfigured):
+                    console.note(f"left out: {error}")
+                    continue
+                console.failed(str(error), error.next_step)
+                failures.append(source)
     return loaded, failures
+
+
+def _locked(paths: Paths, sources: list[str], locks: ExitStack) -> list[str]:
+    """The named sources, or all, with their locks: all before the first is loaded, so that of two runs one has them all.
+
+    Raises Busy when another process has one of them; a stream that somebody follows is left out.
+    """
+    mine = []
+    for source in [name for name in SOURCES if name in sources or not sources]:
+        try:
+            locks.enter_context(lock(paths.locks, f"ingest-{source}"))
+            mine.append(source)
+        except Busy as error:
+            if not SOURCES[source].optional or sources:
+                raise Busy(f"another ingestion runs: {error}", error.next_step) from error
+            console.note(f"left out: {error}")
+    return mine
 
 
 def follow_stream(paths: Paths, sources: list[str], request: LoadRequest) -> None:
@@ -94,7 +117,7 @@ def follow_stream(paths: Paths, sources: list[str], request: LoadRequest) -> Non
 
 
 def _one(paths: Paths, source: str, request: LoadRequest) -> Loaded:
-    with lock(paths.locks, f"ingest-{source}"), console.progress(f"ingest {source}") as report:
+    with console.progress(f"ingest {source}") as report:
         result = ingest(source, paths.lake, paths.dlt, report, request)
     _say(result)
     return result
@@ -111,10 +134,15 @@ def _say(result: Loaded) -> None:
         console.note(
             f"{result.source}: {len(result.quarantined):,} in quarantine. Look: larder quarantine list"
         )
+    for note in result.notes:
+        console.note(f"{result.source}: {note}")
+    for problem in result.misplaced:
+        console.failed(f"{result.source}: {problem}", "Correct the name or remove the file, then run again.")
     for refusal in result.refused:
         console.failed(
             f"{result.source}: {refusal}: it stays as it was",
-            f"Ask the owner of the source. If it is right: larder ingest {result.source} --force",
+            "Ask the owner of the source. Where only its row count fell, and that is right: "
+            f"larder ingest {result.source} --force",
         )
     for found in result.blocked.values():
         console.failed(

@@ -6,7 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from larder.core import machine
 from larder.core.errors import LarderError
 from larder.core.settings import PROJECT, Paths
+from larder.project.complaints import plain
 
 DBT = Path(sys.executable).with_name("dbt")
 
@@ -99,25 +101,55 @@ def run(
     Raises LarderError when dbt stops before it has run its nodes, or says that it failed although each of them passed.
     Failed nodes are in the outcome, not raised.
     """
-    artifacts = paths.dbt / (folder or target)
+    artifacts = _folder(paths, folder or target)
+    with _process([str(DBT), *_arguments(artifacts, paths, target, arguments)], paths, env) as process:
+        ended = _follow(process, report)
+    return _outcome(paths, arguments[0], artifacts, ended)
+
+
+Command = Callable[[list[str], Callable[[str], None]], Outcome]
+"""Runs one dbt command, as `run` does."""
+
+
+@contextmanager
+def session(paths: Paths, target: str, **env: str) -> Iterator[Command]:
+    """Several commands on one target in one process: dbt, which takes seconds to import, is imported once.
+
+    The process keeps the warehouse locked until the session ends.
+    """
+    artifacts = _folder(paths, target)
+    with _process([sys.executable, "-m", "larder.project.session"], paths, env) as process:
+
+        def command(arguments: list[str], report: Callable[[str], None]) -> Outcome:
+            _folder(paths, target)
+            asked = json.dumps(_arguments(artifacts, paths, target, arguments))
+            print(asked, file=process.stdin, flush=True)
+            return _outcome(paths, arguments[0], artifacts, _follow(process, report))
+
+        yield command
+
+
+def _folder(paths: Paths, name: str) -> Path:
+    """The folder of a command's artifacts, without those of an earlier one."""
+    artifacts = paths.dbt / name
     artifacts.mkdir(parents=True, exist_ok=True)
+    (artifacts / "run_results.json").unlink(missing_ok=True)
+    return artifacts
+
+
+def _outcome(paths: Paths, command: str, artifacts: Path, ended: "_Ended") -> Outcome:
     results = artifacts / "run_results.json"
-    results.unlink(missing_ok=True)
-    ended = _stream(_command(artifacts, paths, target, arguments), _environment(paths, env), report)
-    errors, code = ended.errors, ended.code
-    outcome = Outcome(_nodes(results, ended.invocation), artifacts, code, errors)
-    if (code and not outcome.broken) or (arguments[0] == "build" and not results.exists()):
-        raise LarderError(
-            f"dbt {arguments[0]} stopped: {' '.join(map(_without_trace, errors[:3])) or f'exit code {code}'}",
-            f"See {paths.dbt}/logs/dbt.log",
-        )
+    outcome = Outcome(_nodes(results, ended.invocation), artifacts, ended.code, ended.errors)
+    if (ended.code and not outcome.broken) or (command == "build" and not results.exists()):
+        said = "\n".join(map(plain, ended.errors[:3])) or f"exit code {ended.code}"
+        raise LarderError(f"dbt {command} stopped: {said}", f"See {paths.dbt}/logs/dbt.log")
     return outcome
 
 
-def _command(artifacts: Path, paths: Paths, target: str, arguments: list[str]) -> list[str]:
+def _arguments(artifacts: Path, paths: Paths, target: str, arguments: list[str]) -> list[str]:
     options = ["--target", target, "--target-path", str(artifacts), "--project-dir", str(PROJECT)]
     logs = ["--log-format", "json", "--log-path", str(paths.dbt / "logs")]
-    return [str(DBT), *logs, *arguments, *options, *ALWAYS, "--profiles-dir", str(PROJECT)]
+    return [*logs, *arguments, *options, *ALWAYS, "--profiles-dir", str(PROJECT)]
 
 
 def _environment(paths: Paths, extra: dict[str, str]) -> dict[str, str]:
@@ -135,39 +167,44 @@ class _Ended:
     invocation: str
 
 
-def _stream(command: list[str], env: dict[str, str], report: Callable[[str], None]) -> _Ended:
-    """Run dbt, and pass its progress on."""
-    errors: list[str] = []
-    invocation = ""
+@contextmanager
+def _process(command: list[str], paths: Paths, env: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """A process that is given time to roll back when this one is interrupted, and ends with it."""
     with subprocess.Popen(
         command,
         cwd=PROJECT,
-        env=env,
+        env=_environment(paths, env),
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         preexec_fn=_end_with_parent,
     ) as process:
         try:
-            for line in process.stdout or ():
-                if "No space left on device" in line:
-                    errors = ["the disk is full"]
-                event = _event(line)
-                data, info = event.get("data", {}), event.get("info", {})
-                invocation = info.get("invocation_id", invocation)
-                if info.get("name") == "LogStartLine":
-                    report(f"{data['index']} of {data['total']} {data['description']}")
-                elif info.get("level") == "error" and errors != ["the disk is full"]:
-                    errors.append(str(info.get("msg", "")).strip())
+            yield process
         except BaseException:
             _end(process)
             raise
-    return _Ended(errors, process.returncode, invocation)
 
 
-def _without_trace(message: str) -> str:
-    """What dbt says; of a fault of its own the last line, which names it."""
-    return message.splitlines()[-1].strip() if "Traceback" in message else message
+def _follow(process: subprocess.Popen[str], report: Callable[[str], None]) -> _Ended:
+    """Pass on the progress of one command, until it has ended or the process has."""
+    errors: list[str] = []
+    invocation, code = "", None
+    for line in process.stdout or ():
+        if "No space left on device" in line:
+            errors = ["the disk is full"]
+        event = _event(line)
+        if "exit_code" in event:
+            code = int(event["exit_code"])
+            break
+        data, info = event.get("data", {}), event.get("info", {})
+        invocation = info.get("invocation_id", invocation)
+        if info.get("name") == "LogStartLine":
+            report(f"{data['index']} of {data['total']} {data['description']}")
+        elif info.get("level") == "error" and errors != ["the disk is full"]:
+            errors.append(str(info.get("msg", "")).strip())
+    return _Ended(errors, process.wait() if code is None else code, invocation)
 
 
 def _end(process: subprocess.Popen[str]) -> None:

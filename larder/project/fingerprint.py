@@ -9,7 +9,7 @@ import json
 import re
 import subprocess
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,8 @@ class Fingerprint:
     `relation` is the table or view that it leaves in the warehouse, as `<schema>.<name>`, empty for a test; a model with
     versions leaves one for each. `sources` are the sources whose loads reach it, `columns` the contracted names and types. `reads_data` is False
     for views, seeds and unit tests: new loads do not make them run again. `always` is True for a test that judges the whole
-    catalogue: it runs in every build. `until` is the day after which a version of a model may go.
+    catalogue: it runs in every build. `until` is the day after which a version of a model may go. `written` is a hash of the node
+    as its author wrote it, which can be told before anything is compiled: it may change where `parts` do not.
     """
 
     node: str
@@ -71,6 +72,7 @@ class Fingerprint:
     reads_data: bool
     always: bool = False
     until: str = ""
+    written: str = ""
 
 
 def project() -> str:
@@ -81,10 +83,10 @@ def project() -> str:
     return digest.hexdigest()
 
 
-def nodes(manifest: Mapping[str, Any]) -> dict[str, Fingerprint]:
-    """Fingerprints of all models, seeds, tests, unit tests, saved queries and exposures of a compiled manifest.
+def nodes(manifest: Mapping[str, Any], is_compiled: bool = True) -> dict[str, Fingerprint]:
+    """Fingerprints of all models, seeds, tests, unit tests, saved queries and exposures of a manifest.
 
-    Parents come before their children.
+    Parents come before their children. Where dbt has only parsed the project, nodes consist of what is written: see `as_written`.
     """
     kinds = ("nodes", "unit_tests", "saved_queries", "exposures")
     everything = {name: node for kind in kinds for name, node in manifest[kind].items()}
@@ -92,7 +94,16 @@ def nodes(manifest: Mapping[str, Any]) -> dict[str, Fingerprint]:
     everywhere = {part: _hash(value) for part, value in _counts_everywhere(manifest).items()}
     found: dict[str, Fingerprint] = {}
     for name in _parents_first(wanted):
-        found[name] = _fingerprint(wanted[name], manifest, everywhere, found)
+        found[name] = _fingerprint(wanted[name], manifest, everywhere, found, is_compiled)
+    return found
+
+
+def as_written(nodes: Mapping[str, Fingerprint]) -> dict[str, Fingerprint]:
+    """The same nodes, with what is written as their one part: to compare with a project that is not compiled."""
+    found: dict[str, Fingerprint] = {}
+    for name, node in nodes.items():
+        logic = _hash([node.written, [found[parent].logic for parent in node.parents]])
+        found[name] = replace(node, parts={"definition": node.written}, logic=logic)
     return found
 
 
@@ -156,12 +167,15 @@ def _fingerprint(
     manifest: Mapping[str, Any],
     everywhere: Mapping[str, str],
     above: Mapping[str, Fingerprint],
+    is_compiled: bool,
 ) -> Fingerprint:
     kind, depends = node["resource_type"], _depends_on(node)
     parents = [name for name in depends if name in above]
-    parts = {part: _hash(value) for part, value in _parts(node, manifest).items()}
-    if kind in {*RELATIONS, "test", "unit_test"}:
-        parts.update(everywhere)
+    shared = everywhere if kind in {*RELATIONS, "test", "unit_test"} else {}
+    written = _hash([_written(node, manifest), *shared.values()])
+    parts = {"definition": written}
+    if is_compiled:
+        parts = {**{part: _hash(value) for part, value in _parts(node, manifest).items()}, **shared}
     sources = {name.split(".")[2] for name in depends if name.startswith("source.")}
     sources.update(source for parent in parents for source in above[parent].sources)
     materialized = node["config"].get("materialized")
@@ -179,6 +193,7 @@ def _fingerprint(
         reads_data=kind == "test" or (kind == "model" and materialized not in {"view", "ephemeral"}),
         always=kind == "test" and EVERY_BUILD in node["tags"],
         until=(node.get("deprecation_date") or "")[:10],
+        written=written,
     )
 
 
@@ -213,6 +228,15 @@ def _parts(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, An
         # Compiled, such a model shows one of its two branches: the other one counts as it is written.
         parts["incremental logic"] = _as_written(node["raw_code"], manifest)
     return {**parts, **_hook_parts(node, manifest)}
+
+
+def _written(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What the node consists of before it is compiled."""
+    if node["resource_type"] not in {"model", "test"}:
+        return _parts(node, manifest)
+    written = _parts({**node, "compiled_code": ""}, manifest)
+    written["SQL"] = _as_written(node["raw_code"], manifest)
+    return {**written, "arguments": node.get("test_metadata")}
 
 
 def _hook_parts(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, Any]:

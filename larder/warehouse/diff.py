@@ -1,7 +1,8 @@
 """`larder diff`: what differs between two generations, in structure and in rows. It prints counts, never a value."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -13,7 +14,7 @@ from larder.core.settings import Paths
 from larder.project import manifest as project_manifest
 from larder.project.fingerprint import Fingerprint
 from larder.project.manifest import Declared
-from larder.warehouse.connection import DIFF
+from larder.warehouse.connection import DIFF, attach
 from larder.warehouse.relations import BUILD_RECORDS
 from larder.warehouse.store import Manifest, Store
 
@@ -80,6 +81,19 @@ def compare(paths: Paths, before: str | None, after: str | None) -> Difference:
                 report(table)
                 tables.append(comparison.rows(table))
         return Difference(old.id, new.id, comparison.schema(), tables)
+
+
+def compare_workspace(paths: Paths, base: Manifest, workspace: Path) -> Difference:
+    """Compare what a workspace has built with the generation that it is based on; what it has not is the same."""
+    address, known = Store(paths.warehouse).address(base), project_manifest.tables(paths.dbt / "dev")
+    # nothing is known of it but its tables
+    space = replace(base, id="workspace", nodes={}, marts={}, loads={})
+    with attach({"before": address, "after": workspace}, DIFF, paths.warehouse) as connection:
+        comparison = _Comparison(connection, base, space, known)
+        schema = [change for change in comparison.schema() if change.column or change.after]
+        return Difference(
+            base.id, space.id, schema, [comparison.rows(table) for table in comparison.in_both()]
+        )
 
 
 def as_dict(difference: Difference) -> dict[str, Any]:

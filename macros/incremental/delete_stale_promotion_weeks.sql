@@ -47,6 +47,15 @@
                 select week_number
                 from {{ placements }}
                 where load_id in {{ unbuilt_loads('promotions') }}
+                union all
+                -- a plan that was delivered again without a placement
+                select built.week_number
+                from {{ this }} as built
+                left join {{ planned_store_weeks }} as planned_store_weeks
+                    on
+                        built.store_id = planned_store_weeks.store_id
+                        and built.week_number = planned_store_weeks.week_number
+                where planned_store_weeks.store_id is null
             )
 
             select min(week_number)

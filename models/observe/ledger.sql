@@ -18,12 +18,27 @@ till_lines as (
     select * from {{ source('pos', 'transactions') }}
 ),
 
+-- By the receipt number that the till delivered: a basket has another one where the till has used it before.
 staged_lines as (
-    select * from {{ ref('stg_pos__transactions') }}
+    select
+        receipt_number as basket_id,
+        product_id,
+        store_id,
+        till_business_date,
+        sales_usd,
+        is_in_file,
+        source_file
+    from {{ ref('stg_pos__transactions') }}
 ),
 
 basket_lines as (
-    select * from {{ ref('fct_basket_lines') }}
+    select
+        receipt_number as basket_id,
+        product_id,
+        business_date,
+        sales_usd,
+        is_settled
+    from {{ ref('fct_basket_lines') }}
 ),
 
 stream_lines as (
@@ -76,6 +91,9 @@ lake_lines as (
         on
             till_lines.basket_id = staged_lines.basket_id
             and till_lines.product_id = staged_lines.product_id
+            and till_lines.store_id = staged_lines.store_id
+            and till_lines.business_date = staged_lines.till_business_date
+            and staged_lines.is_in_file
     where (till_lines._source_file, till_lines._dlt_load_id) in (
         select
             current_files.place,
@@ -88,17 +106,19 @@ lake_lines as (
 lake_events as (
     select
         stream_lines.*,
-        staged_lines.basket_id is not null as is_staged,
-        basket_lines.basket_id is not null as is_in_mart
+        (stream_lines.basket_id, stream_lines.product_id) in (
+            select
+                staged_lines.basket_id,
+                staged_lines.product_id
+            from staged_lines
+        ) as is_staged,
+        (stream_lines.basket_id, stream_lines.product_id) in (
+            select
+                basket_lines.basket_id,
+                basket_lines.product_id
+            from basket_lines
+        ) as is_in_mart
     from stream_lines
-    left join staged_lines
-        on
-            stream_lines.basket_id = staged_lines.basket_id
-            and stream_lines.product_id = staged_lines.product_id
-    left join basket_lines
-        on
-            stream_lines.basket_id = basket_lines.basket_id
-            and stream_lines.product_id = basket_lines.product_id
 ),
 
 {% for system, table, key, staged_key in records %}

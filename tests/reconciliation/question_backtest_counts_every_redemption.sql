@@ -1,5 +1,5 @@
 {#
-  agg_offer_backtest has every campaign once for each ranking, and every redemption and redeemed offer in one of them; the hits
+  agg_offer_backtest has every known campaign once for each ranking, and every redemption and redeemed offer in one of them; the hits
   are those that the offers' own mart has.
   Fails? Redemptions differ: one names a campaign that does not exist. Hits differ: agg_household_offers was built again
   without the backtest; `dbt build -s agg_household_offers+`.
@@ -15,10 +15,12 @@ all_rankings as (
 
 campaigns as (
     select * from {{ ref('dim_campaigns') }}
+    where not is_unknown
 ),
 
 redemptions as (
     select * from {{ ref('fct_coupon_redemptions') }}
+    where campaign_id in (select campaigns.campaign_id from campaigns)
 ),
 
 offers as (

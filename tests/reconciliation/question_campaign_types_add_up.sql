@@ -1,5 +1,5 @@
 {#
-  agg_campaign_type_performance counts every target, response and redemption once, and adds up what could be compared.
+  agg_campaign_type_performance counts every target, response and redemption of a known campaign once, and adds up what could be compared.
   Fails? A campaign has a different type in one of the marts.
 #}
 with mart as (
@@ -12,10 +12,12 @@ performance as (
 
 targets as (
     select * from {{ ref('fct_campaign_targets') }}
+    where campaign_id in (select performance.campaign_id from performance)
 ),
 
 redemptions as (
     select * from {{ ref('fct_coupon_redemptions') }}
+    where campaign_id in (select performance.campaign_id from performance)
 ),
 
 incremental as (

@@ -15,6 +15,10 @@ fact as (
     select * from {{ ref('fct_baskets') }}
 ),
 
+dates as (
+    select * from {{ ref('dim_dates') }}
+),
+
 first_weeks as (
     select
         household_id,
@@ -23,27 +27,37 @@ first_weeks as (
     group by household_id
 ),
 
-weekly as (
+delivered as (
     select
-        week_number,
-        count(*) as baskets,
-        sum(units) as units,
-        sum(sales_usd) as sales_usd
+        min(week_number) as first_week_number,
+        max(week_number) as last_week_number
     from fact
-    group by week_number
+),
+
+-- Also a week without a basket: all states are known in it.
+weeks as (
+    select dates.week_number
+    from dates
+    inner join delivered
+        on dates.week_number between delivered.first_week_number and delivered.last_week_number
+    group by dates.week_number
+),
+
+known as (
+    select
+        weeks.week_number,
+        count(*) as state_households
+    from weeks
+    inner join first_weeks
+        on weeks.week_number >= first_weeks.first_week_number
+    group by weeks.week_number
 ),
 
 expected as (
-    select
-        weekly.week_number,
-        weekly.baskets,
-        weekly.units,
-        weekly.sales_usd,
-        count(*) as state_households
-    from weekly
-    inner join first_weeks
-        on weekly.week_number >= first_weeks.first_week_number
-    group by weekly.week_number, weekly.baskets, weekly.units, weekly.sales_usd
+    {{ totals_of(by=['week_number'], relations={
+        'known': {'state_households': 'sum(state_households)'},
+        'fact': {'baskets': 'count(*)', 'units': 'sum(units)', 'sales_usd': 'sum(sales_usd)'},
+    }) }}
 ),
 
 of_states as (

@@ -9,7 +9,8 @@ with prices as (
 
 demand as (
     select * from {{ ref('agg_demand_weekly_category') }}
-    where demand_units is not null
+    -- a week without sales is one of 0 items, of which the fact says nothing
+    where demand_units > 0
 ),
 
 fact as (

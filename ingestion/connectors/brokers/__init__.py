@@ -6,6 +6,12 @@ from urllib.parse import urlsplit
 
 from ingestion.core.errors import IngestionError
 
+RENAME = (
+    "Copy its events to a stream of another name, and put that into the URL of the source: what the lake holds already"
+    " counts once in the marts."
+)
+"""What to do about a stream whose sequences name other events than before."""
+
 
 class Event(NamedTuple):
     """One message. `stream` and `sequence` name it for ever; `published_at` is in microseconds since the epoch."""
@@ -14,6 +20,10 @@ class Event(NamedTuple):
     sequence: int
     published_at: int
     payload: bytes
+
+    def location(self) -> tuple[str, int]:
+        """What names it."""
+        return self.stream, self.sequence
 
 
 class Unreachable(IngestionError):
@@ -24,7 +34,11 @@ class Broker(Protocol):
     """A durable reader of one stream. What goes wrong is raised as an IngestionError that names the address."""
 
     def start(self, offsets: Mapping[str, int]) -> None:
-        """Connect, and go on right after the offset given of each stream, whatever was acknowledged."""
+        """Connect, and go on at the offset given of each stream, whatever was acknowledged.
+
+        The event at the offset comes again, if it is still there: who reads sees whether it is the one that it was. A
+        stream that ends before its offset is refused.
+        """
 
     def waiting(self) -> int:
         """How many events there are that have not been fetched."""

@@ -18,7 +18,7 @@ from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from nats.js.errors import NotFoundError
 
-from ingestion.connectors.brokers import Event, Unreachable
+from ingestion.connectors.brokers import RENAME, Event, Unreachable
 from ingestion.core.errors import IngestionError
 
 CONSUMER = "larder"
@@ -78,9 +78,15 @@ class JetStream:
         info = await self._context.stream_info(self._stream)
         # A stream that was deleted and created again begins at 1 again: the moment tells them apart.
         self._name = f"{self._stream}@{info.created:%Y%m%dT%H%M%SZ}"
-        await self._begin_after(offsets.get(self._name, 0))
+        offset = offsets.get(self._name, 0)
+        if offset > info.state.last_seq:
+            raise IngestionError(
+                f"{self._name} on {self._server} ends at {info.state.last_seq:,}, the lake holds it up to {offset:,}",
+                RENAME,
+            )
+        await self._begin_at(max(offset, 1))
 
-    async def _begin_after(self, sequence: int) -> None:
+    async def _begin_at(self, sequence: int) -> None:
         with suppress(NotFoundError):
             await self._context.delete_consumer(self._stream, CONSUMER)
         await self._context.add_consumer(
@@ -88,7 +94,7 @@ class JetStream:
             ConsumerConfig(
                 durable_name=CONSUMER,
                 deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
-                opt_start_seq=sequence + 1,
+                opt_start_seq=sequence,
                 ack_policy=AckPolicy.ALL,
                 ack_wait=ACK_SECONDS,
                 max_ack_pending=-1,
@@ -97,7 +103,7 @@ class JetStream:
         self._subscription: JetStreamContext.PullSubscription = await self._context.pull_subscribe_bind(
             durable=CONSUMER, stream=self._stream, pending_msgs_limit=-1, pending_bytes_limit=-1
         )
-        self._delivered, self._last, self._sequence = 0, None, sequence
+        self._delivered, self._last, self._sequence = 0, None, sequence - 1
 
     async def _waiting(self) -> int:
         info = await self._subscription.consumer_info()
@@ -117,7 +123,7 @@ class JetStream:
             self._delivered, self._sequence, self._last = delivered, sequence, message
             events.append(Event(self._name, sequence, published_at, message.data))
         if len(events) < len(messages) or not messages:
-            await self._begin_after(self._sequence)
+            await self._begin_at(self._sequence + 1)
         self._fresh_starts = 0 if events else self._fresh_starts + 1
         if self._fresh_starts > FRESH_STARTS:
             raise Unreachable(

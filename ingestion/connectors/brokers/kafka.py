@@ -7,7 +7,7 @@ lock of its source sees to that. Offsets are committed after the load, for whoev
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-from ingestion.connectors.brokers import Event, Unreachable
+from ingestion.connectors.brokers import RENAME, Event, Unreachable
 from ingestion.core.errors import IngestionError
 
 try:
@@ -82,15 +82,15 @@ class Kafka:
         self._watcher.close()
 
     def _begin(self, number: int, offsets: Mapping[str, int]) -> int:
-        """Where a partition goes on: after its offset, or at the first event that the broker still has."""
+        """Where a partition goes on: at its offset, or at the first event that the broker still has."""
         first, end = self._bounds(number)
-        position = offsets.get(self._stream(number), -1) + 1
-        if position > end:
+        offset = offsets.get(self._stream(number), -1)
+        if offset >= end:
             raise IngestionError(
-                f"{self._stream(number)} on {self._servers} ends at {end:,}, the lake holds it up to {position:,}",
-                "It seems to have been deleted and created again: give the new topic another name.",
+                f"{self._stream(number)} on {self._servers} ends at {end:,}, the lake holds it up to {offset + 1:,}",
+                RENAME,
             )
-        return max(position, first)
+        return max(offset, first)
 
     def _bounds(self, number: int) -> tuple[int, int]:
         """The first offset that there is, and the one after the last."""

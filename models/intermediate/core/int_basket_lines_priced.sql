@@ -7,39 +7,52 @@ products as (
     select * from {{ ref('int_products_classified') }}
 ),
 
-final as (
+judged as (
     select
-        transactions.basket_id,
-        transactions.product_id,
-        transactions.household_id,
-        transactions.store_id,
-        transactions.sold_at,
-        transactions.business_date,
-        transactions.week_number,
-        transactions.quantity,
-        case when not coalesce(products.is_volume, false) then transactions.quantity end as units,
-        coalesce(products.is_volume, false) as is_volume,
-        transactions.sales_usd,
-        transactions.loyalty_discount_usd,
-        transactions.coupon_discount_usd,
-        transactions.coupon_match_discount_usd,
-        transactions.sales_usd - transactions.coupon_discount_usd as customer_paid_usd,
-        {{ money_per_unit(
-            'transactions.sales_usd + transactions.loyalty_discount_usd + transactions.coupon_match_discount_usd',
-            'transactions.quantity'
-        ) }} as regular_price_usd,
-        {{ money_per_unit(
-            'transactions.sales_usd + transactions.coupon_match_discount_usd',
-            'transactions.quantity'
-        ) }} as loyalty_price_usd,
-        transactions.has_zero_quantity,
-        transactions.has_coupon_above_sales,
+        transactions.*,
         products.product_id is null as has_unknown_product,
-        transactions.is_in_file as is_settled,
-        transactions.load_id
+        coalesce(products.is_volume, false) as is_volume,
+        not coalesce(products.is_volume, false)
+        and transactions.quantity > {{ var('implausible_quantity_above') }} as has_implausible_quantity
     from transactions
     left join products
         on transactions.product_id = products.product_id
+),
+
+final as (
+    select
+        basket_id,
+        receipt_number,
+        product_id,
+        household_id,
+        store_id,
+        sold_at,
+        business_date,
+        week_number,
+        quantity,
+        case when not (is_volume or has_implausible_quantity) then quantity end as units,
+        is_volume,
+        sales_usd,
+        loyalty_discount_usd,
+        coupon_discount_usd,
+        coupon_match_discount_usd,
+        sales_usd - coupon_discount_usd as customer_paid_usd,
+        case
+            when not has_implausible_quantity
+                then {{ money_per_unit('sales_usd + loyalty_discount_usd + coupon_match_discount_usd', 'quantity') }}
+        end as regular_price_usd,
+        case
+            when not has_implausible_quantity
+                then {{ money_per_unit('sales_usd + coupon_match_discount_usd', 'quantity') }}
+        end as loyalty_price_usd,
+        has_zero_quantity,
+        has_implausible_quantity,
+        has_coupon_above_sales,
+        has_used_number,
+        has_unknown_product,
+        is_in_file as is_settled,
+        load_id
+    from judged
 )
 
 select * from final

@@ -38,6 +38,14 @@ households as (
     select * from {{ ref('dim_households') }}
 ),
 
+redemptions as (
+    select * from {{ ref('fct_coupon_redemptions') }}
+),
+
+all_campaigns as (
+    select * from {{ ref('dim_campaigns') }}
+),
+
 known_faults as (
     select * from {{ ref('data_faults') }}
 ),
@@ -52,6 +60,10 @@ line_counts as (
         sum(case when has_zero_quantity and sales_usd > 0 then 1 else 0 end) as zero_quantity_paid,
         sum(case when has_coupon_above_sales then 1 else 0 end) as coupon_above_sales,
         sum(case when has_coupon_above_sales then coupon_discount_usd - sales_usd else 0 end) as coupon_above_sales_usd,
+        sum(case when has_implausible_quantity then 1 else 0 end) as implausible_quantity,
+        sum(case when has_implausible_quantity then sales_usd else 0 end) as implausible_quantity_usd,
+        sum(case when has_used_number then 1 else 0 end) as used_number,
+        sum(case when has_used_number then sales_usd else 0 end) as used_number_usd,
         sum(case when is_volume then 1 else 0 end) as volume,
         sum(case when is_volume then sales_usd else 0 end) as volume_usd
     from basket_lines
@@ -113,9 +125,26 @@ product_counts as (
     from products
 ),
 
+redemption_counts as (
+    select
+        count(*) as all_rows,
+        sum(case when not is_targeted then 1 else 0 end) as not_targeted,
+        sum(case when not is_offered then 1 else 0 end) as not_offered,
+        sum(case when not is_in_campaign then 1 else 0 end) as not_in_campaign
+    from redemptions
+),
+
+campaign_counts as (
+    select
+        count(*) as all_rows,
+        sum(case when is_unknown then 1 else 0 end) as unknown
+    from all_campaigns
+),
+
 store_counts as (
     select
         count(*) as all_rows,
+        sum(case when is_unknown then 1 else 0 end) as unknown,
         sum(case when not has_promotion_data then 1 else 0 end) as no_promotions
     from stores
 ),
@@ -123,6 +152,7 @@ store_counts as (
 household_counts as (
     select
         count(*) as all_rows,
+        sum(case when is_unknown then 1 else 0 end) as unknown,
         sum(case when not has_demographics then 1 else 0 end) as no_demographics
     from households
 ),
@@ -140,10 +170,18 @@ demographic_counts as (
     ('lines_with_zero_quantity', 'zero_quantity', 'all_lines', 'zero_quantity_usd', 'line_counts'),
     ('lines_with_zero_quantity_and_money', 'zero_quantity_paid', 'all_lines', 'zero_quantity_usd', 'line_counts'),
     ('lines_with_coupon_above_sales', 'coupon_above_sales', 'all_lines', 'coupon_above_sales_usd', 'line_counts'),
+    ('lines_with_implausible_quantity', 'implausible_quantity', 'all_lines', 'implausible_quantity_usd', 'line_counts'),
+    ('lines_with_used_number', 'used_number', 'all_lines', 'used_number_usd', 'line_counts'),
     ('lines_sold_by_volume', 'volume', 'all_lines', 'volume_usd', 'line_counts'),
     ('lines_with_business_date_mismatch', 'wrong_day', 'all_lines', 'wrong_day_usd', 'time_counts'),
     ('lines_with_week_mismatch', 'wrong_week', 'all_lines', 'wrong_week_usd', 'time_counts'),
     ('products_sold_but_unknown', 'unknown', 'all_products', 'unknown_usd', 'sold_product_counts'),
+    ('stores_unknown', 'unknown', 'all_rows', 'null', 'store_counts'),
+    ('households_unknown', 'unknown', 'all_rows', 'null', 'household_counts'),
+    ('campaigns_unknown', 'unknown', 'all_rows', 'null', 'campaign_counts'),
+    ('redemptions_not_targeted', 'not_targeted', 'all_rows', 'null', 'redemption_counts'),
+    ('redemptions_not_offered', 'not_offered', 'all_rows', 'null', 'redemption_counts'),
+    ('redemptions_out_of_campaign', 'not_in_campaign', 'all_rows', 'null', 'redemption_counts'),
     ('promotion_rows_repeated', 'repeated', 'all_rows', 'null', 'promotion_counts'),
     ('coupon_rows_repeated', 'repeated', 'all_rows', 'null', 'coupon_counts'),
     ('coupon_products_unknown', 'unknown_products', 'all_products', 'null', 'coupon_counts'),

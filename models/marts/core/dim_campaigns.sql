@@ -1,6 +1,10 @@
--- grain: one row per campaign
+-- grain: one row per campaign: the application's, and one inferred member per id that only the facts know
 with campaigns as (
     select * from {{ ref('stg_campaigns__campaigns') }}
+),
+
+redemptions as (
+    select * from {{ ref('fct_coupon_redemptions') }}
 ),
 
 targets as (
@@ -29,23 +33,56 @@ offered as (
     group by campaign_id
 ),
 
+-- union: a campaign has many of each.
+seen as (
+    select campaign_id from targets
+    union
+    select campaign_id from coupon_products
+    union
+    select campaign_id from redemptions
+),
+
+members as (
+    select
+        campaign_id,
+        campaign_type,
+        start_date,
+        end_date,
+        false as is_unknown,
+        is_deleted
+    from campaigns
+    union all
+    select
+        seen.campaign_id,
+        'Unknown' as campaign_type,
+        cast(null as date) as start_date,
+        cast(null as date) as end_date,
+        true as is_unknown,
+        false as is_deleted
+    from seen
+    left join campaigns
+        on seen.campaign_id = campaigns.campaign_id
+    where campaigns.campaign_id is null
+),
+
 final as (
     select
-        campaigns.campaign_id,
-        campaigns.campaign_type,
-        campaigns.campaign_type = 'A' as is_personalised,
-        campaigns.start_date,
-        campaigns.end_date,
-        {{ dbt.datediff('campaigns.start_date', 'campaigns.end_date', 'day') }} + 1 as duration_days,
+        members.campaign_id,
+        members.campaign_type,
+        members.campaign_type = 'A' as is_personalised,
+        members.start_date,
+        members.end_date,
+        {{ dbt.datediff('members.start_date', 'members.end_date', 'day') }} + 1 as duration_days,
         coalesce(targeted.targeted_households, 0) as targeted_households,
         coalesce(offered.coupons, 0) as coupons,
         coalesce(offered.coupon_products, 0) as coupon_products,
-        campaigns.is_deleted
-    from campaigns
+        members.is_unknown,
+        members.is_deleted
+    from members
     left join targeted
-        on campaigns.campaign_id = targeted.campaign_id
+        on members.campaign_id = targeted.campaign_id
     left join offered
-        on campaigns.campaign_id = offered.campaign_id
+        on members.campaign_id = offered.campaign_id
 )
 
 select * from final

@@ -1,6 +1,10 @@
--- grain: one row per calendar day, over the calendar years with sales, two months before them and three after
+-- grain: one row per calendar day, over the calendar years with sales, the months around them, and those with redemptions
 with basket_lines as (
     select * from {{ ref('fct_basket_lines') }}
+),
+
+redemptions as (
+    select * from {{ ref('fct_coupon_redemptions') }}
 ),
 
 closed_days as (
@@ -16,9 +20,25 @@ years as (
     from basket_lines
 ),
 
+redeemed as (
+    select
+        cast({{ dbt.date_trunc('month', 'min(redemption_date)') }} as date) as first_date,
+        cast({{ dbt.last_day('max(redemption_date)', 'month') }} as date) as last_date
+    from redemptions
+),
+
+span as (
+    select
+        least({{ dbt.dateadd('month', -2, 'years.first_date') }}, redeemed.first_date) as first_date,
+        greatest({{ dbt.dateadd('month', 3, 'years.last_date') }}, redeemed.last_date) as last_date
+    from years
+    cross join redeemed
+    where years.first_date is not null
+),
+
 days as (
     select calendar_date
-    from {{ calendar_days(dbt.dateadd('month', -2, 'first_date'), dbt.dateadd('month', 3, 'last_date'), 'years') }}
+    from {{ calendar_days('first_date', 'last_date', 'span') }}
 ),
 
 weeks as (

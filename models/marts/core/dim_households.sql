@@ -1,4 +1,4 @@
--- grain: one row per household with a loyalty card: the CRM's, and one inferred member per id that only sales have
+-- grain: one row per household with a loyalty card: the CRM's, and one inferred member per id that only the facts know
 with households as (
     select * from {{ ref('stg_loyalty__households') }}
 ),
@@ -20,12 +20,29 @@ basket_lines as (
     select * from {{ ref('fct_basket_lines') }}
 ),
 
--- A till may sell to a card before the CRM has delivered it. distinct: a household has many lines.
+targets as (
+    select * from {{ ref('fct_campaign_targets') }}
+),
+
+redemptions as (
+    select * from {{ ref('fct_coupon_redemptions') }}
+),
+
+-- union: a household has many lines, and may be on every side.
+seen as (
+    select household_id from basket_lines
+    union
+    select household_id from targets
+    union
+    select household_id from redemptions
+),
+
+-- A till may sell to a card, or a campaign target it, before the CRM has delivered it.
 inferred as (
-    select distinct basket_lines.household_id
-    from basket_lines
+    select seen.household_id
+    from seen
     left join households
-        on basket_lines.household_id = households.household_id
+        on seen.household_id = households.household_id
     where households.household_id is null
 ),
 

@@ -3,50 +3,19 @@ with basket_lines as (
     select * from {{ ref('int_basket_lines_priced') }}
 ),
 
-products as (
-    select * from {{ ref('int_products_classified') }}
-),
-
 {% if is_incremental() %}
-    built_lines as (
-        select * from {{ this }}
-    ),
-
-    new_lines as (
-        select
-            basket_id,
-            product_id,
-            business_date
-        from basket_lines
-        where load_id in {{ unbuilt_loads('pos', 'pos_stream') }}
-    ),
-
-    -- The days to build again, each from all its completed loads. union: a day counts once.
-    affected_days as (
-        select business_date from new_lines
-        union
-        -- a line delivered again with another time may have left a day
-        select built_lines.business_date
-        from built_lines
-        inner join new_lines
-            on
-                built_lines.basket_id = new_lines.basket_id
-                and built_lines.product_id = new_lines.product_id
-        union
-        -- a product, or its type, may reach the master after it was sold: the mart must not depend on which came first
-        select built_lines.business_date
-        from built_lines
-        left join products
-            on built_lines.product_id = products.product_id
-        where
-            built_lines.has_unknown_product <> (products.product_id is null)
-            or built_lines.is_volume <> coalesce(products.is_volume, false)
+    -- Days to build again have been deleted by now: a day is there as a whole, or not at all.
+    built_days as (
+        select business_date
+        from {{ this }}
+        group by business_date
     ),
 {% endif %}
 
 final as (
     select
         basket_id,
+        receipt_number,
         product_id,
         household_id,
         store_id,
@@ -64,12 +33,14 @@ final as (
         regular_price_usd,
         loyalty_price_usd,
         has_zero_quantity,
+        has_implausible_quantity,
         has_coupon_above_sales,
+        has_used_number,
         has_unknown_product,
         is_settled
     from basket_lines
     {% if is_incremental() %}
-        where business_date in (select affected_days.business_date from affected_days)
+        where business_date not in (select built_days.business_date from built_days)
     {% endif %}
 )
 

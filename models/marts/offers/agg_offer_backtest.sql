@@ -2,6 +2,8 @@
 {% set depths = [1, 3, 5, 10, 16] %}
 with campaigns as (
     select * from {{ ref('dim_campaigns') }}
+    -- of an unknown campaign nobody knows when it is
+    where start_date is not null
 ),
 
 redemptions as (

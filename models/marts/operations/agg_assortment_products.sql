@@ -32,7 +32,7 @@ bought as (
         basket_lines.product_id,
         types.type_id,
         count(*) as lines,
-        sum(basket_lines.units) as units,
+        coalesce(sum(basket_lines.units), 0) as units,
         sum(basket_lines.sales_usd) as sales_usd,
         min(basket_lines.business_date) as first_date,
         max(basket_lines.business_date) as last_date,

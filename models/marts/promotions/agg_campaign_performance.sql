@@ -1,6 +1,8 @@
 -- grain: one row per campaign
 with campaigns as (
     select * from {{ ref('dim_campaigns') }}
+    -- of an unknown campaign nobody knows when it is
+    where start_date is not null
 ),
 
 targets as (
@@ -44,9 +46,9 @@ responses as (
     select
         campaign_id,
         count(*) as redemptions,
-        -- distinct: a household may redeem several coupons, a coupon may be redeemed by many
-        count(distinct household_id) as responding_households,
-        count(distinct coupon_upc) as redeemed_coupons
+        -- distinct: a household may redeem several coupons, a coupon may be redeemed by many. Of those that the campaign has.
+        count(distinct case when is_targeted then household_id end) as responding_households,
+        count(distinct case when is_offered then coupon_upc end) as redeemed_coupons
     from redemptions
     group by campaign_id
 ),

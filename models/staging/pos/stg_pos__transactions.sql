@@ -24,8 +24,8 @@ time_zones as (
 ),
 
 {% if is_incremental() %}
-    affected_lines as (
-        {{ affected_lines() }}
+    affected_receipts as (
+        {{ affected_receipts() }}
     ),
 {% endif %}
 
@@ -57,24 +57,28 @@ deliveries as (
     select both_origins.*
     from both_origins
     {% if is_incremental() %}
-        inner join affected_lines
-            on
-                both_origins.basket_id = affected_lines.basket_id
-                and both_origins.product_id = affected_lines.product_id
+        inner join affected_receipts
+            on both_origins.basket_id = affected_receipts.receipt_number
     {% endif %}
 ),
 
 -- The file settles what the till has sent: it takes precedence over events, and of these the last one that the broker
--- took. A line may also be delivered again in a file of another name. `rank` keeps a line that one file has twice:
--- that is no second delivery but a fault, and the primary key test names it.
+-- took. A line may also be delivered again in a file of another name. On another day, or in another store, it is a line of
+-- another receipt, whose till began its numbers again. `rank` keeps a line that one file has twice: that is no second
+-- delivery but a fault, and the primary key test names it.
 ranked as (
     select
         *,
         bool_or(not is_in_file) over (partition by basket_id, product_id) as is_in_stream,
+        bool_or(is_in_file) over (partition by basket_id, product_id) as has_file,
         rank() over (
-            partition by basket_id, product_id
+            partition by
+                basket_id,
+                product_id,
+                is_in_file,
+                case when is_in_file then store_id end,
+                case when is_in_file then business_date end
             order by
-                is_in_file desc,
                 published_at desc,
                 _stream desc,
                 _sequence desc,
@@ -84,19 +88,34 @@ ranked as (
     from deliveries
 ),
 
+lines as (
+    select *
+    from ranked
+    where delivery_rank = 1 and (is_in_file or not has_file)
+),
+
 dated as (
     select
-        ranked.*,
-        {{ store_local_date('ranked.transaction_timestamp', zone='time_zones.time_zone') }} as store_date
-    from ranked
+        lines.*,
+        -- A receipt has one household, store and instant: where a number has several, the first receipt keeps it.
+        dense_rank() over (
+            partition by lines.basket_id
+            order by lines.transaction_timestamp, lines.store_id, lines.household_id
+        ) > 1 as has_used_number,
+        {{ store_local_date('lines.transaction_timestamp', zone='time_zones.time_zone') }} as store_date
+    from lines
     left join time_zones
-        on ranked.store_id = time_zones.store_id
-    where ranked.delivery_rank = 1
+        on lines.store_id = time_zones.store_id
 ),
 
 final as (
     select
-        basket_id,
+        case
+            when has_used_number
+                then {{ receipt_key('basket_id', 'household_id', 'store_id', 'transaction_timestamp') }}
+            else basket_id
+        end as basket_id,
+        basket_id as receipt_number,
         product_id,
         household_id,
         store_id,
@@ -114,6 +133,7 @@ final as (
         is_in_stream,
         quantity = 0 as has_zero_quantity,
         coupon_disc > sales_value as has_coupon_above_sales,
+        has_used_number,
         coalesce(store_date <> business_date, true) as has_business_date_mismatch,
         coalesce({{ retail_week_number('store_date') }} <> week, true) as has_week_mismatch,
         _source_file as source_file,

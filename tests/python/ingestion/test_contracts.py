@@ -16,7 +16,7 @@ from ingestion.contracts.contract import LocalDay, ZoneOf, contract, parse, path
 from ingestion.core.errors import IngestionError
 from ingestion.sources import SOURCES
 from ingestion.validation import checks
-from ingestion.validation.validator import records
+from ingestion.validation.records import records
 
 TABLE = parse(
     "shop",

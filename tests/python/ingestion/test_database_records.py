@@ -18,11 +18,13 @@ import pytest
 from conftest import Instance, connections
 from psycopg2 import sql
 
+from ingestion.connectors import postgres
 from ingestion.connectors.postgres import Snapshot
 from ingestion.core.errors import IngestionError
 from ingestion.core.request import LoadRequest
 from ingestion.lake.loads import completed_loads, table_files
 from ingestion.pipelines import Loaded, ingest
+from ingestion.quarantine.accounts import accounts
 
 
 class Crm:
@@ -205,3 +207,166 @@ def test_a_connection_that_breaks_in_the_middle_is_one_clear_error(crm: Crm) -> 
     assert "broke off" in str(error)
     assert completed_loads(crm.root / "lake/raw/loyalty") == set()
     assert crm.load().rows == {"households": 1418, "demographics": 640}
+
+
+def test_rows_without_a_key_or_a_time_are_quarantined_and_fixed(crm: Crm) -> None:
+    """A key that is no whole number next to one that is, times that no calendar has, a key twice."""
+    crm.load()
+    times = ["-infinity", "infinity", "4000-01-01 BC", "12000-01-01"]
+    crm.run(
+        "alter table loyalty.households drop constraint households_pkey cascade",
+        "alter table loyalty.households alter household_id type numeric",
+        "create table good as select * from loyalty.households",
+        ADDED.format(id="household_id + 0.4", at="updated_at"),
+        ADDED.format(id="2 ^ 64", at="timestamptz '2016-01-01'"),
+        *(ADDED.format(id=900_000 + n, at=f"timestamptz '{time}'") for n, time in enumerate(times)),
+        ADDED.format(id="household_id", at="updated_at"),
+        "update loyalty.households set first_name = 'Another' where ctid = (select max(ctid) from loyalty.households)",
+    )
+    found = crm.load()
+    assert len(found.quarantined) == 2 + len(times) + 1, found.quarantined
+    assert found.blocked and found.rows.keys() <= {
+        "households"
+    }  # the row whose key came again is there once more
+    again = crm.load()
+    assert (again.rows, again.quarantined) == ({}, [])
+    crm.run(
+        "truncate loyalty.households",
+        "insert into loyalty.households select * from good",
+        *(ADDED.format(id=900_000 + n, at="now()") for n in range(len(times))),
+    )
+    fixed = crm.load()
+    assert not fixed.blocked and fixed.rows["households"] >= len(times)
+    assert crm.load().rows == {}
+    account = accounts(crm.root / "lake", "loyalty")["households"]
+    assert (account.quarantined, account.superseded) == (0, 2 + len(times) + 1)
+    assert account.delivered == account.loaded + account.superseded
+
+
+@pytest.mark.parametrize("name", ["updated_at", "household_id"])
+def test_a_column_that_goes_away_and_comes_again(crm: Crm, name: str) -> None:
+    crm.load()
+    crm.run(f"alter table loyalty.demographics rename {name} to {name}_old")
+    found = crm.load()
+    assert found.rows == {} and len(found.quarantined) == 640
+    again = crm.load()
+    assert (again.rows, again.quarantined) == ({}, [])
+    crm.run(f"alter table loyalty.demographics rename {name}_old to {name}")
+    assert not crm.load().blocked
+    assert crm.load().rows == {}
+
+
+@pytest.mark.parametrize(
+    ("column", "type_", "value"),
+    [
+        ("updated_at", "text", "'gestern'"),
+        ("household_id", "text", "'P-7'"),
+        ("updated_at", "timestamp", "null"),
+    ],
+)
+def test_a_column_of_another_type_with_a_value_that_is_none(
+    crm: Crm, column: str, type_: str, value: str
+) -> None:
+    crm.load()
+    crm.run(
+        "alter table loyalty.demographics drop constraint demographics_pkey",
+        "alter table loyalty.demographics drop constraint demographics_household_id_fkey",
+        f"alter table loyalty.demographics alter {column} drop not null, alter {column} type {type_}",
+        f"update loyalty.demographics set {column} = {value} where household_id = "
+        "(select min(household_id) from loyalty.demographics)",
+    )
+    found = crm.load()
+    assert len(found.quarantined) == (640 if type_ == "timestamp" else 1) and found.blocked
+    assert crm.load().quarantined == []
+    assert crm.load(first=date(2017, 1, 3), last=date(2017, 1, 3)).rows or column == "updated_at"
+
+
+def test_a_table_that_goes_away_is_named_and_the_other_loads(crm: Crm) -> None:
+    crm.run("alter table loyalty.demographics rename to demographics_old")
+    found = crm.load()
+    assert found.rows == {"households": 1418}
+    (said,) = found.refused
+    assert said.startswith("loyalty.demographics: a table is missing, or was renamed (")
+    crm.run(
+        "alter table loyalty.demographics_old rename to demographics",
+        "revoke select on loyalty.demographics from larder_reader",
+    )
+    (said,) = crm.load().refused
+    assert said.startswith("loyalty.demographics: permission denied (")
+    crm.run("grant select on loyalty.demographics to larder_reader")
+    assert crm.load().rows == {"demographics": 640}
+
+
+def test_a_value_that_the_server_cannot_give_is_named(crm: Crm) -> None:
+    """In the middle of a table: nothing of the load counts."""
+    crm.run(
+        "alter table loyalty.demographics drop constraint demographics_household_id_fkey",
+        "alter table loyalty.demographics rename to people",
+        "create view loyalty.demographics as select household_id, age, income, home_ownership, marital_status,"
+        " household_size, household_comp, (1 / (household_id - 100))::text as kids_count, updated_at from loyalty.people",
+        "grant select on loyalty.demographics to larder_reader",
+        "update loyalty.people set household_id = 100 where household_id = (select max(household_id) from loyalty.people)",
+    )
+    with pytest.raises(IngestionError, match=r"loyalty: a value cannot be read \(division by zero"):
+        crm.load()
+    crm.run("delete from loyalty.people where household_id = 100")
+    assert crm.load().rows == {"households": 1418, "demographics": 639}
+
+
+def test_a_database_of_another_encoding_gives_the_same_text(crm: Crm) -> None:
+    server = crm.admin.rpartition("/")[0]
+    with closing(psycopg2.connect(f"{server}/postgres")) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("drop database if exists latin with (force)")
+            cursor.execute("create database latin template template0 encoding 'LATIN1' locale 'C'")
+            with Snapshot(f"{server}/latin") as snapshot:
+                (table,) = snapshot.read(
+                    sql.SQL("select chr(233) as text"), pa.schema([("text", pa.string())])
+                )
+            assert table["text"].to_pylist() == ["é"]
+            cursor.execute("drop database latin with (force)")
+
+
+def test_an_odd_value_makes_text_of_its_own_column_only(crm: Crm) -> None:
+    schema = pa.schema([("is_open", pa.bool_()), ("at", pa.timestamp("us", tz="UTC")), ("n", pa.int64())])
+    query = "select true, timestamptz '2017-01-01', 1 union all select null, 'infinity', null union all select null, null, null"
+    with Snapshot(crm.admin) as snapshot:
+        (table,) = snapshot.read(sql.SQL(query), schema)
+    assert table.schema.types == [pa.bool_(), pa.string(), pa.int64()]
+    assert table["at"].to_pylist() == ["2017-01-01 00:00:00+00", "infinity", None]
+
+
+@pytest.mark.parametrize(
+    ("statement", "said", "next_step"),
+    [
+        ("alter database crm connection limit 0", "the server has too many connections", "Run again later"),
+        ("revoke connect on database crm from public, larder_reader", "permission denied", "grant"),
+        (
+            "alter database crm set statement_timeout = 1",
+            "the server cancelled the statement",
+            "statement_timeout",
+        ),
+    ],
+)
+def test_what_a_server_refuses_is_named(
+    crm: Crm, monkeypatch: pytest.MonkeyPatch, statement: str, said: str, next_step: str
+) -> None:
+    monkeypatch.setenv("RUNTIME__REQUEST_MAX_ATTEMPTS", "1")
+    crm.run(
+        "insert into loyalty.households select household_id + 1000000 * n, first_name, last_name, email, phone,"
+        " postal_code, birth_date, registered_on, updated_at from loyalty.households, generate_series(1, 20) as n",
+        statement,
+    )
+    with pytest.raises(IngestionError, match=said) as raised:
+        crm.load()
+    assert next_step in raised.value.next_step
+
+
+def test_a_locked_table_is_named_and_the_other_loads(crm: Crm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postgres, "SILENT_SECONDS", 6)
+    with closing(psycopg2.connect(crm.admin)) as connection, connection.cursor() as cursor:
+        cursor.execute("lock table loyalty.demographics in access exclusive mode")
+        found = crm.load()
+    assert found.rows == {"households": 1418}
+    assert found.refused[0].startswith("loyalty.demographics: a table is locked by somebody else (")

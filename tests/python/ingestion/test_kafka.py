@@ -86,6 +86,20 @@ def test_a_topic_that_began_anew_is_not_taken_for_the_old_one(cluster: Cluster) 
     broker.close()
 
 
+def test_a_topic_with_other_events_at_known_offsets_is_refused(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a restored backup: the topic goes on, and has passed what the lake holds."""
+    cluster.publish(0, 4)
+    assert load(tmp_path) == 2
+    restored = Cluster()
+    restored.publish(0, 8, 12)
+    monkeypatch.setenv("SOURCES__POS_STREAM__URL", f"kafka://{restored.servers}/tills")
+    with pytest.raises(IngestionError, match="tills/0 has another event 1 than the lake holds"):
+        load(tmp_path)
+    assert [basket for basket, *_ in rows(tmp_path)] == [0, 4]
+
+
 def test_a_topic_that_is_not_there_is_named(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ingestion.connectors.brokers.kafka.SECONDS", 1.0)
     broker = Kafka("127.0.0.1:9", "tills", {})

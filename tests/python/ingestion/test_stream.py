@@ -206,6 +206,19 @@ def test_a_stream_that_is_made_anew_is_another_stream(till: Till, tmp_path: Path
 
 BROKEN = {
     b"not JSON": "no JSON",
+    b"{}": "basket_id null",
+    b"7": "a JSON int",
+    b"null": "a JSON NoneType",
+    b'{"a":' * 5_000 + b"1" + b"}" * 5_000: "nested too deeply",
+    b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}": "nested too deeply",
+    json.dumps(line(2**63)).encode(): "basket_id",
+    json.dumps(line(1, sales_value=1.999)).encode(): "sales_value",
+    json.dumps(line(1, sales_value=float("nan"))).encode(): "sales_value",
+    json.dumps(line(1, basket_id=[1])).encode(): "basket_id",
+    json.dumps(line(1)).encode().replace(b"{", b'{"basket_id": 7, '): "basket_id [7, 1]",
+    json.dumps(line(1)).encode().replace(b"Z", b"\xff"): "transaction_timestamp",
+    b"9" * 9_000: "a JSON str",
+    json.dumps(line(1)).encode().replace(b'"quantity": 1', b'"quantity": 1' + b"0" * 9_000): "quantity",
     b"": "no JSON",
     b"[1]": "a JSON list",
     json.dumps(line(1, sales_value="-0.01")).encode(): "sales_value",
@@ -226,7 +239,7 @@ def test_broken_events_are_quarantined_by_their_sequence_and_the_others_load(
     assert sorted(found) == list(range(2, 2 + len(BROKEN)))
     for sequence, told in enumerate(BROKEN.values(), start=2):
         assert told in f"{found[sequence]['column_name']} {found[sequence]['seen']}"
-        assert found[sequence]["place"].endswith(":1-11")
+        assert found[sequence]["place"].endswith(f":1-{3 + len(BROKEN)}")
     account = deliveries(tmp_path / "lake/raw/pos_stream", recorded_loads(tmp_path / "lake/raw/pos_stream"))
     assert sum(row["delivered"] for row in account) == 3 + len(BROKEN)
     assert sum(row["quarantined"] for row in account) == len(BROKEN)
@@ -234,6 +247,23 @@ def test_broken_events_are_quarantined_by_their_sequence_and_the_others_load(
     till.publish(b"only broken")
     assert (load(tmp_path), load(tmp_path)) == (0, 0)
     assert len(Quarantine(tmp_path / "lake", "pos_stream").open_entries()) == len(BROKEN) + 1
+
+
+def test_a_number_for_an_amount_is_exact(till: Till, tmp_path: Path) -> None:
+    """One such event has the others of its batch read one by one, too."""
+    till.publish(line(0), line(1, sales_value=3.49, quantity=1.0), line(2, sales_value=3, note="\0"))
+    till.publish(json.dumps(line(3)).encode().replace(b"{", b'{"note": "\xff", '))
+    assert load(tmp_path) == 4
+    assert [str(amount) for amount in rows(tmp_path, "sales_value")] == ["1.99", "3.49", "3.00", "1.99"]
+
+
+def test_a_time_that_no_calendar_has_is_quarantined(till: Till, tmp_path: Path) -> None:
+    """A producer of Kafka may state any."""
+    events = [
+        Event("tills/0", n, at, json.dumps(line(n)).encode()) for n, at in enumerate((0, 2**70, -(2**62)))
+    ]
+    table = core._with_location(decoded([event.payload for event in events]), events)
+    assert [at is None for at in table["published_at"].to_pylist()] == [False, True, True]
 
 
 def test_a_backlog_is_loaded_in_few_large_batches(
@@ -295,13 +325,40 @@ def test_one_event_at_a_time_gives_the_same_rows_as_all_at_once() -> None:
 def test_the_position_is_the_last_one_of_rows_and_of_quarantine(till: Till, tmp_path: Path) -> None:
     till.publish(line(0), b"broken")
     load(tmp_path)
-    (position,) = core.last_offsets(tmp_path / "lake/raw/pos_stream").values()
-    assert position == 2
+    ((stream, last),) = core.last_offsets(tmp_path / "lake/raw/pos_stream").items()
+    assert last.sequence == 2
     broker = connect(till.stream.address, TOKEN, None)
     assert isinstance(broker, JetStream)
-    broker.start(core.last_offsets(tmp_path / "lake/raw/pos_stream"))
+    broker.start({stream: last.sequence})
+    assert [(e.sequence, e.published_at) for e in broker.fetch(9)] == [
+        last
+    ]  # the last known one, to be compared
     assert broker.waiting() == 0
     broker.close()
+
+
+@pytest.mark.parametrize("later", [1, 4])
+def test_a_broker_restored_from_a_backup_is_refused(till: Till, tmp_path: Path, later: int) -> None:
+    """Its sequences 3 and 4 are used again, and with 4 later events it is past what the lake holds."""
+    till.publish(line(0), line(1))
+    processes.stop((till.server.service, till.running.pid))
+    folder = Paths(tmp_path / "demo").broker
+    shutil.copytree(folder, tmp_path / "backup")
+    till.start(till.running.port)
+    till.publish(line(2), line(3))
+    assert load(tmp_path) == 4
+    processes.stop((till.server.service, till.running.pid))
+    shutil.rmtree(folder)
+    shutil.copytree(tmp_path / "backup", folder)
+    till.start(till.running.port)
+    till.publish(*map(line, range(10, 10 + later)))
+    for _ in range(2):
+        with pytest.raises(
+            IngestionError, match=r"TILLS@\S+ (on \S+ ends at 3|has another event 4)"
+        ) as raised:
+            load(tmp_path)
+    assert "another name" in raised.value.next_step
+    assert rows(tmp_path) == [0, 1, 2, 3]
 
 
 def test_days_are_read_again_by_declaration_and_new_events_are_not_passed_over(

@@ -6,6 +6,7 @@ import duckdb
 import pytest
 
 from larder.build import failures
+from larder.project import complaints
 from larder.project.dbt import Node
 
 MODEL = "select * from (values ('Fuel', 0), ('Fuel', 3), (null, 1)) as line (brand, units)"
@@ -44,12 +45,57 @@ def test_a_broken_contract_names_its_rule_and_finds_the_rows(
     assert file and duckdb.connect().execute(file.read_text()).fetchall() == [row]
 
 
-def test_any_other_failure_is_told_in_dbts_words(tmp_path: Path) -> None:
-    error = failed(
-        "Runtime Error in model agg_x (models/agg_x.sql)\n  Binder Error: no such column\n  LINE 1"
+def test_an_error_of_duckdb_is_told_whole_with_the_authors_line(tmp_path: Path) -> None:
+    message = (
+        "Runtime Error in model agg_sales_daily (models/marts/sales/agg_sales_daily.sql)\n"
+        '  Binder Error: Referenced column "unitz" not found in FROM clause!\n'
+        '  Candidate bindings: "units"\n  \n  LINE 13:         cast(sum(units) as bigint) as units,\n'
+        "                  ^\n  compiled code at target/run/x.sql"
     )
-    test = failed("Got 3 results, configured to fail if != 0", "test.larder.adds_up", 3)
-    assert failures.reason(error) == "Binder Error: no such column"
-    assert failures.reason(test) == "3 rows. Got 3 results, configured to fail if != 0"
+    node = failed(message)
+    described = {"original_file_path": "models/marts/sales/agg_sales_daily.sql"}
+    assert failures.location(node, described) == "models/marts/sales/agg_sales_daily.sql:13"
+    assert failures.reason(node).startswith("Binder Error: ")
+    assert 'Candidate bindings: "units"' in failures.reason(node) and "compiled code" not in failures.reason(
+        node
+    )
+    assert failures.rows(node, tmp_path) is None
     assert failures.reason(failed("")) == "error"
-    assert failures.rows(error, tmp_path) is None and failures.rows(test, tmp_path) is None
+
+
+def test_a_model_that_is_not_its_contract_is_told_what_to_paste() -> None:
+    message = (
+        "Compilation Error in model agg_x (models/agg_x.sql)\n  This model has an enforced contract that failed.\n"
+        "  | column_name | definition_type | contract_type | mismatch_reason       |\n"
+        "  | ----------- | --------------- | ------------- | --------------------- |\n"
+        "  | extra       | DECIMAL(18,2)   |               | missing in contract   |\n"
+        "  | gone        |                 | BIGINT        | missing in definition |\n"
+        "  | units       | INTEGER         | BIGINT        | data type mismatch    |\n"
+    )
+    told = failures.reason(failed(message))
+    assert '- {name: extra, data_type: "decimal(18,2)", …}' in told
+    assert "remove from the YAML, or select it: gone" in told
+    assert "- {name: units, data_type: integer, …}" in told
+
+
+def test_the_rows_of_a_data_test_are_a_query_and_its_header_is_advice(tmp_path: Path) -> None:
+    test = failed("Got 2 results, configured to fail if != 0", "test.larder.adds_up", 2)
+    assert failures.reason(test) == "2 rows that should not be"
+    file = failures.rows(test, tmp_path)
+    assert file and len(duckdb.connect().execute(file.read_text()).fetchall()) == 3
+    advice = failures.advice({"raw_code": "{# It adds up.\n  Fails? Look there,\n  then here.\n#}\nselect 1"})
+    assert advice == "Look there, then here."
+
+
+def test_a_name_that_dbt_does_not_find_has_its_line_and_a_suggestion() -> None:
+    complaint = (
+        "Compilation Error\n  Model 'model.larder.agg_sales_weekly_store' (models/marts/sales/agg_sales_weekly_store.sql)"
+        " depends on a node named 'fct_baskts' which was not found"
+    )
+    assert complaints.plain(complaint) == (
+        "models/marts/sales/agg_sales_weekly_store.sql: there is no model, seed or source named fct_baskts;"
+        " did you mean fct_baskets?"
+    )
+    assert complaints.plain("Traceback (most recent call last):\n  File x\nRecursionError: deep") == (
+        "RecursionError: deep"
+    )

@@ -6,7 +6,7 @@ import pytest
 
 from ingestion.sources import SOURCES
 from larder.build import candidate
-from larder.core.errors import LarderError
+from larder.core.errors import Busy, LarderError
 from larder.core.settings import Paths
 from larder.lake import ingest
 from larder.warehouse.locks import lock
@@ -34,7 +34,24 @@ def test_a_stream_that_is_followed_is_left_to_whoever_follows_it(
     with lock(where.locks, "ingest-pos_stream"):
         assert ingest.load(where, []) == ([], [])
         assert "left out: ingest-pos_stream is locked by process" in capsys.readouterr().err
-        assert ingest.load(where, ["pos_stream"]) == ([], ["pos_stream"])
+        with pytest.raises(Busy, match="another ingestion runs: ingest-pos_stream is locked by process"):
+            ingest.load(where, ["pos_stream"])
+
+
+def test_of_two_ingestions_one_loads_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where they name their sources in another order: nothing is locked by one and wanted by the other."""
+    where, loaded = Paths(tmp_path), []
+    monkeypatch.setattr(ingest, "SOURCES", SOURCES)
+
+    def second(_: Paths, source: str, __: object) -> str:
+        loaded.append(source)
+        with pytest.raises(Busy, match="another ingestion runs"):
+            ingest.load(where, ["promotions", "pos"])
+        return source
+
+    monkeypatch.setattr(ingest, "_one", second)
+    found, failures = ingest.load(where, ["promotions", "pos", "pos"])
+    assert (sorted(loaded), failures) == (["pos", "promotions"], []) and found == loaded
 
 
 def test_a_build_needs_loads_of_every_source_but_the_stream() -> None:
