@@ -197,27 +197,27 @@ REFUSED = {
 }
 
 REFUSED_AS_BUILT = {
-    "a default selector": (
-        file(
-            "selectors.yml",
-            "selectors: [{name: s, default: true, definition: {method: fqn, value: doubles}}]",
-        ),
-        "did not run",
-    ),
-    "a selector that leaves out a kind": (
+    "a default selector without a test": (
         file(
             "selectors.yml",
             "selectors: [{name: s, default: true, definition: {union: [{method: fqn, value: '*'},"
-            " {exclude: [{method: resource_type, value: test}]}]}}]",
+            " {exclude: [{method: fqn, value: few}]}]}}]",
         ),
-        "did not run",
+        "1 of 6 planned nodes did not run",
     ),
-    "a filter that is false": (config("where='false'"), "all rows or none"),
-    "the SQL of tests replaced": (
+    "a default selector without a kind": (
         file(
-            "macros/m.sql",
-            "{% macro get_test_sql(a, b, c, d, e) %}select 0 as failures, false as should_warn,"
-            " false as should_error{% endmacro %}",
+            "selectors.yml",
+            "selectors: [{name: s, default: true, definition: {union: [{method: fqn, value: '*'},"
+            " {exclude: [{method: resource_type, value: unit_test}]}]}}]",
+        ),
+        "1 of 6 planned nodes did not run",
+    ),
+    "a threshold that is never met": (config("error_if='<0'"), "no count of failures meets"),
+    "a built-in test replaced": (
+        file(
+            "tests/generic/t.sql",
+            "{% test accepted_values(model, column_name, values, quote) %}select 1 where false{% endtest %}",
         ),
         "takes the place of dbt's own",
     ),
@@ -226,11 +226,11 @@ REFUSED_AS_BUILT = {
             "models/doubles.yml",
             FILES["models/doubles.yml"].replace("- name: doubles\n", "- name: double\n", 1),
         ),
-        "NoNodeForYamlKey|double",
+        "double",
     ),
     "both configurations of flags": (
         file("profiles.yml", FILES["profiles.yml"] + "\nconfig: {fail_fast: true}"),
-        "config",
+        "stopped",
     ),
 }
 """What shows only in what ran, and two of those above, to see that a build asks."""
