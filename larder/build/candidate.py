@@ -176,8 +176,9 @@ def _audit(store: Store, manifest: Manifest, outcome: dbt.Outcome, todo: Plan) -
 
 def _refuse_breaks(unversioned: list[str]) -> None:
     if unversioned:
+        lost = [text.partition("; read by")[0] for text in unversioned[:3]]
         raise LarderError(
-            f"readers of public marts lose {len(unversioned)} columns without a new version: {'; '.join(unversioned[:3])}",
+            f"readers of public marts lose {len(unversioned)} columns without a new version: {'; '.join(lost)}",
             f"Keep them, or add a version: {PROJECT / 'docs/decisions/0021-changing-a-public-mart.md'}",
         )
 

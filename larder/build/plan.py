@@ -196,15 +196,16 @@ def _typed(column: str) -> tuple[list[str], set[str]]:
 
 
 def _may_go(old: Fingerprint, column: str, now: Mapping[str, Fingerprint]) -> bool:
-    """Whether readers could prepare: no public mart, its day has come, or the name passed on and another version keeps it."""
+    """Whether readers of a column could prepare: it is in no public mart, its day has come, or a version keeps its type.
+
+    A version helps only where the name of the table passed on to another one.
+    """
     if not old.relation.startswith("marts.") or (old.until and old.until <= date.today().isoformat()):
         return True
-    is_there = any(node.relation == old.relation for node in now.values())
+    named = [node for node in now.values() if node.relation == old.relation]
     versions = [n for n in now.values() if n.node.startswith("model.") and n.node.count(".") > 2]
-    return is_there and any(
-        _family(version) == _family(old) and _keeps(version.columns.get(column), old.columns[column])
-        for version in versions
-    )
+    offered = [*named, *(version for version in versions if named and _family(version) == _family(old))]
+    return any(_typed(n.columns.get(column, ""))[0] == _typed(old.columns[column])[0] for n in offered)
 
 
 def _family(model: Fingerprint) -> str:

@@ -40,6 +40,8 @@ CONFIG = (
     "sql_header",
 )
 TEST_CONFIG = ("severity", "error_if", "warn_if", "where", "limit", "fail_calc")
+BUILTINS = {"ref", "source", "config", "var", "env_var", "adapter", "load_result", "store_result", "return"}
+"""Functions of dbt that are no macros: one of the project by such a name goes before them."""
 EVERY_BUILD = "every_build"
 """The tag of tests that look at all there is, whatever they name by `ref`."""
 METRIC = ("name", "label", "description", "type", "type_params", "filter", "meta")
@@ -141,7 +143,12 @@ def _overrides(macro: str, theirs: Collection[str]) -> bool:
     """Whether dbt calls a macro of the project by itself. What names a relation shows in the relation's name."""
     if macro in {"generate_alias_name", "generate_schema_name"}:
         return False
-    return macro.startswith("materialization_") or macro.partition("__")[2] in theirs or macro in theirs
+    return (
+        macro.startswith("materialization_")
+        or macro.partition("__")[2] in theirs
+        or macro in theirs
+        or macro in BUILTINS
+    )
 
 
 def git_revision() -> str:

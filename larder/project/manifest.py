@@ -68,9 +68,21 @@ def edited_files(node: str, before: Artifact, now: Artifact) -> list[str]:
         for name, macro in _macros(new, now)
         if macro["macro_sql"] != before["macros"].get(name, {}).get("macro_sql")
     ]
+    if new.get("resource_type") == "saved_query":  # it carries all definitions
+        own += _edited_definitions(before, now)
     declared = (new.get("patch_path") or new["original_file_path"]).rpartition("://")[2]
     changed = any(new.get(part) != old.get(part) for part in ("config", "columns", "constraints"))
     return sorted({*own, *macros}) or ([declared] if changed else [])
+
+
+def _edited_definitions(before: Artifact, now: Artifact) -> list[str]:
+    """The files of metrics and semantic models that are not what they were."""
+    return [
+        definition["original_file_path"]
+        for kind in ("metrics", "semantic_models")
+        for name, definition in now[kind].items()
+        if {**definition, "created_at": 0} != {**before[kind].get(name, {}), "created_at": 0}
+    ]
 
 
 def _find(node: str, manifest: Artifact) -> dict[str, Any]:

@@ -4,14 +4,17 @@ A small project takes the place of the retailer's, with a row that breaks one te
 test runs and fails, or refused by the audit. Real dbt runs, in the folder of the small project.
 """
 
+import json
 import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from conftest import PROJECT
+from dbt.cli.main import dbtRunner
 
 from larder.build import audit, candidate, plan
 from larder.build.plan import Plan
@@ -150,18 +153,6 @@ OVERRULED = {
 }
 
 REFUSED = {
-    "a default selector": (
-        file("selectors.yml", "selectors: [{name: s, default: true, definition: {method: fqn, value: doubles}}]"),
-        "did not run",
-    ),
-    "a selector that leaves out a kind": (
-        file(
-            "selectors.yml",
-            "selectors: [{name: s, default: true, definition: {union: [{method: fqn, value: '*'},"
-            " {exclude: [{method: resource_type, value: test}]}]}}]",
-        ),
-        "did not run",
-    ),
     "a warning for a whole folder": (put(data_tests={"larder": {"+severity": "warn"}}), r"sets \+severity"),
     "a threshold for a whole folder": (put(data_tests={"+error_if": ">9"}), r"sets \+error_if"),
     "a filter for a whole folder": (put(data_tests={"larder": {"+where": "d < 3"}}), r"sets \+where"),
@@ -178,14 +169,9 @@ REFUSED = {
     "tests in a folder that is not read": (put(**{"test-paths": ["checks"]}), "does not read the test"),
     "an ignore file": (file(".dbtignore", "few.sql\n"), r"\.dbtignore hides"),
     "dbt's materialization of tests replaced": (
-        file("macros/m.sql", "{% materialization test, default %}{{ return({'relations': []}) }}{% endmaterialization %}"),
-        "takes the place of dbt's own",
-    ),
-    "the SQL of tests replaced": (
         file(
             "macros/m.sql",
-            "{% macro get_test_sql(a, b, c, d, e) %}select 0 as failures, false as should_warn,"
-            " false as should_error{% endmacro %}",
+            "{% materialization test, default %}{{ return({'relations': []}) }}{% endmaterialization %}",
         ),
         "takes the place of dbt's own",
     ),
@@ -198,23 +184,56 @@ REFUSED = {
         "takes the place of dbt's own",
     ),
     "a built-in test replaced": (
-        file("tests/generic/t.sql", "{% test accepted_values(model, values) %}select 1 where false{% endtest %}"),
+        file(
+            "tests/generic/t.sql",
+            "{% test accepted_values(model, values) %}select 1 where false{% endtest %}",
+        ),
         "takes the place of dbt's own",
     ),
     "a reference replaced": (
         file("macros/m.sql", "{% macro ref(name) %}{{ return(builtins.ref(name)) }}{% endmacro %}"),
         "takes the place of dbt's own",
     ),
+}
+
+REFUSED_AS_BUILT = {
+    "a default selector without a test": (
+        file(
+            "selectors.yml",
+            "selectors: [{name: s, default: true, definition: {union: [{method: fqn, value: '*'},"
+            " {exclude: [{method: fqn, value: few}]}]}}]",
+        ),
+        "1 of 6 planned nodes did not run",
+    ),
+    "a default selector without a kind": (
+        file(
+            "selectors.yml",
+            "selectors: [{name: s, default: true, definition: {union: [{method: fqn, value: '*'},"
+            " {exclude: [{method: resource_type, value: unit_test}]}]}}]",
+        ),
+        "1 of 6 planned nodes did not run",
+    ),
+    "a threshold that is never met": (config("error_if='<0'"), "no count of failures meets"),
+    "a built-in test replaced": (
+        file(
+            "tests/generic/t.sql",
+            "{% test accepted_values(model, column_name, values, quote) %}select 1 where false{% endtest %}",
+        ),
+        "takes the place of dbt's own",
+    ),
     "tests of a misspelt model": (
-        file("models/doubles.yml", FILES["models/doubles.yml"].replace("- name: doubles\n", "- name: double\n", 1)),
-        "NoNodeForYamlKey|double",
+        file(
+            "models/doubles.yml",
+            FILES["models/doubles.yml"].replace("- name: doubles\n", "- name: double\n", 1),
+        ),
+        "double",
     ),
     "both configurations of flags": (
         file("profiles.yml", FILES["profiles.yml"] + "\nconfig: {fail_fast: true}"),
-        "config",
+        "stopped",
     ),
-}  # fmt: skip
-"""Where a way would leave `few` out, it is refused although nothing fails."""
+}
+"""What shows only in what ran, and two of those above, to see that a build asks."""
 
 
 @pytest.mark.parametrize("way", OVERRULED)
@@ -225,9 +244,26 @@ def test_a_setting_that_dbt_would_follow_is_overruled(way: str, project: Path) -
     assert not is_built(project)
 
 
+def manifest_of(root: Path) -> dict[str, Any]:
+    """dbt's manifest of the small project, parsed in this process: that is enough for what shows in it."""
+    folders = [f"--{name}-dir={root}" for name in ("project", "profiles")]
+    dbtRunner().invoke(["--quiet", "parse", *folders, f"--target-path={root / 'target'}"])
+    found: dict[str, Any] = json.loads((root / "target/manifest.json").read_text())
+    return found
+
+
 @pytest.mark.parametrize("way", REFUSED)
-def test_a_way_to_test_less_is_refused(way: str, project: Path) -> None:
+def test_a_way_to_test_less_that_shows_in_the_project_is_refused(way: str, project: Path) -> None:
     change, message = REFUSED[way]
+    audit.require_strict(manifest_of(project))
+    change(project)
+    with pytest.raises(LarderError, match=message):
+        audit.require_strict(manifest_of(project))
+
+
+@pytest.mark.parametrize("way", REFUSED_AS_BUILT)
+def test_a_way_to_run_less_is_refused(way: str, project: Path) -> None:
+    change, message = REFUSED_AS_BUILT[way]
     write(project, TEST, PASSING)  # nothing fails: only the audit can refuse it
     change(project)
     with pytest.raises(LarderError, match=message):

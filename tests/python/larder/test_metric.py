@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -20,6 +21,7 @@ from conftest import Instance
 
 from demo.year import open_year
 from larder.build import candidate
+from larder.build.preview import Preview
 from larder.cli.options import only_one
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
@@ -48,7 +50,9 @@ create table larder.marts.dim_stores as
     select distinct store_id, if(store_id % 2 = 0, 'A', 'B') as till_system, true as has_promotion_data
     from larder.marts.fct_basket_lines;
 create table larder.marts.dim_households as
-    select distinct lines.household_id, coalesce(d.age::varchar, 'Unknown') as age_band
+    select distinct lines.household_id, coalesce(d.age::varchar, 'Unknown') as age_band,
+        d.income as income_band, d.home_ownership, d.marital_status, d.household_size,
+        d.household_comp as household_composition, d.kids_count, d.household_id is not null as has_demographics
     from larder.marts.fct_basket_lines as lines left join demographics as d on d.household_id::bigint = lines.household_id;
 create table larder.marts.dim_dates as
     select day::date as calendar_date, date_diff('day', date '2016-12-26', day::date) // 7 + 1 as week_number,
@@ -304,6 +308,25 @@ def test_a_metric_or_dimension_that_cannot_be_answered_is_not_published(
         (tmp_path / file.name).write_text(json.dumps(manifest))
         with pytest.raises(LarderError, match=rf"the metric \w+ cannot be answered: .*{new}"):
             metric.require_answers(Semantics(tmp_path), connection)
+
+
+def test_a_workspace_answers_before_its_generation_and_by_the_project(year: Year, tmp_path: Path) -> None:
+    shutil.copytree(year.where.data, tmp_path, symlinks=True, dirs_exist_ok=True)
+    where = Paths(tmp_path)
+    own = where.warehouse / "dev/workspace.duckdb"
+    own.parent.mkdir()
+    with duckdb.connect(str(own)) as connection:
+        connection.execute("create schema marts")
+        connection.execute(
+            "create table marts.fct_basket_lines as select 1 as basket_id, 1 as product_id, 1 as household_id,"
+            " 1 as store_id, date '2017-01-01' as business_date, 3 as units, 7.25::decimal(18, 2) as sales_usd"
+        )
+    preview = Preview(where)
+    assert preview.semantics.metrics() == Published(where).semantics.metrics()
+    assert metric.rows(preview, Question(["net_sales"])) == [[Decimal("7.25")]]
+    assert metric.rows(preview, Question(["targets"])) == metric.rows(Published(where), Question(["targets"]))
+    with preview.connect() as connection, pytest.raises(duckdb.PermissionException):
+        connection.execute("select * from read_text('/etc/passwd')")
 
 
 def test_forms_of_an_answer_exclude_each_other() -> None:
