@@ -1,7 +1,7 @@
 """`larder build`: build and test a candidate generation, apart from what readers see."""
 
 import time
-from dataclasses import replace
+from collections.abc import Mapping
 from importlib import metadata
 
 import duckdb
@@ -137,23 +137,19 @@ def _run_dbt(paths: Paths, store: Store, manifest: Manifest, todo: Plan) -> dbt.
     address = str(store.building_address())
     with console.progress("build") as report:
         outcome = dbt.run(paths, "candidate", ["build", *_selection(todo)], report, LARDER_CANDIDATE=address)
-        alone = [*map(selector, _unit_tests_alone(manifest, todo))]
+        alone = unit_tests_alone(manifest.nodes, todo)
         if outcome.broken or not alone:
             return outcome
         tests = dbt.run(
             paths, "candidate", ["test", "--select", *alone], report, "unit-tests", LARDER_CANDIDATE=address
         )
-    return replace(
-        outcome,
-        nodes=[*outcome.nodes, *tests.nodes],
-        code=outcome.code or tests.code,
-        errors=[*outcome.errors, *tests.errors],
-    )
+    return outcome.with_more(tests)
 
 
-def _unit_tests_alone(manifest: Manifest, todo: Plan) -> list[str]:
+def unit_tests_alone(nodes: Mapping[str, Fingerprint], todo: Plan) -> list[str]:
+    """The names of the planned unit tests whose models stay: `dbt build` leaves them out, `dbt test` does not."""
     built = set(todo.nodes("build"))
-    return [node for node in todo.nodes("build", "unit_test") if not built & {*manifest.nodes[node].parents}]
+    return [selector(node) for node in todo.nodes("build", "unit_test") if not built & {*nodes[node].parents}]
 
 
 def _audit(store: Store, manifest: Manifest, outcome: dbt.Outcome, todo: Plan) -> None:

@@ -190,6 +190,10 @@ def _build(
         if chosen:
             with console.progress("build what changed") as report:
                 outcome = command(arguments, report)
+                alone = [] if select else candidate.unit_tests_alone(now, todo)
+                if alone and not outcome.broken:
+                    deferred = ["--defer", "--state", str(store.artifacts(base))]
+                    outcome = outcome.with_more(command(["test", "--select", *alone, *deferred], report))
     if not chosen:
         if not space.holds:
             _empty(paths)  # dbt makes the file where it only reads the project

@@ -82,6 +82,11 @@ class Outcome:
     def count(self, *kinds: str) -> int:
         return sum(node.kind in kinds and node.status in PASSED for node in self.nodes)
 
+    def with_more(self, other: "Outcome") -> "Outcome":
+        """Two commands as one."""
+        nodes, errors = [*self.nodes, *other.nodes], [*self.errors, *other.errors]
+        return Outcome(nodes, self.artifacts, self.code or other.code, errors)
+
     @property
     def broken(self) -> list[Node]:
         return [node for node in self.nodes if node.status not in PASSED and node.status != "skipped"]
