@@ -106,6 +106,11 @@ def config(text: str) -> Callable[[Path], None]:
     return file(TEST, f"{{{{ config({text}) }}}}\n{FILES[TEST]}")
 
 
+def declared(old: str, new: str) -> Callable[[Path], None]:
+    """Another word in what is declared of the model."""
+    return file("models/doubles.yml", FILES["models/doubles.yml"].replace(old, new))
+
+
 VARIABLES = {
     "DBT_EXCLUDE_RESOURCE_TYPES": "test",
     "DBT_ENGINE_EXCLUDE_RESOURCE_TYPES": "test unit_test",
@@ -163,10 +168,30 @@ REFUSED = {
     "a limit below the threshold": (config("limit=1, error_if='>1'"), "hides failures"),
     "a filter that lets nothing pass": (config("where='1 = 0'"), "all rows or none"),
     "a filter that is false": (config("where='false'"), "all rows or none"),
-    "a count of nothing": (config("fail_calc='0'"), "counts nothing"),
+    "a filter by a query that is false": (config("where='(select false)'"), "all rows or none"),
+    "a filter by a query of nothing": (config("where='exists (select 1 where false)'"), "all rows or none"),
+    "a count of nothing": (config("fail_calc='0'"), "may count no failure"),
+    "a count less itself": (config("fail_calc='count(*) - count(*)'"), "may count no failure"),
     "a threshold that is never met": (config("error_if='<0'"), "no count of failures meets"),
+    "a threshold with a false condition": (config("error_if='> 0 and 1 = 0'"), "no count of failures meets"),
+    "a threshold that asks for null": (config("error_if='+ 0 is null'"), "no count of failures meets"),
     "failures stored among the marts": (config("store_failures=true, severity='warn'"), "publishes the rows"),
     "tests in a folder that is not read": (put(**{"test-paths": ["checks"]}), "does not read the test"),
+    "tests as analyses": (
+        put(**{"test-paths": ["checks"], "analysis-paths": ["tests"]}),
+        "does not read the test",
+    ),
+    "tests as models": (
+        put(**{"test-paths": ["checks"], "model-paths": ["models", "tests"]}),
+        "does not read the test",
+    ),
+    "a change after the tests": (
+        put(**{"on-run-end": ["delete from {{ ref('doubles') }}"]}),
+        "runs after the tests",
+    ),
+    "tests below a misspelt key": (declared("data_tests:", "data_test:"), "has the key data_test"),
+    "columns below a misspelt key": (declared("columns:", "column:"), "has the key column"),
+    "unit tests below a misspelt key": (declared("unit_tests:", "unit_test:"), "has the key unit_test"),
     "an ignore file": (file(".dbtignore", "few.sql\n"), r"\.dbtignore hides"),
     "dbt's materialization of tests replaced": (
         file(
@@ -227,6 +252,14 @@ REFUSED_AS_BUILT = {
             FILES["models/doubles.yml"].replace("- name: doubles\n", "- name: double\n", 1),
         ),
         "double",
+    ),
+    "tests under a key that comes twice": (
+        declared("quote: false}}}]", "quote: false}}}], data_tests: []"),
+        "Duplicate key",
+    ),
+    "unit tests under a key that comes twice": (
+        file("models/doubles.yml", FILES["models/doubles.yml"] + "unit_tests: []\n"),
+        "Duplicate key",
     ),
     "both configurations of flags": (
         file("profiles.yml", FILES["profiles.yml"] + "\nconfig: {fail_fast: true}"),

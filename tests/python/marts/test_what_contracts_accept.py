@@ -153,6 +153,8 @@ RECORDS: dict[str, list[dict[str, Any]]] = {
         {"id": 3, "campaign_id": MOST, "household_id": 99_999_998},
         {"id": 4, "campaign_id": 104, "household_id": 1},
         {"id": 0, "campaign_id": 0, "household_id": 0},
+        # a pair under two ids
+        {"id": 5, "campaign_id": 101, "household_id": 1},
     ],
     "coupons": [
         {"id": 1, "coupon_upc": 1, "product_id": 99_999_997, "campaign_id": 101},
