@@ -332,12 +332,13 @@ def test_a_changed_unit_test_runs_although_its_model_stays(project: Path) -> Non
     assert not is_built(project)
 
 
-WRITER = """import json, sys
+WRITER = """#!%s
+import json, sys
 from pathlib import Path
 artifacts = Path(sys.argv[sys.argv.index('--target-path') + 1])
 print(json.dumps({'info': {'invocation_id': 'this'}, 'data': {}}), flush=True)
 (artifacts / 'run_results.json').write_text(%r)
-sys.exit(%d)
+%s
 """
 
 
@@ -354,15 +355,11 @@ sys.exit(%d)
 def test_results_that_are_not_whole_or_not_of_this_run_are_refused(
     content: str, code: int, message: str, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fake = project / "dbt.py"
-    end = (
-        WRITER.replace("sys.exit(%d)", "__import__('os').kill(__import__('os').getpid(), 9)")
-        if code < 0
-        else WRITER
-    )
-    fake.write_text(end % ((content,) if code < 0 else (content, code)))
-    command = dbt._command
-    monkeypatch.setattr(dbt, "_command", lambda *given: [sys.executable, str(fake), *command(*given)[1:]])
+    fake = project / "dbt"
+    end = f"sys.exit({code})" if code >= 0 else "import os; os.kill(os.getpid(), 9)"
+    fake.write_text(WRITER % (sys.executable, content, end))
+    fake.chmod(0o755)
+    monkeypatch.setattr(dbt, "DBT", fake)
     with pytest.raises(LarderError, match=message):
         dbt.run(Paths(project.parent / "data"), "candidate", ["build"], lambda _: None)
 
