@@ -255,11 +255,11 @@ REFUSED_AS_BUILT = {
     ),
     "tests under a key that comes twice": (
         declared("quote: false}}}]", "quote: false}}}], data_tests: []"),
-        "Duplicate key",
+        "comes twice",
     ),
     "unit tests under a key that comes twice": (
         file("models/doubles.yml", FILES["models/doubles.yml"] + "unit_tests: []\n"),
-        "Duplicate key",
+        "comes twice",
     ),
     "both configurations of flags": (
         file("profiles.yml", FILES["profiles.yml"] + "\nconfig: {fail_fast: true}"),
