@@ -62,6 +62,7 @@ def landed(context: ExtractContext, root: Path, source: Source) -> Landing:
             "Start the delivering system or correct its path.",
         ) from error
     landing = Landing(root)
+    context.misplaced.extend(_unread_folders(root, source.pattern.rpartition("/")[0]))
     for path in sorted(root.glob(source.pattern)):
         name = os.fsencode(path.relative_to(root)).decode(errors="backslashreplace")
         if path.name.startswith((".", "_")):
@@ -138,6 +139,15 @@ def new_files(
 def known_files() -> set[str]:
     """Paths, relative to the landing folder, of all files that were loaded or are being loaded now."""
     return set(dlt.current.resource_state().get("files", {}))
+
+
+def _unread_folders(root: Path, pattern: str) -> Iterator[str]:
+    """Folders of deliveries that cannot be listed: a search by pattern passes over them in silence."""
+    for folder in sorted(root.glob(pattern)):
+        try:
+            os.scandir(folder).close()
+        except OSError as error:
+            yield f"landing folder {folder.name} cannot be read: {error.strerror}"
 
 
 def _misplaced(source: Source, name: str) -> str | None:

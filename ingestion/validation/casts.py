@@ -59,7 +59,7 @@ FORMS = {
     "decimal": r"-?[0-9]*\.?[0-9]+",
     "bool": r"true|false",
     "date": r"[0-9]{4}-[0-9]{2}-[0-9]{2}",
-    "time": r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)?",
+    "time": r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}(:?[0-5][0-9])?)?",
 }
 """How a value is written as text: plain digits, no exponent, no grouping; times as ISO 8601 has them."""
 
@@ -72,8 +72,8 @@ DAY = 86_400 * 10**6
 FIRST, LAST = ((day - date(1970, 1, 1)).days for day in (date.min, date.max))
 """The days that a calendar has, counted from 1970."""
 
-EXACT_FLOAT = 2**53
-"""From here on, a float stands for several whole numbers."""
+EXACT_FLOAT = {16: 2**11, 32: 2**24, 64: 2**53}
+"""By the bits of a float: from here on, it stands for several whole numbers."""
 
 FAR = "the year is not one of 1 to 9999"
 ZONE_LOST = "the time zone is lost"
@@ -105,7 +105,8 @@ def cast(values: pa.ChunkedArray, target: pa.DataType, name: str) -> Cast:
 
 
 def is_retyped(came: pa.DataType, promised: pa.DataType) -> bool:
-    """Whether values came as another kind of thing than is promised; another width of the same is none."""
+    """Whether values came as another kind of thing than is promised; another width or encoding of the same is none."""
+    came = came.value_type if pt.is_dictionary(came) else came
     return _kind(came) not in {"nothing"} | NATURAL[_kind(promised)]
 
 
@@ -145,7 +146,7 @@ def _whole(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray | No
 
 def _is_large(values: pa.ChunkedArray) -> bool:
     largest = pc.max(pc.abs(values)).as_py()
-    return largest is not None and largest >= EXACT_FLOAT
+    return largest is not None and largest >= EXACT_FLOAT[values.type.bit_width]
 
 
 def _each(values: pa.ChunkedArray, target: pa.DataType, wrong: str) -> Cast:
@@ -154,10 +155,13 @@ def _each(values: pa.ChunkedArray, target: pa.DataType, wrong: str) -> Cast:
         delivered = values.to_pylist()
     except (ValueError, OverflowError, LookupError, pa.ArrowException):
         return _nulls(values, target), _reasons({wrong: _true(values.is_valid())})
+    exact = EXACT_FLOAT[values.type.bit_width] if pt.is_floating(values.type) else None
     found: list[Any] = []
     broken: dict[str, list[int]] = {}
     for row, value in enumerate(delivered):
         try:
+            if exact and value is not None and abs(value) >= exact and not pt.is_string(target):
+                raise Lossy("the value is a float too large to be exact: precision is lost")
             found.append(None if value is None else _exactly(value, target))
         except (ValueError, InvalidOperation, OverflowError) as error:
             found.append(None)
@@ -182,8 +186,6 @@ def _exactly(value: Any, target: pa.DataType) -> Any:
 
 
 def _number(value: Any, target: pa.DataType) -> Any:
-    if isinstance(value, float) and abs(value) >= EXACT_FLOAT:
-        raise Lossy("the value is a float too large to be exact: precision is lost")
     number = Decimal(str(value))
     scale = target.scale if pt.is_decimal(target) else 0
     if not number.is_finite():

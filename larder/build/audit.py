@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
+import duckdb
 import sqlglot
 import yaml
 from sqlglot import exp
@@ -43,6 +44,44 @@ WEAKENING = {
     "store_failures_as",
 }
 """What makes a test see or say less. It stands at the test, with its reason, and never over a folder of them."""
+
+TOP_KEYS = {
+    "version",
+    "models",
+    "seeds",
+    "sources",
+    "macros",
+    "groups",
+    "exposures",
+    "data_tests",
+    "unit_tests",
+    "semantic_models",
+    "metrics",
+    "saved_queries",
+}
+NODE_KEYS = {
+    "name",
+    "description",
+    "config",
+    "columns",
+    "constraints",
+    "data_tests",
+    "versions",
+    "latest_version",
+    "deprecation_date",
+    "time_spine",
+}
+COLUMN_KEYS = {
+    "name",
+    "description",
+    "config",
+    "constraints",
+    "data_tests",
+    "data_type",
+    "quote",
+    "granularity",
+}
+"""What a YAML file, a model or seed in it, and a column of these may state. Another word is one that dbt does not read."""
 
 FIX = "Take it back, or state it at the test, with its reason. Then: larder build"
 
@@ -82,7 +121,15 @@ def require_strict(manifest: Node) -> None:
 
     A test whose author made it a warning, at the test, is a policy of the project, and stays one.
     """
-    checks = (_disabled, _unread, _foreign_macros, _tests_that_see_nothing, _rules_over_many_tests)
+    checks = (
+        _disabled,
+        _unread,
+        _misspelt_keys,
+        _foreign_macros,
+        _tests_that_see_nothing,
+        _rules_over_many_tests,
+        _after_the_tests,
+    )
     if found := next((what for check in checks for what in check(manifest)), None):
         raise LarderError(f"{found}: a candidate without all of its tests is none", FIX)
 
@@ -93,14 +140,40 @@ def _disabled(manifest: Node) -> Iterator[str]:
 
 
 def _unread(manifest: Node) -> Iterator[str]:
-    """Files of tests that dbt did not read: an ignore file, or other paths than the project's."""
+    """Files of tests that dbt did not read as such: an ignore file, or other paths than the project's."""
     if (PROJECT / ".dbtignore").exists():
         yield ".dbtignore hides files from dbt"
-    read = {node["original_file_path"] for kind in ("nodes", "macros") for node in manifest[kind].values()}
+    tests = [node for node in manifest["nodes"].values() if node["resource_type"] == "test"]
+    read = {node["original_file_path"] for node in (*tests, *manifest["macros"].values())}
     for file in sorted((PROJECT / "tests").rglob("*.sql")):
         path = file.relative_to(PROJECT).as_posix()
         if path not in read:
             yield f"dbt does not read the test {path}"
+
+
+def _after_the_tests(manifest: Node) -> Iterator[str]:
+    """Hooks that run when all tests have passed: what they change is published, and no test has seen it."""
+    for name, node in manifest["nodes"].items():
+        if node["resource_type"] == "operation" and "on-run-end" in node["tags"]:
+            yield f"the hook {name} of on-run-end runs after the tests"
+
+
+def _misspelt_keys(_: Node) -> Iterator[str]:
+    """Keys in YAML that dbt passes over in silence, with the tests below them."""
+    for folder in ("models", "seeds", "tests"):
+        for file in sorted((PROJECT / folder).rglob("*.y*ml")):
+            declared = yaml.load(file.read_text(), yaml.CSafeLoader) or {}
+            for key in _unknown_keys(declared):
+                yield f"{file.relative_to(PROJECT)} has the key {key}, which dbt does not know"
+
+
+def _unknown_keys(declared: Node) -> Iterator[str]:
+    yield from declared.keys() - TOP_KEYS
+    for kind in ("models", "seeds"):
+        for node in declared.get(kind) or ():
+            yield from node.keys() - NODE_KEYS
+            for column in node.get("columns") or ():
+                yield from column.keys() - COLUMN_KEYS
 
 
 def _foreign_macros(manifest: Node) -> Iterator[str]:
@@ -124,8 +197,8 @@ def _blinders(config: Node) -> Iterator[str]:
         yield f"`where: {config['where']}`, which chooses all rows or none"
     if config["limit"] is not None:
         yield f"`limit: {config['limit']}`, which hides failures"
-    if _is_constant(config["fail_calc"]):
-        yield f"`fail_calc: {config['fail_calc']}`, which counts nothing"
+    if config["fail_calc"] != "count(*)":
+        yield f"`fail_calc: {config['fail_calc']}`, which may count no failure"
     if config["store_failures"]:
         yield "`store_failures`, which publishes the rows that it finds"
     if config["severity"].lower() == "error" and not _can_fail(config["error_if"]):
@@ -138,16 +211,20 @@ def _is_constant(condition: str) -> bool:
         tree = simplify(sqlglot.parse_one(condition, dialect="duckdb"))
     except SqlglotError:
         return False
-    return not tree.find(exp.Column, exp.Star, exp.Query)
+    return not tree.find(exp.Column, exp.Table)
 
 
 def _can_fail(condition: str) -> bool:
     """Whether some number of failing rows above none meets the condition, for instance `> 10`."""
-    found = re.fullmatch(r"\s*(!=|<>|>=|>|=|==|<=|<)\s*(-?\d+)\s*", condition)
-    if not found:
-        return bool(re.search(r"\d", condition))
-    sign, bound = found[1], int(found[2])
-    return sign in {"!=", "<>", ">", ">="} or bound > (1 if sign == "<" else 0)
+    bounds = [int(number) for number in re.findall(r"\d{1,18}", condition)]
+    counts = {1, *(max(1, bound + step) for bound in bounds for step in (-1, 0, 1))}
+    asked = ", ".join(f"{count} {condition}" for count in sorted(counts))
+    try:
+        with duckdb.connect() as connection:
+            answer = connection.sql(f"select list_bool_or([{asked}])").fetchone()
+    except duckdb.Error:
+        return True  # the test ends in this error
+    return bool(answer and answer[0])
 
 
 def _rules_over_many_tests(_: Node) -> Iterator[str]:

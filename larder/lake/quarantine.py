@@ -134,7 +134,7 @@ def _chosen(paths: Paths, names: list[str], source: str | None, location: str | 
 def _named(entries: Iterable[Entry], names: list[str]) -> list[Entry]:
     found: dict[str, Entry] = {}
     for name in names:
-        hits = [entry for entry in entries if entry["quarantine_id"].startswith(name)]
+        hits = [entry for entry in entries if name and entry["quarantine_id"].startswith(name)]
         if len(hits) != 1:
             raise LarderError(
                 f"{name}: {len(hits) or 'no'} entries have an id that begins so",

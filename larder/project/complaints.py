@@ -8,11 +8,15 @@ from larder.core.settings import PROJECT
 
 UNKNOWN_NODE = re.compile(r"'\S+' \((\S+)\) depends on a (?:node|source) named '([\w.]+)'")
 
+KEY_TWICE = re.compile(r"Duplicate key (\S+) in .*?, line (\d+), .*?`([^`]+)`", re.DOTALL)
+
 
 def plain(complaint: str) -> str:
     """A complaint of dbt's for the author of the file; of a fault of dbt's own the last line, which names it."""
     if "Traceback" in complaint:
         return complaint.strip().splitlines()[-1].strip()
+    if twice := KEY_TWICE.search(complaint):
+        return f"{twice[3]}:{twice[2]}: the key {twice[1]} comes twice, and what is below one of them is not read"
     found = UNKNOWN_NODE.search(complaint)
     if not found:
         return complaint

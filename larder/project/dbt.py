@@ -45,9 +45,18 @@ ALWAYS = (
     "--write-json",
     "--no-fail-fast",
     "--warn-error-options",
-    json.dumps({"error": ["NoNodeForYamlKey", "NodeNotFoundOrDisabled", "WrongResourceSchemaFile"]}),
+    json.dumps(
+        {
+            "error": [
+                "NoNodeForYamlKey",
+                "NodeNotFoundOrDisabled",
+                "WrongResourceSchemaFile",
+                "DuplicateYAMLKeysDeprecation",
+            ]
+        }
+    ),
 )
-"""What no project file may decide. The three warnings are tests that dbt would leave out, for a misspelt name."""
+"""What no project file may decide. The warnings are tests that dbt would leave out, for a misspelt name or a key given twice."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 {#
   The records of a raw table by the store-local days on which their source wrote them (`updated_date`), each as of the
   end of that day. Each load brings what the source shows at that time. A later load replaces what earlier loads brought from
-  its own earliest day on: the source's latest version counts, and its days only go forward.
+  its own earliest day on: the source's latest version counts, and its days only go forward. A source may write any time; a
+  history begins before all of its days, and ends after them (see version_columns).
     system, table: the raw table
     key: the column that identifies a record
 #}
@@ -9,7 +10,9 @@
     with dated as (
         select
             *,
-            {{ store_local_date('updated_at') }} as updated_date
+            greatest(
+                least({{ store_local_date('updated_at') }}, cast('9999-12-30' as date)), cast('1900-01-02' as date)
+            ) as updated_date
         from {{ source(system, table) }}
     ),
 

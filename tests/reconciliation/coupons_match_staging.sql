@@ -1,8 +1,8 @@
 {#
   Every coupon record, target and redemption of the campaign application is in the marts: coupon records are the bridge
-  and the exact repeats; targets and redemptions are one to one.
-  Fails? A coupon record differs: is_repeat in stg_campaigns__coupons flags what is no repeat. A target differs: the
-  application has a pair under two ids; count it in agg_data_faults before it is grouped away.
+  and the exact repeats; a target is a pair, which the application may have under two ids; redemptions are one to one.
+  Fails? A coupon record differs: is_repeat in stg_campaigns__coupons flags what is no repeat. A target or redemption differs:
+  a join of the mart drops or multiplies rows.
 #}
 with coupons as (
     select * from {{ ref('stg_campaigns__coupons') }}
@@ -41,7 +41,9 @@ kept_coupons as (
 ),
 
 kept_targets as (
-    select campaign_households.*
+    select distinct
+        campaign_households.campaign_id,
+        campaign_households.household_id
     from campaign_households
     where
         not campaign_households.is_deleted

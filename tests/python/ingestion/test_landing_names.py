@@ -139,6 +139,16 @@ def test_a_landing_folder_that_cannot_be_listed_is_named(shop: Shop) -> None:
             shop.load()
 
 
+@pytest.mark.parametrize("make", [dangling, Path.touch, lambda path: path.symlink_to(path.name)])
+def test_a_folder_of_a_day_that_cannot_be_listed_is_named(shop: Shop, make: Callable[[Path], None]) -> None:
+    """As one without permission: a search by pattern finds nothing in it, and says nothing."""
+    make(shop.landing / "business_date=2017-01-03")
+    found = shop.load()
+    assert found.rows == {"transactions": 4 * ROWS}
+    assert len(found.misplaced) == 1
+    assert found.misplaced[0].startswith("landing folder business_date=2017-01-03 cannot be read: ")
+
+
 @pytest.mark.parametrize("name", ["till [new]", "a%20b", "a*", "a?b", "{a,b}"])
 def test_a_landing_folder_may_have_any_name(shop: Shop, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(shop.landing, shop.root / "aXb")

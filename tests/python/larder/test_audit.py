@@ -106,6 +106,11 @@ def config(text: str) -> Callable[[Path], None]:
     return file(TEST, f"{{{{ config({text}) }}}}\n{FILES[TEST]}")
 
 
+def declared(old: str, new: str) -> Callable[[Path], None]:
+    """Another word in what is declared of the model."""
+    return file("models/doubles.yml", FILES["models/doubles.yml"].replace(old, new))
+
+
 VARIABLES = {
     "DBT_EXCLUDE_RESOURCE_TYPES": "test",
     "DBT_ENGINE_EXCLUDE_RESOURCE_TYPES": "test unit_test",
@@ -163,10 +168,30 @@ REFUSED = {
     "a limit below the threshold": (config("limit=1, error_if='>1'"), "hides failures"),
     "a filter that lets nothing pass": (config("where='1 = 0'"), "all rows or none"),
     "a filter that is false": (config("where='false'"), "all rows or none"),
-    "a count of nothing": (config("fail_calc='0'"), "counts nothing"),
+    "a filter by a query that is false": (config("where='(select false)'"), "all rows or none"),
+    "a filter by a query of nothing": (config("where='exists (select 1 where false)'"), "all rows or none"),
+    "a count of nothing": (config("fail_calc='0'"), "may count no failure"),
+    "a count less itself": (config("fail_calc='count(*) - count(*)'"), "may count no failure"),
     "a threshold that is never met": (config("error_if='<0'"), "no count of failures meets"),
+    "a threshold with a false condition": (config("error_if='> 0 and 1 = 0'"), "no count of failures meets"),
+    "a threshold that asks for null": (config("error_if='+ 0 is null'"), "no count of failures meets"),
     "failures stored among the marts": (config("store_failures=true, severity='warn'"), "publishes the rows"),
     "tests in a folder that is not read": (put(**{"test-paths": ["checks"]}), "does not read the test"),
+    "tests as analyses": (
+        put(**{"test-paths": ["checks"], "analysis-paths": ["tests"]}),
+        "does not read the test",
+    ),
+    "tests as models": (
+        put(**{"test-paths": ["checks"], "model-paths": ["models", "tests"]}),
+        "does not read the test",
+    ),
+    "a change after the tests": (
+        put(**{"on-run-end": ["delete from {{ ref('doubles') }}"]}),
+        "runs after the tests",
+    ),
+    "tests below a misspelt key": (declared("data_tests:", "data_test:"), "has the key data_test"),
+    "columns below a misspelt key": (declared("columns:", "column:"), "has the key column"),
+    "unit tests below a misspelt key": (declared("unit_tests:", "unit_test:"), "has the key unit_test"),
     "an ignore file": (file(".dbtignore", "few.sql\n"), r"\.dbtignore hides"),
     "dbt's materialization of tests replaced": (
         file(
@@ -227,6 +252,14 @@ REFUSED_AS_BUILT = {
             FILES["models/doubles.yml"].replace("- name: doubles\n", "- name: double\n", 1),
         ),
         "double",
+    ),
+    "tests under a key that comes twice": (
+        declared("quote: false}}}]", "quote: false}}}], data_tests: []"),
+        "comes twice",
+    ),
+    "unit tests under a key that comes twice": (
+        file("models/doubles.yml", FILES["models/doubles.yml"] + "unit_tests: []\n"),
+        "comes twice",
     ),
     "both configurations of flags": (
         file("profiles.yml", FILES["profiles.yml"] + "\nconfig: {fail_fast: true}"),
@@ -299,12 +332,13 @@ def test_a_changed_unit_test_runs_although_its_model_stays(project: Path) -> Non
     assert not is_built(project)
 
 
-WRITER = """import json, sys
+WRITER = """#!%s
+import json, sys
 from pathlib import Path
 artifacts = Path(sys.argv[sys.argv.index('--target-path') + 1])
 print(json.dumps({'info': {'invocation_id': 'this'}, 'data': {}}), flush=True)
 (artifacts / 'run_results.json').write_text(%r)
-sys.exit(%d)
+%s
 """
 
 
@@ -321,15 +355,11 @@ sys.exit(%d)
 def test_results_that_are_not_whole_or_not_of_this_run_are_refused(
     content: str, code: int, message: str, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fake = project / "dbt.py"
-    end = (
-        WRITER.replace("sys.exit(%d)", "__import__('os').kill(__import__('os').getpid(), 9)")
-        if code < 0
-        else WRITER
-    )
-    fake.write_text(end % ((content,) if code < 0 else (content, code)))
-    command = dbt._command
-    monkeypatch.setattr(dbt, "_command", lambda *given: [sys.executable, str(fake), *command(*given)[1:]])
+    fake = project / "dbt"
+    end = f"sys.exit({code})" if code >= 0 else "import os; os.kill(os.getpid(), 9)"
+    fake.write_text(WRITER % (sys.executable, content, end))
+    fake.chmod(0o755)
+    monkeypatch.setattr(dbt, "DBT", fake)
     with pytest.raises(LarderError, match=message):
         dbt.run(Paths(project.parent / "data"), "candidate", ["build"], lambda _: None)
 

@@ -24,6 +24,7 @@ from nats.js import JetStreamContext
 
 from demo.broker import Stream
 from ingestion.contracts.contract import contract
+from ingestion.validation import checks
 
 MOST = 2**63 - 1
 MONEY = ("sales_value", "retail_disc", "coupon_disc", "coupon_match_disc")
@@ -51,6 +52,17 @@ def test_no_line_is_earlier_than_the_first_week(source: str) -> None:
     assert isinstance(earliest, datetime)
     # A day later: it is that day in every time zone.
     assert (earliest - datetime.fromisoformat(first).replace(tzinfo=UTC)).days == 1
+
+
+def test_a_placement_of_nowhere_is_refused() -> None:
+    """Of a store that places nothing, agg_promotion_stores_weekly would count cases that are neither displayed nor mailed."""
+    placements = contract("promotions")["placements"]
+    rows = [
+        {"product_id": 1, "store_id": 1, "week": 1, "display_location": display, "mailer_location": mailer}
+        for display, mailer in (("0", "0"), ("0", "A"), ("7", "0"))
+    ]
+    table = checks.fit(pa.Table.from_pylist(rows), placements).table
+    assert [found.rows.tolist() for found in checks.violations(table, placements, [0])] == [[0]]
 
 
 def line(basket: int, product: int, day: str = "2016-12-28", **changes: Any) -> dict[str, Any]:
@@ -129,7 +141,7 @@ def change_masters(env: dict[str, str], data: Path) -> None:
             "delete from merchandising.stores where store_id % 7 = 0",
             f"insert into merchandising.stores values ({MOST}, 'B', now())",
             "insert into loyalty.households values (0, '', '', '', '', '', '0001-01-01', '1900-01-01', '1970-01-01Z')",
-            f"insert into loyalty.households values ({MOST}, '', '', '', '', '', '9999-12-31', '9999-12-31', now())",
+            f"insert into loyalty.households values ({MOST}, '', '', '', '', '', '9999-12-31', '9999-12-31', '9999-12-31 23:59:59Z')",
             "insert into loyalty.demographics values (0, null, null, null, null, null, null, null, '1970-01-01Z')",
         ):
             cursor.execute(change)
@@ -153,6 +165,8 @@ RECORDS: dict[str, list[dict[str, Any]]] = {
         {"id": 3, "campaign_id": MOST, "household_id": 99_999_998},
         {"id": 4, "campaign_id": 104, "household_id": 1},
         {"id": 0, "campaign_id": 0, "household_id": 0},
+        # a pair under two ids
+        {"id": 5, "campaign_id": 101, "household_id": 1},
     ],
     "coupons": [
         {"id": 1, "coupon_upc": 1, "product_id": 99_999_997, "campaign_id": 101},
