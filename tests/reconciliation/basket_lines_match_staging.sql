@@ -1,8 +1,7 @@
 {#
   The incremental mart has, day by day, what its definition gives over all completed loads: every staged line once, with
   the same money, units and flags. A day that was built before a later load, or before the master knew a product, shows.
-  Fails? Compare observe.built_loads with raw.completed_loads; `dbt build -s fct_basket_lines --full-refresh` fixes it,
-  and then macros/incremental has a fault worth finding.
+  Fails? `larder build --all` builds it from all loads. If that fixes it, delete_changed_days has a fault worth finding.
 #}
 {{ config(group='sales') }}
 

@@ -1,7 +1,7 @@
 {#
   fct_baskets adds up to fct_basket_lines on every day.
-  Fails? fct_baskets is built from all lines: run `dbt build -s fct_baskets`. Still failing: a basket has two
-  households, stores or times, and its primary key test fails too.
+  Fails? `larder build --all` builds it from all lines. Still failing: a basket has two households, stores or times, and its
+  primary key test fails too.
 #}
 with basket_lines as (
     select * from {{ ref('fct_basket_lines') }}

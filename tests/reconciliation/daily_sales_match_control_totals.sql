@@ -3,8 +3,9 @@
   control_totals_daily, moved to where the data have that year); a day without sales in between must have none there either.
   True on any prefix of the year; other years have none. A later day, which only the stream has delivered, is not compared
   before its files are there; nor is a day of which rows are in quarantine or were discarded: observe.ledger counts them.
-  Fails? A day that is short: look for its file in the landing folder and in the lake's quarantine. A day that is double:
-  the same lines came in two files, or events that no file has confirmed (is_settled is false). Compare raw.pos__transactions with staging.stg_pos__transactions for that day.
+  Fails? A day that is short: look for its file in the landing folder, and for its rows in `larder quarantine list`. A day that is
+  double: the same lines came in two files, or as events that no file has confirmed (is_settled is false). Have the day's file
+  delivered again as it should be, then `larder ingest pos` and `larder build`.
 #}
 with basket_lines as (
     select * from {{ ref('fct_basket_lines') }}

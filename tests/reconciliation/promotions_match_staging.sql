@@ -1,6 +1,6 @@
 {#
   Every staged placement is in fct_promotions once: per week, placements add up to the rows of staging.
-  Fails? As in basket_lines_match_staging: look at observe.built_loads; `--full-refresh` fixes it.
+  Fails? `larder build --all` builds it from all loads. If that fixes it, delete_withdrawn_weeks or unbuilt_loads has a fault.
 #}
 with promotions as (
     select * from {{ ref('fct_promotions') }}

@@ -2,7 +2,7 @@
   agg_offer_backtest has every known campaign once for each ranking, and every redemption and redeemed offer in one of them; the hits
   are those that the offers' own mart has.
   Fails? Redemptions differ: one names a campaign that does not exist. Hits differ: agg_household_offers was built again
-  without the backtest; `dbt build -s agg_household_offers+`.
+  without the backtest; `larder build --all`.
 #}
 with mart as (
     select * from {{ ref('agg_offer_backtest') }}

@@ -1,6 +1,6 @@
 {#
   agg_household_value has every household that bought, once, with all of its baskets and money.
-  Fails? Run `dbt build -s agg_household_value`. Still failing: joins_lose_no_line shows whether dim_products misses a product.
+  Fails? `larder build --all` builds it again. Still failing: joins_lose_no_line shows whether dim_products misses a product.
 #}
 with mart as (
     select * from {{ ref('agg_household_value') }}

@@ -3,7 +3,7 @@
   with a score that never rises; and the first ten of them, or all where there are fewer, as offers.
   Fails? Fewer candidates: a campaign's coupons are missing from bridge_coupon_products. A rising score: the order of the
   ranking and the score are no longer the same rule. Offers that differ: agg_household_offers was built without its
-  candidates; `dbt build -s agg_offer_candidates+`.
+  candidates; `larder build --all`.
 #}
 with candidates as (
     select * from {{ ref('agg_offer_candidates') }}

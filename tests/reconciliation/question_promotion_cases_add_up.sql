@@ -1,7 +1,7 @@
 {#
   agg_promotion_cases_weekly counts, in every week, each basket line of the stores that have a plan in it, once; and what it calls
   displayed and mailed is what an inner join of the lines with fct_promotions gives. So no week of the incremental mart is stale.
-  Fails? Rebuild it: `dbt build --full-refresh -s agg_promotion_cases_weekly`. If that fixes it: delete_stale_promotion_weeks
+  Fails? `larder build --all` builds it from all loads. If that fixes it: delete_stale_promotion_weeks
   misses a change. Still failing, lines differ: a line found two placements, and the primary key of fct_promotions fails too.
 #}
 with mart as (
