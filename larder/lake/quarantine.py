@@ -91,7 +91,7 @@ def replay(paths: Paths, names: list[str], source: str | None, location: str | N
     _say_blocked(paths, {entry["source"] for entry in chosen})
     if chosen and len(left) == len(chosen):
         raise LarderError(
-            "nothing of it fits the contract",
+            "no selected row passes the contract",
             "See why: larder quarantine explain ID; or propose another contract: larder contract accept SOURCE",
         )
 

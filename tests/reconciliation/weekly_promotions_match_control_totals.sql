@@ -4,7 +4,8 @@
   weeks have none); that no plan is missing at the year's end is the work of
   year_has_every_plan. Counted in the two tables that promotions_match_their_counts compares with fct_promotions. A week of which
   rows are in quarantine or were discarded is counted in observe.ledger, and not compared here.
-  Fails? A week that is short or double: look for its file in the landing folder, the quarantine and the lake.
+  Fails? A week that is short or double: look for its file in the landing folder, and for its rows in `larder quarantine list`. A plan
+  that came too early makes the weeks before it missing. Have them delivered, then `larder ingest promotions` and `larder build`.
 #}
 with stores as (
     select * from {{ ref('agg_promotion_stores_weekly') }}

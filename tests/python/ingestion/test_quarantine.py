@@ -112,7 +112,7 @@ def test_a_replay_loads_what_fits_a_changed_contract(where: Paths) -> None:
     change(where, "quantity", {7: -1, 9: None})
     load(where)
     before = account(where)
-    with pytest.raises(LarderError, match="nothing of it fits"):
+    with pytest.raises(LarderError, match="no selected row passes"):
         quarantine.replay(where, [], "pos", None)
     assert account(where) == before, "what still does not fit is not counted again"
 
@@ -177,7 +177,7 @@ def test_a_discarded_file_lets_the_rest_be_seen(where: Paths) -> None:
         ("pos", [f"transactions: cannot be read: {FILE}"])
     ]
     assert [(t["rows"], t["unreadable"]) for t in said["sources"]] == [(0, 1)]
-    with pytest.raises(LarderError, match="nothing of it fits"):
+    with pytest.raises(LarderError, match="no selected row passes"):
         quarantine.replay(where, ids(where), None, None)
     quarantine.discard(where, [], "the till burnt down", None, FILE)
     assert Quarantine(where.lake, "pos").blocked() == {}
