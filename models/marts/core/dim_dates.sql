@@ -1,4 +1,4 @@
--- grain: one row per calendar day, over the calendar years with sales, the months around them, and those with redemptions
+-- grain: one row per calendar day, over the years with sales, the months around them, and those with redemptions
 with basket_lines as (
     select * from {{ ref('fct_basket_lines') }}
 ),
@@ -23,7 +23,8 @@ years as (
 redeemed as (
     select
         cast({{ dbt.date_trunc('month', 'min(redemption_date)') }} as date) as first_date,
-        cast({{ dbt.last_day('max(redemption_date)', 'month') }} as date) as last_date
+        cast({{ dbt.dateadd('day', -1, dbt.dateadd('month', 1, dbt.date_trunc('month', 'max(redemption_date)'))) }} as date)
+            as last_date
     from redemptions
 ),
 

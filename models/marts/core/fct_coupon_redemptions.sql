@@ -36,7 +36,8 @@ final as (
         {{ dbt.datediff('campaigns.start_date', 'redemptions.redemption_date', 'day') }} as days_since_start,
         targets.household_id is not null as is_targeted,
         offered_coupons.coupon_upc is not null as is_offered,
-        coalesce(redemptions.redemption_date between campaigns.start_date and campaigns.end_date, false) as is_in_campaign
+        coalesce(redemptions.redemption_date between campaigns.start_date and campaigns.end_date, false)
+            as is_in_campaign
     from redemptions
     left join campaigns
         on redemptions.campaign_id = campaigns.campaign_id
