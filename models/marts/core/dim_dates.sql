@@ -23,15 +23,17 @@ years as (
 redeemed as (
     select
         cast({{ dbt.date_trunc('month', 'min(redemption_date)') }} as date) as first_date,
-        cast({{ dbt.dateadd('day', -1, dbt.dateadd('month', 1, dbt.date_trunc('month', 'max(redemption_date)'))) }} as date)
-            as last_date
+        cast({{ dbt.date_trunc('month', 'max(redemption_date)') }} as date) as last_month
     from redemptions
 ),
 
 span as (
     select
         least({{ dbt.dateadd('month', -2, 'years.first_date') }}, redeemed.first_date) as first_date,
-        greatest({{ dbt.dateadd('month', 3, 'years.last_date') }}, redeemed.last_date) as last_date
+        greatest(
+            {{ dbt.dateadd('month', 3, 'years.last_date') }},
+            {{ dbt.dateadd('day', -1, dbt.dateadd('month', 1, 'redeemed.last_month')) }}
+        ) as last_date
     from years
     cross join redeemed
     where years.first_date is not null

@@ -64,8 +64,8 @@ deliveries as (
 
 -- The file settles what the till has sent: it takes precedence over events, and of these the last one that the broker
 -- took. A line may also be delivered again in a file of another name. On another day, or in another store, it is a line
--- of another receipt, whose till began its numbers again. `rank` keeps a line that one file has twice: that is no second
--- delivery but a fault, and the primary key test names it.
+-- of another receipt, whose till began its numbers again. `rank` keeps a line that one file has twice: that is no
+-- second delivery but a fault, and the primary key test names it.
 ranked as (
     select
         *,
