@@ -171,6 +171,7 @@ def test_each_change_builds_its_node_and_what_it_feeds_and_says_why(checkout: Ch
     assert {"model.larder.fct_promotions", "model.larder.fct_basket_lines"} <= set(plan["backfills"])
 
 
+@pytest.mark.nightly
 def test_a_macro_of_the_branch_that_dbt_does_not_take_counts(checkout: Checkout) -> None:
     checkout.edit(
         "macros/incremental/missing_partitions.sql",
@@ -180,6 +181,7 @@ def test_a_macro_of_the_branch_that_dbt_does_not_take_counts(checkout: Checkout)
     assert reasons(checkout.plan())["fct_basket_anatomy"] == "its incremental logic changed"
 
 
+@pytest.mark.nightly
 def test_macros_in_the_hooks_of_a_table_and_of_the_run_count(checkout: Checkout) -> None:
     """dbt names neither in the compiled SQL of the nodes that rest on them. So do macros in place of dbt's own."""
     checkout.plan()
@@ -246,6 +248,7 @@ def test_a_seed_that_is_renamed_stays_in_the_warehouse(checkout: Checkout) -> No
     assert found == [("days_off",)]
 
 
+@pytest.mark.nightly
 def test_a_relation_of_the_same_name_in_another_schema_costs_no_mart(checkout: Checkout) -> None:
     model = checkout.root / "models/intermediate/core/int_stores_listed.sql"
     model.write_text(
@@ -317,6 +320,7 @@ def test_a_build_does_what_the_plan_said_and_a_full_one_gives_the_same(checkout:
     assert checkout.instance.marts() == before
 
 
+@pytest.mark.nightly
 def test_an_edited_incremental_model_alone_is_built_from_all_loads(checkout: Checkout) -> None:
     """Others that have new loads at the same time take in those loads only."""
     checkout.instance.larder("demo", "advance", "--to", "2017-01-06")

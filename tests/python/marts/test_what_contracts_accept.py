@@ -217,6 +217,7 @@ class Campaigns(BaseHTTPRequestHandler):
         pass
 
 
+@pytest.mark.nightly
 def test_all_odd_values_at_once_are_published(published: Instance, instance: Instance) -> None:
     """Every model and every test of a build; each fault is counted by its name."""
     copy_of(published, instance.data)
