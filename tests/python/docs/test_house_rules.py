@@ -117,7 +117,7 @@ def hook(name: str) -> list[str]:
     """The command of a pre-commit hook, with the tools of this installation."""
     hooks = yaml.safe_load((PROJECT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
     entry = next(one["entry"] for one in hooks if one["id"] == name)
-    tool, *arguments = shlex.split(entry)
+    tool, *arguments = shlex.split(entry.removeprefix("env COLUMNS=200 "))
     return [str(BIN / Path(tool).name), *arguments]
 
 
