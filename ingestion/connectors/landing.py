@@ -19,6 +19,7 @@ from ingestion.connectors.source import Source
 from ingestion.contracts.contract import Table
 from ingestion.core.errors import REDELIVER, IngestionError
 from ingestion.core.request import ExtractContext
+from ingestion.core.text import few
 from ingestion.quarantine.store import FUTURE
 from ingestion.validation.provenance import Provenance
 from ingestion.validation.validator import Validator
@@ -74,7 +75,7 @@ def landed(context: ExtractContext, root: Path, source: Source) -> Landing:
         else:
             landing.files[name] = path
     if landing.others:
-        context.notes.append(f"not loaded, not named as a delivery: {_first(landing.others)}")
+        context.notes.append(f"not loaded, not named as a delivery: {few(landing.others, 1)}")
     return landing
 
 
@@ -157,10 +158,6 @@ def _misplaced(source: Source, name: str) -> str | None:
     except IngestionError as error:
         return str(error)
     return None
-
-
-def _first(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1:,} more"
 
 
 def _stamp(path: Path) -> list[int]:

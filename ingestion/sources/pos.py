@@ -18,6 +18,7 @@ from ingestion.connectors.source import Source
 from ingestion.contracts.contract import contract
 from ingestion.core.errors import REDELIVER, IngestionError
 from ingestion.core.request import ExtractContext
+from ingestion.core.text import few
 from ingestion.validation.provenance import Provenance
 
 
@@ -132,10 +133,7 @@ def refuse_missing_days(root: Path, days: dict[str, dict[date, str]], others: It
             if day < max(delivered) or upload:
                 missing.append(f"business_date={day}/{file}" + (f" (there is {upload})" if upload else ""))
     if missing:
-        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        raise IngestionError(
-            f"till files are missing in {root}: {', '.join(sorted(missing)[:3])}{more}", REDELIVER
-        )
+        raise IngestionError(f"till files are missing in {root}: {few(sorted(missing))}", REDELIVER)
 
 
 def ended(days: dict[str, dict[date, str]]) -> list[str]:

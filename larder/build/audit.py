@@ -15,6 +15,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.simplify import simplify
 
+from ingestion.core.text import few
 from larder.core.errors import LarderError
 from larder.core.settings import PROJECT
 from larder.project import fingerprint
@@ -245,10 +246,6 @@ def _keys(value: object) -> Iterator[str]:
 
 def _incomplete(what: str, nodes: Iterable[str]) -> LarderError:
     return LarderError(
-        f"{what} ({_few([*nodes])}): no candidate",
+        f"{what} ({few([*nodes])}): no candidate",
         "Look for what filters them, in selectors.yml and dbt_project.yml, then build again. What is published stays.",
     )
-
-
-def _few(names: list[str], most: int = 3) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

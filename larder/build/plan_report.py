@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
+from ingestion.core.text import few
 from larder.build.plan import Plan, Step, is_changed, short_name
 from larder.core import console
 from larder.project.manifest import kind
@@ -38,7 +39,7 @@ def _summarise(plan: Plan) -> None:
     about = "" if plan.seconds is None else f", about {plan.seconds:,} s by the last run's times"
     console.heading("build", f" {', '.join(counts)}{about}")
     if plan.backfills:
-        console.out.print(f"backfill, from all loads: {_few([*map(short_name, plan.backfills)])}")
+        console.out.print(f"backfill, from all loads: {few([*map(short_name, plan.backfills)], NAMES)}")
     for change in plan.breaks:
         refused = "refused, without a new version: " if change in plan.unversioned else ""
         console.out.print(f"breaks a consumer: {refused}{change}")
@@ -54,7 +55,7 @@ def _changed(steps: Iterable[Step]) -> list[list[str]]:
     for step in steps:
         alike.setdefault((step.action, step.reason, ", ".join(step.files)), []).append(short_name(step.node))
     return [
-        [_few(names), f"{reason}" if action == "build" else f"dropped: {reason}", files]
+        [few(names, NAMES), f"{reason}" if action == "build" else f"dropped: {reason}", files]
         for (action, reason, files), names in alike.items()
     ]
 
@@ -77,7 +78,3 @@ def _table(title: str, columns: list[str], rows: list[list[str]]) -> None:
         console.table(title, columns, [[*row] for row in rows[:SHOWN]])
     if len(rows) > SHOWN:
         console.out.print(f"and {len(rows) - SHOWN:,} more")
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:NAMES]) + (f" and {len(names) - NAMES:,} more" if len(names) > NAMES else "")

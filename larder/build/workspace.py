@@ -14,6 +14,7 @@ import duckdb
 
 from ingestion.core import sql
 from ingestion.core.files import write_atomically
+from ingestion.core.text import few
 from larder.build import candidate, failures, plan
 from larder.build.plan import Plan
 from larder.core import console
@@ -175,7 +176,6 @@ def _build(
         with console.progress("read the project") as report:
             parsed = command(["parse"], report)
         now = fingerprint.nodes(project_manifest.read(parsed.artifacts), is_compiled=False)
-        now = fingerprint.as_written(now)
         _drop_what_changed(paths, space, now)
         held = {node: now[node] for node in space.holds}
         todo = plan.make(now, base.loads, {**before, **held}, base.loads)
@@ -183,7 +183,8 @@ def _build(
         chosen = ["--select", *select, "--indirect-selection", "eager"] if select else _changed(todo)
         _write(paths, space)
         # Whole models only: what an incremental one would keep from an earlier edit is what a developer must not see.
-        arguments = ["build", *chosen, "--full-refresh", "--defer", "--state", str(store.artifacts(base))]
+        deferred = ["--defer", "--state", str(store.artifacts(base))]
+        arguments = ["build", *chosen, "--full-refresh", *deferred]
         if space.days:
             # A reconciliation compares the sample with all days, which must fail.
             arguments += ["--sample", _slice(store, base, space.days), "--exclude", "test_type:singular"]
@@ -192,7 +193,6 @@ def _build(
                 outcome = command(arguments, report)
                 alone = [] if select else candidate.unit_tests_alone(now, todo)
                 if alone and not outcome.broken:
-                    deferred = ["--defer", "--state", str(store.artifacts(base))]
                     outcome = outcome.with_more(command(["test", "--select", *alone, *deferred], report))
     if not chosen:
         if not space.holds:
@@ -264,9 +264,8 @@ def _show_what_there_is(paths: Paths, store: Store, base: Manifest, space: Works
         return
     published = store.published()
     names = sorted(map(plan.short_name, built))
-    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     console.out.print(f"workspace  {_file(paths)}", markup=False)
-    console.out.print(f"  models   {', '.join(names[:MOST_NAMES])}{more}", markup=False)
+    console.out.print(f"  models   {few(names, MOST_NAMES)}", markup=False)
     if space.days:
         console.out.print(f"  sample   the last {space.days} delivered days, in whole weeks")
     console.out.print(f"  base     generation {base.id}")

@@ -4,6 +4,7 @@ from contextlib import ExitStack
 
 from ingestion.core.errors import IngestionError, NotConfigured
 from ingestion.core.request import LoadRequest
+from ingestion.core.text import few
 from ingestion.pipelines import NEWS, Loaded, follow, ingest
 from ingestion.quarantine import store as quarantine
 from ingestion.sources import SOURCES
@@ -127,7 +128,7 @@ def _say(result: Loaded) -> None:
     rows = ", ".join(f"{count:,} {table}" for table, count in result.rows.items())
     console.done(f"{result.source}: {rows or 'nothing new'} ({result.seconds:.1f} s)")
     for (table, *change), locations in result.drift.items():
-        console.note(f"{result.source}.{table}: {Drift(*change)}; in {_first(locations)}")
+        console.note(f"{result.source}.{table}: {Drift(*change)}; in {few(locations, 1)}")
     if result.quarantined:
         for entry in result.quarantined[:SHOWN]:
             console.note(quarantine.sentence(entry))
@@ -148,7 +149,3 @@ def _say(result: Loaded) -> None:
         console.failed(
             f"{result.source} is blocked since {found['since']}: {'; '.join(found['reasons'])}", CLEAR
         )
-
-
-def _first(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1:,} more"

@@ -131,11 +131,10 @@ def session(paths: Paths, target: str, **env: str) -> Iterator[Command]:
 
     The process keeps the warehouse locked until the session ends.
     """
-    artifacts = _folder(paths, target)
     with _process([sys.executable, "-m", "larder.project.session"], paths, env) as process:
 
         def command(arguments: list[str], report: Callable[[str], None]) -> Outcome:
-            _folder(paths, target)
+            artifacts = _folder(paths, target)
             asked = json.dumps(_arguments(artifacts, paths, target, arguments))
             print(asked, file=process.stdin, flush=True)
             return _outcome(paths, arguments[0], artifacts, _follow(process, report))

@@ -102,8 +102,9 @@ def as_written(nodes: Mapping[str, Fingerprint]) -> dict[str, Fingerprint]:
     """The same nodes, with what is written as their one part: to compare with a project that is not compiled."""
     found: dict[str, Fingerprint] = {}
     for name, node in nodes.items():
-        logic = _hash([node.written, [found[parent].logic for parent in node.parents]])
-        found[name] = replace(node, parts={"definition": node.written}, logic=logic)
+        parts = {"definition": node.written}
+        logic = _hash([parts, [found[parent].logic for parent in node.parents]])
+        found[name] = replace(node, parts=parts, logic=logic)
     return found
 
 

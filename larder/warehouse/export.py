@@ -18,6 +18,7 @@ from typing import Any
 import duckdb
 
 from ingestion.core import sql
+from ingestion.core.text import few
 from larder.core import console, machine
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
@@ -284,9 +285,8 @@ def _require_allowed(columns: Mapping[str, Columns], known: list[Mapping[str, De
         if not (classes := _classes(mart, name, known)) or not classes <= ALLOWED
     ]
     if refused:
-        shown = ", ".join(refused[:5]) + (f" and {len(refused) - 5} more" if len(refused) > 5 else "")
         raise LarderError(
-            f"not exported: no class that may leave the warehouse on {shown}",
+            f"not exported: no class that may leave the warehouse on {few(refused, 5)}",
             "Set config.meta.classification in the model's YAML, then: larder run. The last export stays.",
         )
 

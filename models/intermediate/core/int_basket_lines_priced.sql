@@ -50,8 +50,7 @@ final as (
         has_coupon_above_sales,
         has_used_number,
         has_unknown_product,
-        is_in_file as is_settled,
-        load_id
+        is_in_file as is_settled
     from judged
 )
 

@@ -10,6 +10,14 @@ import pyarrow.parquet as pq
 from conftest import Instance, copy_of, dbt_run, own_warehouse
 
 
+def copy_with_landing(published: Instance, folder: Path) -> tuple[Instance, Path]:
+    """A copy of what is published with the files that it came from, and its developer's warehouse."""
+    made = Instance(folder / "data")
+    copy_of(published, made.data)
+    shutil.copytree(published.data / "landing", made.data / "landing")
+    return made, own_warehouse(published, made)
+
+
 def correct(file: Path, sql: str) -> None:
     """Deliver a till file again, with what `sql` makes of its `lines`."""
     lines = f"with lines as (from read_parquet('{file}', hive_partitioning = false)) "
@@ -21,10 +29,7 @@ def test_files_delivered_again_are_staged_as_if_all_had_come_at_once(
     published: Instance, tmp_path: Path
 ) -> None:
     """A correction leaves a line out, which the stream still has, and changes another."""
-    made = Instance(tmp_path / "data")
-    copy_of(published, made.data)
-    shutil.copytree(published.data / "landing", made.data / "landing")
-    warehouse = own_warehouse(published, made)
+    made, warehouse = copy_with_landing(published, tmp_path)
     file = made.data / "landing/pos/business_date=2017-01-03/sales_a.parquet"
     [left_out, changed] = duckdb.execute(
         f"select (basket_id, product_id) from read_parquet('{file}') where quantity > 0 order by all limit 2"
@@ -56,10 +61,7 @@ def test_a_day_and_a_week_delivered_again_as_empty_leave_the_marts(
     published: Instance, tmp_path: Path
 ) -> None:
     """Nothing of them is left, as if they had been empty from the first: no row of them tells a run that they have changed."""
-    made = Instance(tmp_path / "data")
-    copy_of(published, made.data)
-    shutil.copytree(published.data / "landing", made.data / "landing")
-    warehouse = own_warehouse(published, made)
+    made, warehouse = copy_with_landing(published, tmp_path)
     day, week = made.data / "landing/pos/business_date=2017-01-03", made.data / "landing/promotions/week=01"
     for file in (day / "sales_a.parquet", week / "placements.parquet"):
         pq.write_table(pq.read_schema(file).empty_table(), file)
