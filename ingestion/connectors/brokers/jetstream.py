@@ -69,6 +69,7 @@ class JetStream:
         connecting = nats.connect(
             self._server,
             token=self._token,
+            verbose=True,  # the broker answers CONNECT before the client says more: a refusal cannot be lost in a reset
             max_reconnect_attempts=-1,
             reconnect_time_wait=0.5,
             error_cb=self._note,
