@@ -1,7 +1,7 @@
 {#
   State of a household at the end of a week, the first rule that applies: new in the week of its first purchase; returned in the
   week in which it buys again after 56 days or more without; active for 28 days after a purchase; at_risk for the 28 after
-  that; then lapsed. Of the gaps between two shopping days of 2017, 97 % are shorter than 28 days and 99 % than 56.
+  that; then lapsed. Why these limits: docs/decisions/0031.
   is_first_week: condition; gap_days: days without a purchase before the week's first one, null in a week without;
   days_since_purchase: days from the last purchase to the end of the week.
 #}

@@ -1,7 +1,7 @@
 {#
   What a shopping trip was for, by its size: the first rule that applies.
-  units: whole items of the basket; products: different products with items; fuel_lines: lines sold by volume. Limits chosen
-  on 2017, where they part the trips 9 : 10 : 50 : 20 : 10 and their sales 8 : 2 : 23 : 30 : 37.
+  units: whole items of the basket; products: different products with items; fuel_lines: lines sold by volume. Why these
+  limits: docs/decisions/0031.
 #}
 {% macro basket_mission(units, products, fuel_lines) -%}
     case

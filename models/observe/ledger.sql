@@ -45,7 +45,7 @@ stream_lines as (
     select * from {{ source('pos_stream', 'transactions') }}
 ),
 
--- 20.9 million rows are counted when a plan has come, and not with every day of the tills.
+-- All placements are counted when a plan has come, and not with every day of the tills.
 promotions as (
     select * from {{ ref('ledger_promotions') }}
 ),

@@ -24,7 +24,7 @@ promotions as (
     select * from {{ ref('fct_promotions') }}
 ),
 
--- 20.9 million rows, three times: what a store's rows of a week have in common is not multiplied for each of them.
+-- Every placement, three times: what a store's rows of a week have in common is not multiplied for each of them.
 lake_files as (
     select
         _source_file,

@@ -12,7 +12,7 @@ with
 {% endif %}
 
 -- Where two rows share a key the higher code wins in each column: '0' (nowhere) sorts first, a real place beats none.
--- max() needs one hash pass in little memory; a window or list() over 20.9 million rows does not fit in 4 GB. Filtered
+-- max() needs one hash pass in little memory; a window or list() over all placements does not fit in 4 GB. Filtered
 -- before it is grouped: a condition on the outcome would group all of them for one new week. Each part reads them for
 -- itself: an import that is used twice would be copied into memory. A few weeks make a small hash table, and whoever
 -- asks for a week later finds its rows together.

@@ -20,7 +20,7 @@ campaign_days as (
     group by before_date, campaign_id, is_latest
 ),
 
--- Half of what is bought is on none of their coupons.
+-- Much of what is bought is on none of their coupons.
 coupon_products as (
     select * from {{ ref('bridge_coupon_products') }}
     where campaign_id in (select campaign_days.campaign_id from campaign_days)

@@ -90,7 +90,7 @@ wanted_products as (
         or kind_number in (select coupon_kinds.kind_number from coupon_kinds)
 ),
 
--- About half of all lines. One without quantity is a coupon or a correction, not a purchase.
+-- A great part of all lines. One without quantity is a coupon or a correction, not a purchase.
 purchases as (
     select
         basket_lines.household_id,

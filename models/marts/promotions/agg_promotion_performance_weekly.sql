@@ -42,7 +42,7 @@ unplanned_cases as (
     group by basket_lines.product_id, basket_lines.store_id, basket_lines.week_number
 ),
 
--- Placements are counted apart from sales, and not again on a day without a plan: there are 20.9 million of them.
+-- Placements are counted apart from sales, and not again on a day without a plan: there are many of them.
 placed as (
     select
         week_number,

@@ -7,7 +7,7 @@ current_deliveries as (
     {{ current_deliveries('promotions', 'placements') }}
 ),
 
--- No window here: this view has 20.9 million rows, and whoever reads it would pay for the sort. That some rows repeat a
+-- No window here: this view has every placement, and whoever reads it would pay for the sort. That some rows repeat a
 -- key is counted where they are grouped anyway.
 final as (
     select
