@@ -113,6 +113,18 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Instance:
     return made
 
 
+@pytest.fixture(scope="session")
+def year(tmp_path_factory: pytest.TempPathFactory) -> Instance:
+    """An instance with the demo's whole year, built by two threads and published; its demo is stopped. For the night."""
+    made = Instance(tmp_path_factory.mktemp("year"))
+    made.larder("demo", "start")
+    made.larder("ingest")
+    made.larder("demo", "stop")
+    made.larder("build", LARDER_THREADS="2")
+    made.larder("publish")
+    return made
+
+
 def copy_of(published: Instance, data: Path) -> None:
     """A data root with what another has loaded, built and published, and its broker's stream; no other system."""
     for part in ("lake", "warehouse", "history", "site", "demo/broker"):
