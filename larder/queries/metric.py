@@ -2,7 +2,7 @@
 
 import csv
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from typing import Any, Protocol
 
@@ -12,7 +12,8 @@ from ingestion.core.text import first_line
 from larder.core import console
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
-from larder.queries.semantics import Question, Semantics
+from larder.queries.periods import Reach, filled, is_partial
+from larder.queries.semantics import GRAINS, Question, Semantics
 from larder.warehouse.connection import QUERY
 from larder.warehouse.store import Store
 
@@ -20,6 +21,20 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What makes a spreadsheet take a text for a formula."""
 
 Rows = list[list[Any]]
+
+
+WEEK_NUMBER = "week_number"
+TIMES = {*GRAINS, WEEK_NUMBER}
+PARTIAL = "is_partial"
+"""The column that an answer by week, month, quarter or year ends with."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The dimensions and metrics that were asked for, in this order. Money is Decimal, a time is its first day."""
+
+    columns: list[str]
+    rows: Rows
 
 
 class Source(Protocol):
@@ -48,23 +63,42 @@ class Published:
         return self._store.open(self._published, QUERY)
 
 
-def rows(source: Source, question: Question) -> Rows:
-    """The rows that answer a question: its dimensions, then its metrics. Money is Decimal, a time is its first day.
+def answer(source: Source, question: Question) -> Answer:
+    """Answer a question. By one grain of time alone, a period without data has a row as well: 0, or null for a quotient.
 
+    By week, month, quarter or year, `is_partial` says of which some days are not delivered, or not asked for.
     Raises LarderError where the question cannot be answered, and for a period that has no data.
     """
+    if question.since and question.until and question.since > question.until:
+        raise LarderError(f"--from {question.since} is after --to {question.until}", "Exchange the two days.")
     query = source.semantics.sql(question)
+    columns, times = [*question.by, *question.metrics], [name for name in question.by if name in TIMES]
     with source.connect() as connection:
-        try:
-            found = _fetch(connection, query)
-        except duckdb.Error as error:
-            raise LarderError(
-                f"DuckDB cannot answer this: {first_line(error)}",
-                "Look at the types of the columns in --where; --sql shows the whole question",
-            ) from error
-        if not any(cell for row in found for cell in row[len(question.by) :]):
-            _require_data(source, connection, question)
-    return found
+        found = _ask(connection, query)
+        if not times and any(cell for row in found for cell in row[len(question.by) :]):
+            return Answer(columns, found)
+        asked = _asked(source, connection, question)
+        mondays = _mondays(source, connection, question) if WEEK_NUMBER in times else {}
+    if asked and len(question.by) == 1 and question.by[0] in GRAINS:
+        nothing = [source.semantics.nothing(metric) for metric in question.metrics]
+        found = filled(found, question.by[0], asked, nothing)
+    if not asked or not {*times} - {"day"}:
+        return Answer(columns, found)
+    if not source.semantics.is_of_sales(question.metrics):
+        asked = Reach(question.since or date.min, question.until or date.max)
+    starts = [[mondays.get(row[i], row[i]) for i in range(len(question.by))] for row in found]
+    partial = [is_partial(dict(zip(question.by, row, strict=True)), asked) for row in starts]
+    return Answer([*columns, PARTIAL], [[*row, part] for row, part in zip(found, partial, strict=True)])
+
+
+def _ask(connection: duckdb.DuckDBPyConnection, query: str) -> Rows:
+    try:
+        return _fetch(connection, query)
+    except duckdb.Error as error:
+        raise LarderError(
+            f"DuckDB cannot answer this: {first_line(error)}",
+            "Look at the types of the columns in --where; --sql shows the whole question",
+        ) from error
 
 
 def _fetch(connection: duckdb.DuckDBPyConnection, query: str) -> Rows:
@@ -72,19 +106,29 @@ def _fetch(connection: duckdb.DuckDBPyConnection, query: str) -> Rows:
     return [[cell.date() if isinstance(cell, datetime) else cell for cell in row] for row in found]
 
 
-def _require_data(source: Source, connection: duckdb.DuckDBPyConnection, question: Question) -> None:
-    """Raise LarderError for a period that lies outside of what these metrics have data for."""
-    since, until = question.since or date.min, question.until or date.max
-    if since > until:
-        raise LarderError(f"--from {since} is after --to {until}", "Exchange the two days.")
+def _asked(source: Source, connection: duckdb.DuckDBPyConnection, question: Question) -> Reach | None:
+    """The days that are asked for and have data of these metrics; None where there are no data at all.
+
+    Raises LarderError for a period that lies outside of them.
+    """
     grain = source.semantics.finest_grain(question.metrics)
     times = [row[0] for row in _fetch(connection, source.semantics.sql(Question(question.metrics, [grain])))]
     known = sorted(time for time in times if time is not None)
-    if known and (since > known[-1] or until < known[0]):
+    if not known:
+        return None
+    asked = Reach.of(known[0], known[-1], grain).cut(question.since, question.until, grain)
+    if asked.first > asked.last:
         raise LarderError(
             f"there are no data for this period: they reach from {known[0]} to {known[-1]}",
             f"Choose a period in between: --from {known[0]} --to {known[-1]}",
         )
+    return asked
+
+
+def _mondays(source: Source, connection: duckdb.DuckDBPyConnection, question: Question) -> dict[int, date]:
+    """First days of the retailer's weeks by their numbers."""
+    query = source.semantics.sql(Question(question.metrics, [WEEK_NUMBER, "week"]))
+    return {row[0]: row[1] for row in _fetch(connection, query)}
 
 
 def require_answers(semantics: Semantics, connection: duckdb.DuckDBPyConnection) -> None:
@@ -112,7 +156,7 @@ def run(source: Source, question: Question, saved: str | None, form: str) -> Non
     elif form == "sql":
         console.out.print(source.semantics.sql(question))
     elif form == "csv":
-        as_csv(question, rows(source, question))
+        as_csv(answer(source, question))
     elif form == "json":
         _as_json(source, question)
     else:
@@ -153,24 +197,32 @@ def _render_listing(found: dict[str, Any]) -> None:
 
 def _as_json(source: Source, question: Question) -> None:
     """One JSON object. A decimal is text, with all of its digits: a number would be read as a float."""
-    columns = [*question.by, *question.metrics]
-    found = [dict(zip(columns, row, strict=True)) for row in rows(source, question)]
+    asked = answer(source, question)
+    found = [dict(zip(asked.columns, row, strict=True)) for row in asked.rows]
     console.as_json({"generation": source.generation, "rows": found})
 
 
-def as_csv(question: Question, found: Rows) -> None:
+def as_csv(answer: Answer) -> None:
     """Print CSV (RFC 4180). No text in it can be taken for a formula by a spreadsheet."""
     writer = csv.writer(sys.stdout)
-    writer.writerow([*question.by, *question.metrics])
-    writer.writerows([_harmless(cell) for cell in row] for row in found)
+    writer.writerow(answer.columns)
+    writer.writerows([_harmless(cell) for cell in row] for row in answer.rows)
 
 
 def _render(source: Source, question: Question) -> None:
-    found = rows(source, question)  # first: it knows whether all names are defined
+    found = answer(source, question)  # first: it knows whether all names are defined
     units = {metric.name: metric.unit for metric in source.semantics.metrics()}
-    heads = [*question.by, *[f"{name} ({units[name]})" for name in question.metrics]]
+    heads = [f"{name} ({units[name]})" if name in question.metrics else name for name in found.columns]
     groups = len(question.by)
-    console.table("", heads, [[*map(_named, row[:groups]), *row[groups:]] for row in found])
+    rows = [[*map(_named, row[:groups]), *map(_shown, row[groups:])] for row in found.rows]
+    if PARTIAL in heads:
+        heads[-1] = ""
+    console.table("", heads, rows)
+
+
+def _shown(cell: Any) -> Any:
+    """A figure, or that a period is not a whole one."""
+    return cell if not isinstance(cell, bool) else "partial" if cell else ""
 
 
 def _named(cell: Any) -> str:

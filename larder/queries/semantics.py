@@ -30,6 +30,7 @@ from ingestion.core import sql as quoting
 from larder.core.errors import LarderError
 
 GRAINS = ("day", "week", "month", "quarter", "year")
+SALES_TIMES = {"business_date", "month_start_date"}
 LIST = "See metrics and their dimensions: larder metric"
 
 
@@ -131,6 +132,29 @@ class Semantics:
         """The shortest time by which all of the metrics can be grouped."""
         paths = self._paths(metrics)
         return next(grain for grain in GRAINS if grain in paths)
+
+    def nothing(self, metric: str) -> int | None:
+        """What a metric is where there are no data: 0 for a count or a sum, null for a quotient."""
+        return 0 if self._metric(metric).type.value == "simple" else None
+
+    def is_of_sales(self, metrics: Sequence[str]) -> bool:
+        """Whether the time of all of them is that of sales, which come day by day, and not that of plans."""
+        return all(self._times(metric) <= SALES_TIMES for metric in metrics)
+
+    def _metric(self, name: str) -> Any:
+        return next(metric for metric in self._manifest.metrics if metric.name == name)
+
+    def _times(self, metric: str) -> set[str]:
+        """Names of the time dimensions that a metric, or those that it is made of, is added up by."""
+        parts = self._metric(metric).type_params.metrics or []
+        if parts:
+            return {time for part in parts for time in self._times(part.name)}
+        measure = self._metric(metric).type_params.measure.name
+        return {
+            str(model.defaults.agg_time_dimension)
+            for model in self._manifest.semantic_models
+            if model.defaults and any(one.name == measure for one in model.measures)
+        }
 
     def _paths(self, metrics: Sequence[str]) -> dict[str, str]:
         """MetricFlow's paths by the names that people use, for the dimensions that all of the metrics have."""

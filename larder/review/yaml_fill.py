@@ -57,10 +57,10 @@ def run(paths: Paths, names: list[str], check: bool) -> bool:
 
 
 def by_name(manifest: Mapping[str, Any]) -> dict[str, tuple[str, Columns]]:
-    """The folder and the columns of each model's SQL; of a model with versions those of all, the largest first."""
+    """The folder and the columns of each model's SQL; of a model with versions those of all, the largest and oldest first."""
     found: dict[str, tuple[str, Columns]] = {}
     columns = yaml_types.of_models(manifest)
-    for unique_id in sorted(columns, key=lambda one: -len(columns[one])):
+    for unique_id in sorted(columns, key=lambda one: (-len(columns[one]), one)):
         node = manifest["nodes"][unique_id]
         folder = node["original_file_path"].rpartition("/")[0]
         earlier = found.get(node["name"], (folder, {}))[1]

@@ -1,17 +1,56 @@
 {#
-  One non-negative amount (whole, or money with 2 decimals) divided by another, to 6 decimals, half up; null where the
-  second is 0. DuckDB divides decimals as floats; whole numbers keep it exact.
+  One amount divided by another, exactly, to `decimals` places, half away from zero; null where the second is 0. For whole
+  numbers and decimals with up to 12 places; what it cannot carry is an error and never a wrong figure. DuckDB divides
+  decimals as floats; whole numbers keep it exact.
 #}
-{% macro ratio(numerator, denominator) -%}
-    {{ return(adapter.dispatch('ratio', 'larder')(numerator, denominator)) }}
+{% macro ratio(numerator, denominator, decimals=6) -%}
+    {{ return(adapter.dispatch('ratio', 'larder')(numerator, denominator, decimals)) }}
 {%- endmacro %}
 
 
-{% macro duckdb__ratio(numerator, denominator) -%}
+{#
+  Counts and cents are the fast cases; a sum that is too large for them is an error. The types are known before the first row is
+  read: what is not taken costs nothing.
+#}
+{% macro duckdb__ratio(numerator, denominator, decimals=6) -%}
+    {%- set types = 'typeof(' ~ numerator ~ ') || typeof(' ~ denominator ~ ')' -%}
+    {%- set count = 'cast({} as bigint)' -%}
+    {%- set cents = 'cast(100 * ({}) as hugeint)' -%}
+    {%- set digits = 'cast(cast({} as decimal(38, 12)) * 1000000000000 as hugeint)' -%}
+    case
+        when {{ has_finer_places([numerator, denominator], 12) }}
+            then error('ratio is for whole numbers and decimals with up to 12 places')
+        when not {{ has_finer_places([numerator, denominator], 0) }} and {{ types }} not like '%HUGEINT%'
+            then {{ whole_ratio(count.format(numerator), count.format(denominator), decimals) }}
+        when {{ has_finer_places([numerator, denominator], 2) }}
+            then {{ whole_ratio(digits.format(numerator), digits.format(denominator), decimals) }}
+        else {{ whole_ratio(cents.format(numerator), cents.format(denominator), decimals) }}
+    end
+{%- endmacro %}
+
+
+{# Whether an expression is neither a whole number nor a decimal with at most so many places. Decided by the types alone. #}
+{% macro has_finer_places(expressions, places) -%}
+    (
+        {%- for expression in expressions %}
+            {%- set type = 'typeof(' ~ expression ~ ')' -%}
+            coalesce(
+                try_cast(regexp_extract({{ type }}, '^DECIMAL\([0-9]+,([0-9]+)\)$', 1) as integer),
+                case when {{ type }} like '%INT%' or {{ type }} = '"NULL"' then 0 else 99 end
+            ) > {{ places }}
+            {%- if not loop.last %} or {% endif %}
+        {%- endfor -%}
+    )
+{%- endmacro %}
+
+
+{# Half a unit of the last place is added before the rest is cut off. #}
+{% macro whole_ratio(numerator, denominator, decimals) -%}
     cast(
-        (
-            (2000000 * cast(100 * ({{ numerator }}) as bigint) + cast(100 * ({{ denominator }}) as bigint))
-            // nullif(2 * cast(100 * ({{ denominator }}) as bigint), 0)
-        ) * cast(0.000001 as decimal(7, 6)) as decimal(18, 6)
+        sign({{ numerator }}) * sign({{ denominator }}) * (
+            ({{ 2 * 10 ** decimals }} * abs({{ numerator }}) + abs({{ denominator }}))
+            // nullif(2 * abs({{ denominator }}), 0)
+        ) * cast({{ '%.*f' | format(decimals, 10 ** -decimals) }} as decimal({{ decimals + 1 }}, {{ decimals }}))
+        as decimal(18, {{ decimals }})
     )
 {%- endmacro %}

@@ -1,11 +1,14 @@
 {#
-  Whose brand a product is. The master calls fuel private: a tank of petrol is no private label, so it is a separate class.
-  brand: as in dim_products; is_volume: sold by volume.
+  Whose brand a product is. The master calls fuel and gift cards private: a tank of petrol is no private label, and a gift card
+  is no product, so they are classes of their own.
+    brand: of the product master, null where it gives none
+    sold_as: of seed special_product_types, null for ordinary products
 #}
-{% macro brand_class(brand, is_volume) -%}
+{% macro brand_class(brand, sold_as) -%}
     case
-        when {{ is_volume }} then 'Fuel'
+        when {{ sold_as }} = 'volume' then 'Fuel'
+        when {{ sold_as }} = 'gift_card' then 'Gift card'
         when {{ brand }} = 'Private' then 'Private label'
-        else {{ brand }}
+        else coalesce({{ brand }}, 'Unknown')
     end
 {%- endmacro %}

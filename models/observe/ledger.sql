@@ -36,7 +36,7 @@ basket_lines as (
         receipt_number as basket_id,
         product_id,
         business_date,
-        sales_usd,
+        sales_usd + gift_card_usd as received_usd,
         is_settled
     from {{ ref('fct_basket_lines') }}
 ),
@@ -141,7 +141,7 @@ entries as (
         ('pos', 'staging', 'lake_lines', 'business_date', 'sales_value', 'is_superseded'),
         ('pos', 'staging', 'staged_lines', 'till_business_date', 'sales_usd', 'is_in_file'),
         ('pos', 'mart', 'lake_lines', 'business_date', 'sales_value', 'is_superseded'),
-        ('pos', 'mart', 'basket_lines', 'business_date', 'sales_usd', 'is_settled'),
+        ('pos', 'mart', 'basket_lines', 'business_date', 'received_usd', 'is_settled'),
         ('pos_stream', 'lake', 'lake_events', 'business_date', 'sales_value', 'true'),
         ('pos_stream', 'staging', 'lake_events', 'business_date', 'sales_value', 'is_staged'),
         ('pos_stream', 'mart', 'lake_events', 'business_date', 'sales_value', 'is_in_mart'),

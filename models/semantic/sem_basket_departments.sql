@@ -24,6 +24,7 @@ bought as (
     from basket_lines
     inner join products
         on basket_lines.product_id = products.product_id
+    where basket_lines.line_kind in ('item', 'volume')
 ),
 
 final as (

@@ -17,8 +17,8 @@ final as (
     {{ totals_agree(
         expected='defined',
         actual='built',
-        by=['business_date', 'is_volume', 'has_unknown_product'],
-        sums=['units', 'sales_usd', 'loyalty_discount_usd', 'coupon_discount_usd', 'coupon_match_discount_usd', 'regular_price_usd', 'loyalty_price_usd'],
+        by=['business_date', 'line_kind', 'is_volume', 'has_unknown_product'],
+        sums=['units', 'sales_usd', 'gift_card_usd', 'loyalty_discount_usd', 'coupon_discount_usd', 'coupon_match_discount_usd', 'regular_price_usd', 'loyalty_price_usd'],
         also={'lines': ['count(*)', 'count(*)']}
     ) }}
 )

@@ -16,7 +16,7 @@ final as (
         expected='basket_lines',
         actual='baskets',
         by=['business_date'],
-        sums=['units', 'sales_usd', 'loyalty_discount_usd', 'coupon_discount_usd', 'coupon_match_discount_usd', 'customer_paid_usd'],
+        sums=['units', 'sales_usd', 'gift_card_usd', 'loyalty_discount_usd', 'coupon_discount_usd', 'coupon_match_discount_usd', 'customer_paid_usd'],
         also={
             'lines': ['count(*)', 'sum(lines)'],
             'baskets': ['count(distinct basket_id)', 'count(*)'],

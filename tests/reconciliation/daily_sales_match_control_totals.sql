@@ -55,8 +55,9 @@ final as (
         expected='expected',
         actual='actual',
         by=['business_date'],
-        sums=['sales_usd', 'loyalty_discount_usd', 'coupon_discount_usd', 'coupon_match_discount_usd'],
+        sums=['loyalty_discount_usd', 'coupon_discount_usd', 'coupon_match_discount_usd'],
         also={
+            'received_usd': ['sum(sales_usd)', 'sum(sales_usd + gift_card_usd)'],
             'lines': ['sum(lines)', 'count(*)'],
             'baskets': ['sum(baskets)', 'count(distinct basket_id)'],
             'households': ['sum(households)', 'count(distinct household_id)'],

@@ -23,7 +23,7 @@ bought as (
         sum(units) as units,
         sum(sales_usd) as sales_usd
     from fact
-    where not is_volume
+    where line_kind = 'item'
     group by product_id, household_id
 ),
 

@@ -15,7 +15,7 @@ final as (
         expected='fact',
         actual='mart',
         by=['business_date'],
-        sums=['units', 'sales_usd', 'loyalty_discount_usd', 'coupon_discount_usd', 'coupon_match_discount_usd'],
+        sums=['units', 'sales_usd', 'gift_card_usd', 'loyalty_discount_usd', 'coupon_discount_usd', 'coupon_match_discount_usd'],
         also={
             'lines': ['count(*)', 'sum(lines)'],
             'baskets': ['count(distinct basket_id)', 'sum(baskets)'],

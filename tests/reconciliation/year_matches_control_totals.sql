@@ -40,7 +40,7 @@ basket_count as (
 actual as (
     select
         count(*) as lines,
-        sum(sales_usd) as sales_usd,
+        sum(sales_usd + gift_card_usd) as received_usd,
         sum(loyalty_discount_usd) as loyalty_discount_usd,
         sum(coupon_discount_usd) as coupon_discount_usd,
         sum(coupon_match_discount_usd) as coupon_match_discount_usd,
@@ -67,7 +67,7 @@ final as (
         and not exists (select 1 from short_days)
         and not (
             actual.lines = 1469307
-            and actual.sales_usd = 4596039.58
+            and actual.received_usd = 4596039.58
             and actual.loyalty_discount_usd = 791650.64
             and actual.coupon_discount_usd = 26359.90
             and actual.coupon_match_discount_usd = 4542.65

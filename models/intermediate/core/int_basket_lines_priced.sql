@@ -12,8 +12,18 @@ judged as (
         transactions.*,
         products.product_id is null as has_unknown_product,
         coalesce(products.is_volume, false) as is_volume,
-        not coalesce(products.is_volume, false)
-        and transactions.quantity > {{ var('implausible_quantity_above') }} as has_implausible_quantity
+        case
+            when products.sold_as = 'gift_card' then 'gift_card'
+            when transactions.quantity = 0 then 'no_quantity'
+            when products.is_volume then 'volume'
+            else 'item'
+        end as line_kind,
+        cast(case when products.sold_as = 'gift_card' then 0 else transactions.sales_usd end as decimal(18, 2))
+            as net_sales_usd,
+        case
+            when products.is_volume then transactions.quantity > 0 and transactions.quantity < products.least_quantity
+            else transactions.quantity > {{ var('implausible_quantity_above') }}
+        end as has_implausible_quantity
     from transactions
     left join products
         on transactions.product_id = products.product_id
@@ -30,20 +40,24 @@ final as (
         business_date,
         week_number,
         quantity,
-        case when not (is_volume or has_implausible_quantity) then quantity end as units,
+        line_kind,
+        case when not (is_volume or line_kind = 'gift_card' or has_implausible_quantity) then quantity end as units,
         is_volume,
-        sales_usd,
+        net_sales_usd as sales_usd,
+        sales_usd - net_sales_usd as gift_card_usd,
         loyalty_discount_usd,
         coupon_discount_usd,
         coupon_match_discount_usd,
-        sales_usd - coupon_discount_usd as customer_paid_usd,
+        net_sales_usd - coupon_discount_usd as customer_paid_usd,
         case
-            when not has_implausible_quantity
-                then {{ money_per_unit('sales_usd + loyalty_discount_usd + coupon_match_discount_usd', 'quantity') }}
+            when not (line_kind = 'gift_card' or has_implausible_quantity)
+                then {{ money_per_unit(
+                    'net_sales_usd + loyalty_discount_usd + coupon_match_discount_usd', 'quantity'
+                ) }}
         end as regular_price_usd,
         case
-            when not has_implausible_quantity
-                then {{ money_per_unit('sales_usd + coupon_match_discount_usd', 'quantity') }}
+            when not (line_kind = 'gift_card' or has_implausible_quantity)
+                then {{ money_per_unit('net_sales_usd + coupon_match_discount_usd', 'quantity') }}
         end as loyalty_price_usd,
         has_zero_quantity,
         has_implausible_quantity,

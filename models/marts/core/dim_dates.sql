@@ -48,9 +48,9 @@ weeks as (
     select
         days.calendar_date,
         {{ week_start('days.calendar_date') }} as week_start_date,
-        -- A week that begins in the last year is numbered to its end.
+        -- Whole weeks, to the one after the last year's last day: it is planned before it begins.
         days.calendar_date >= years.first_date
-        and {{ week_start('days.calendar_date') }} <= years.last_date as is_of_years
+        and {{ week_start('days.calendar_date') }} <= {{ dbt.dateadd('day', 1, 'years.last_date') }} as is_numbered
     from days
     cross join years
 ),
@@ -59,7 +59,7 @@ numbered as (
     select
         calendar_date,
         week_start_date,
-        case when is_of_years then {{ retail_week_number('calendar_date') }} end as week_number,
+        case when is_numbered then {{ retail_week_number('calendar_date') }} end as week_number,
         {{ iso_day_of_week('calendar_date') }} as iso_day_of_week,
         cast(extract(month from calendar_date) as integer) as month_number,
         cast(extract(quarter from calendar_date) as integer) as quarter_number,

@@ -30,10 +30,12 @@ known as (
         manufacturer_id,
         department,
         brand,
+        brand_class,
         product_category,
         product_type,
         package_size,
         is_volume,
+        is_collective_manufacturer,
         false as is_unknown,
         is_deleted
     from classified
@@ -45,10 +47,12 @@ inferred as (
         cast(null as bigint) as manufacturer_id,
         'Unknown' as department,
         'Unknown' as brand,
+        'Unknown' as brand_class,
         'Unknown' as product_category,
         'Unknown' as product_type,
         cast(null as varchar) as package_size,
         false as is_volume,
+        false as is_collective_manufacturer,
         true as is_unknown,
         false as is_deleted
     from seen

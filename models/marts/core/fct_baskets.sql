@@ -20,6 +20,7 @@ final as (
         count(distinct product_id) as products,
         cast(coalesce(sum(units), 0) as bigint) as units,
         cast(sum(sales_usd) as decimal(18, 2)) as sales_usd,
+        cast(sum(gift_card_usd) as decimal(18, 2)) as gift_card_usd,
         cast(sum(loyalty_discount_usd) as decimal(18, 2)) as loyalty_discount_usd,
         cast(sum(coupon_discount_usd) as decimal(18, 2)) as coupon_discount_usd,
         cast(sum(coupon_match_discount_usd) as decimal(18, 2)) as coupon_match_discount_usd,

@@ -31,7 +31,7 @@ counted as (
     from basket_lines
     inner join products
         on basket_lines.product_id = products.product_id
-    where not basket_lines.is_volume and products.product_category <> 'Unknown'
+    where basket_lines.line_kind = 'item' and products.product_category <> 'Unknown'
     group by basket_lines.household_id, products.product_category
     union all
     select
@@ -43,7 +43,11 @@ counted as (
     from basket_lines
     inner join products
         on basket_lines.product_id = products.product_id
-    where products.brand = 'National'
+    where
+        basket_lines.line_kind = 'item'
+        and products.brand_class = 'National'
+        and not products.is_collective_manufacturer
+        and products.product_category <> 'Unknown'
     group by basket_lines.household_id, products.manufacturer_id
 ),
 

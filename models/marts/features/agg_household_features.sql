@@ -87,11 +87,7 @@ rhythm as (
 
 -- Numbers are compared and grouped many times faster than names.
 categories as (
-    select
-        product_category,
-        row_number() over (order by product_category) as category_number
-    from products
-    group by product_category
+    {{ numbered_names('products', 'product_category', 'category_number', without='Unknown') }}
 ),
 
 -- grouped: a day has many lines of a category
@@ -100,16 +96,19 @@ category_days as (
         basket_lines.household_id,
         basket_lines.business_date,
         basket_lines.store_id,
-        categories.category_number,
-        sum(case when products.brand = 'Private' and not basket_lines.is_volume then basket_lines.sales_usd else 0 end)
+        case when basket_lines.line_kind = 'item' then categories.category_number end as category_number,
+        sum(case when products.brand_class = 'Private label' then basket_lines.sales_usd else 0 end)
             as private_label_sales_usd
     from basket_lines
     inner join products
         on basket_lines.product_id = products.product_id
-    inner join categories
+    left join categories
         on products.product_category = categories.product_category
     group by
-        basket_lines.household_id, basket_lines.business_date, basket_lines.store_id, categories.category_number
+        basket_lines.household_id,
+        basket_lines.business_date,
+        basket_lines.store_id,
+        case when basket_lines.line_kind = 'item' then categories.category_number end
 ),
 
 assortment as (

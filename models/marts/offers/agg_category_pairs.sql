@@ -5,7 +5,7 @@ with basket_lines as (
         product_id,
         business_date
     from {{ ref('fct_basket_lines') }}
-    where not has_zero_quantity and not is_volume
+    where line_kind = 'item'
 ),
 
 products as (

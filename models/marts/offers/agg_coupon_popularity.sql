@@ -45,7 +45,7 @@ first_purchases as (
     from basket_lines
     inner join coupon_products
         on basket_lines.product_id = coupon_products.product_id
-    where not basket_lines.has_zero_quantity
+    where basket_lines.line_kind = 'item'
     group by coupon_products.campaign_id, coupon_products.coupon_upc, basket_lines.household_id
 ),
 
@@ -54,7 +54,7 @@ first_visits as (
         household_id,
         min(business_date) as first_purchase_date
     from basket_lines
-    where not has_zero_quantity
+    where line_kind = 'item'
     group by household_id
 ),
 

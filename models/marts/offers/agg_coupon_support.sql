@@ -90,7 +90,7 @@ wanted_products as (
         or kind_number in (select coupon_kinds.kind_number from coupon_kinds)
 ),
 
--- A great part of all lines. One without quantity is a coupon or a correction, not a purchase.
+-- About half of all lines.
 purchases as (
     select
         basket_lines.household_id,
@@ -102,7 +102,7 @@ purchases as (
     inner join wanted_products
         on basket_lines.product_id = wanted_products.product_id
     where
-        not basket_lines.has_zero_quantity
+        basket_lines.line_kind = 'item'
         and basket_lines.household_id in (select shoppers.household_id from shoppers)
 ),
 

@@ -40,7 +40,7 @@ purchase_days as (
     from basket_lines
     inner join numbered_products
         on basket_lines.product_id = numbered_products.product_id
-    where not basket_lines.has_zero_quantity and not basket_lines.is_volume
+    where basket_lines.line_kind = 'item'
     group by basket_lines.household_id, numbered_products.category_number, basket_lines.business_date
 ),
 

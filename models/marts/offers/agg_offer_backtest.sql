@@ -135,7 +135,7 @@ by_household as (
         {% for depth in depths %}
             sum(case when place <= {{ depth }} then 1 else 0 end) as hits_at_{{ depth }},
         {% endfor %}
-        {{ quotient(1, 'min(place)') }} as reciprocal_rank
+        {{ ratio(1, 'min(place)') }} as reciprocal_rank
     from placed
     group by campaign_id, household_id, ranking
 ),
@@ -194,7 +194,7 @@ random_first_hits as (
                         'campaign_coupons.popularity_rank'
                     ) }}
                 )
-                * {{ quotient(1, 'campaign_coupons.popularity_rank') }}
+                * {{ ratio(1, 'campaign_coupons.popularity_rank') }}
             ) as decimal(18, 6)
         ) as reciprocal_rank
     from redeemed_numbers
@@ -222,7 +222,7 @@ expected as (
         'random' as ranking,
         {% for depth in depths %}
             coalesce(
-                {{ quotient(
+                {{ ratio(
                     'redeemed.redeemed_offers * least(campaigns.coupons, ' ~ depth ~ ')', 'campaigns.coupons'
                 ) }},
                 0
@@ -260,9 +260,9 @@ final as (
         {% endfor %}
         all_rankings.reciprocal_ranks,
         {% for depth in depths %}
-            {{ quotient('all_rankings.hits_at_' ~ depth, 'redeemed.redeemed_offers') }} as recall_at_{{ depth }},
+            {{ ratio('all_rankings.hits_at_' ~ depth, 'redeemed.redeemed_offers') }} as recall_at_{{ depth }},
         {% endfor %}
-        {{ quotient('all_rankings.reciprocal_ranks', 'redeemed.redeeming_households') }} as mean_reciprocal_rank,
+        {{ ratio('all_rankings.reciprocal_ranks', 'redeemed.redeeming_households') }} as mean_reciprocal_rank,
         coalesce(last_delivery.business_date >= campaigns.end_date, false) as is_complete,
         campaigns.start_date >= fitting.fitted_before as is_held_out,
         campaigns.coupons > 10 and coalesce(history.history_days, 0) > 0 as has_choice

@@ -64,11 +64,11 @@ final as (
         summed.redeemed_offers,
         summed.redeeming_households,
         {% for depth in depths %}
-            {{ quotient('summed.hits_at_' ~ depth, 'summed.redeemed_offers') }} as recall_at_{{ depth }},
+            {{ ratio('summed.hits_at_' ~ depth, 'summed.redeemed_offers') }} as recall_at_{{ depth }},
         {% endfor %}
-        {{ quotient('summed.reciprocal_ranks', 'summed.redeeming_households') }} as mean_reciprocal_rank,
-        {{ quotient('summed.hits_at_10', 'baselines.random_hits_at_10') }} as lift_over_random_at_10,
-        {{ quotient('summed.hits_at_10', 'baselines.popular_hits_at_10') }} as lift_over_popular_at_10
+        {{ ratio('summed.reciprocal_ranks', 'summed.redeeming_households') }} as mean_reciprocal_rank,
+        {{ ratio('summed.hits_at_10', 'baselines.random_hits_at_10') }} as lift_over_random_at_10,
+        {{ ratio('summed.hits_at_10', 'baselines.popular_hits_at_10') }} as lift_over_popular_at_10
     from summed
     inner join baselines
         on

@@ -3,13 +3,12 @@ with basket_lines as (
     select * from {{ ref('fct_basket_lines') }}
 ),
 
--- a line without quantity is a coupon or a correction; a tank of fuel goes with everything and says nothing
 bought as (
     select
         basket_id,
         product_id
     from basket_lines
-    where not has_zero_quantity and not is_volume
+    where line_kind = 'item'
 ),
 
 everything as (

@@ -26,6 +26,7 @@ lost_types as (
     from basket_lines
     inner join typed
         on basket_lines.product_id = typed.product_id
+    where basket_lines.line_kind = 'item'
     group by basket_lines.household_id, typed.type_id
     having
         sum(case when typed.assortment_status in ('core', 'new') then 1 else 0 end) = 0

@@ -42,7 +42,7 @@ bought as (
         on basket_lines.product_id = types.product_id
     inner join baskets
         on basket_lines.basket_id = baskets.basket_id
-    where not basket_lines.is_volume
+    where basket_lines.line_kind = 'item'
     group by basket_lines.household_id, basket_lines.product_id, types.type_id
 ),
 

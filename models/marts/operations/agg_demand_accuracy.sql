@@ -55,7 +55,7 @@ final as (
         absolute_error_units,
         {{ ratio('absolute_error_units', 'weeks') }} as mean_absolute_error_units,
         {{ ratio('absolute_error_units', 'forecast_demand_units') }} as weighted_error,
-        {{ rounded('1.0 * (forecast_units - forecast_demand_units) / nullif(forecast_demand_units, 0)') }} as bias,
+        {{ ratio('forecast_units - forecast_demand_units', 'forecast_demand_units') }} as bias,
         row_number() over (
             partition by product_category
             order by absolute_error_units, baseline

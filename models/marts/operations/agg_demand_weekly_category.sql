@@ -42,7 +42,7 @@ sold as (
     from basket_lines
     inner join products
         on basket_lines.product_id = products.product_id
-    where not basket_lines.is_volume
+    where basket_lines.line_kind = 'item'
     group by basket_lines.week_number, products.product_category
 ),
 

@@ -60,7 +60,7 @@ shop_baskets as (
         on basket_lines.store_id = compared.store_id
     where
         compared.is_comparable
-        and not basket_lines.is_volume
+        and basket_lines.line_kind in ('item', 'no_quantity')
     group by basket_lines.store_id, basket_lines.basket_id
 ),
 

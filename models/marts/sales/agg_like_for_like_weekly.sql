@@ -40,7 +40,7 @@ final as (
         cast(sales_usd as decimal(18, 2)) as sales_usd,
         cast(base_sales_usd as decimal(18, 4)) as base_sales_usd,
         cast(change_usd as decimal(18, 4)) as change_usd,
-        cast(round(change_usd / nullif(base_sales_usd, 0), 6) as decimal(18, 6)) as change_rate,
+        {{ ratio('change_usd', 'base_sales_usd') }} as change_rate,
         traffic_effect_usd,
         cast(change_usd - traffic_effect_usd as decimal(18, 4)) as basket_value_effect_usd,
         cast(other_sales_usd as decimal(18, 2)) as other_sales_usd,

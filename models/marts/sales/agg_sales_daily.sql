@@ -12,6 +12,7 @@ final as (
         cast(sum(lines) as bigint) as lines,
         cast(sum(units) as bigint) as units,
         cast(sum(sales_usd) as decimal(18, 2)) as sales_usd,
+        cast(sum(gift_card_usd) as decimal(18, 2)) as gift_card_usd,
         cast(sum(loyalty_discount_usd) as decimal(18, 2)) as loyalty_discount_usd,
         cast(sum(coupon_discount_usd) as decimal(18, 2)) as coupon_discount_usd,
         cast(sum(coupon_match_discount_usd) as decimal(18, 2)) as coupon_match_discount_usd,

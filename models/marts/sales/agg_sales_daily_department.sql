@@ -15,7 +15,7 @@ final as (
         basket_lines.business_date,
         basket_lines.store_id,
         products.department,
-        {{ brand_class('products.brand', 'basket_lines.is_volume') }} as brand_class,
+        products.brand_class,
         basket_lines.week_number,
         count(*) as lines,
         cast(coalesce(sum(basket_lines.units), 0) as bigint) as units,
@@ -31,7 +31,7 @@ final as (
         basket_lines.business_date,
         basket_lines.store_id,
         products.department,
-        {{ brand_class('products.brand', 'basket_lines.is_volume') }},
+        products.brand_class,
         basket_lines.week_number
 )
 

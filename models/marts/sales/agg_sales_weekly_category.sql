@@ -16,10 +16,8 @@ classified as (
         product_id,
         department,
         product_category,
-        {{ brand_class('brand', 'is_volume') }} as brand_class,
-        dense_rank() over (
-            order by department, product_category, {{ brand_class('brand', 'is_volume') }}
-        ) as class_number
+        brand_class,
+        dense_rank() over (order by department, product_category, brand_class) as class_number
     from products
 ),
 
@@ -49,7 +47,8 @@ weekly as (
         classified.class_number,
         -- distinct: a basket and a household may have many lines in a week
         count(distinct basket_lines.basket_id) as baskets,
-        count(distinct basket_lines.household_id) as households,
+        count(distinct case when basket_lines.line_kind in ('item', 'volume') then basket_lines.household_id end)
+            as households,
         count(*) as lines,
         coalesce(sum(basket_lines.units), 0) as units,
         sum(basket_lines.sales_usd) as sales_usd,

@@ -26,7 +26,8 @@ weekly as (
         products.department,
         -- distinct: a basket, a household and a product may have many lines in a week
         count(distinct basket_lines.basket_id) as baskets,
-        count(distinct basket_lines.household_id) as households,
+        count(distinct case when basket_lines.line_kind in ('item', 'volume') then basket_lines.household_id end)
+            as households,
         count(distinct basket_lines.product_id) as products,
         count(*) as lines,
         cast(coalesce(sum(basket_lines.units), 0) as bigint) as units,

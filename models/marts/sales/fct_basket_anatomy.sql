@@ -14,7 +14,7 @@ described as (
     select
         basket_lines.*,
         products.department,
-        {{ brand_class('products.brand', 'basket_lines.is_volume') }} as brand_class
+        products.brand_class
     from basket_lines
     inner join products
         on basket_lines.product_id = products.product_id

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -36,13 +37,18 @@ create schema larder.marts; create schema larder.semantic;
 create table larder.marts.fct_basket_lines as
     select basket_id::bigint as basket_id, product_id::bigint as product_id, household_id::bigint as household_id,
         store_id::bigint as store_id, business_date, quantity::bigint as units,
-        sales_value::decimal(18, 2) as sales_usd, retail_disc::decimal(18, 2) as loyalty_discount_usd,
+        if(product_type like '%GIFT CARD%', 'gift_card', if(quantity = 0, 'no_quantity', 'item')) as line_kind,
+        if(line_kind = 'gift_card', 0, sales_value)::decimal(18, 2) as sales_usd,
+        if(line_kind = 'gift_card', sales_value, 0)::decimal(18, 2) as gift_card_usd, retail_disc::decimal(18, 2) as loyalty_discount_usd,
         coupon_match_disc::decimal(18, 2) as coupon_match_discount_usd
-    from sales;
+    from sales left join products using (product_id);
 create table larder.marts.fct_baskets as
     select distinct basket_id, household_id, store_id, business_date from larder.marts.fct_basket_lines;
 create table larder.marts.dim_products as
-    select product_id::bigint as product_id, department, brand, product_category, product_type from products
+    select product_id::bigint as product_id, department,
+        case when product_type like 'GASOLINE%' then 'Fuel' when product_type like '%GIFT CARD%' then 'Gift card'
+            when brand = 'Private' then 'Private label' else brand end as brand_class, product_category, product_type
+    from products
     union all
     select distinct product_id, 'Unknown', 'Unknown', null, null from larder.marts.fct_basket_lines
     where product_id not in (select product_id::bigint from products);
@@ -68,9 +74,16 @@ create table larder.marts.fct_coupon_redemptions as
     select campaign_id::bigint as campaign_id, household_id::bigint as household_id from coupon_redemptions;
 """
 
-MONEY = "sum(sales_value::decimal(18, 2))"
+GIFT = "product_id in (select product_id from products where product_type like '%GIFT CARD%')"
+MONEY = f"sum(if({GIFT}, 0, sales_value)::decimal(18, 2))"
+CARDS = f"sum(if({GIFT}, sales_value, 0)::decimal(18, 2))"
+BOUGHT = f"quantity > 0 and not {GIFT}"
+BRAND = (
+    "case when product_type like 'GASOLINE%' then 'Fuel' when product_type like '%GIFT CARD%' then 'Gift card'"
+    " when p.brand = 'Private' then 'Private label' else coalesce(p.brand, 'Unknown') end"
+)
 GIVEN = "sum(retail_disc::decimal(18, 2) + coupon_match_disc::decimal(18, 2))"
-BUYERS = "count(distinct case when p.department = 'MEAT' then household_id end)"
+BUYERS = "count(distinct case when p.department = 'MEAT' and quantity > 0 then household_id end)"
 SHOPPERS = "count(distinct household_id)"
 DEPARTMENT = "coalesce(p.department, 'Unknown')"
 LINES = "sales as s left join products as p using (product_id)"
@@ -83,6 +96,11 @@ def rate(part: str, whole: str, decimals: int = 6) -> str:
 
 CASES: list[tuple[str, Question, str]] = [
     ("net sales", Question(["net_sales"]), f"select {MONEY} from sales"),
+    (
+        "gift cards are no sales and part of the takings",
+        Question(["gift_card_sales", "takings"], ["brand_class"]),
+        f"select {BRAND}, {CARDS}, sum(sales_value::decimal(18, 2)) from {LINES} group by 1",
+    ),
     (
         "net sales by department",
         Question(["net_sales"], ["department"]),
@@ -106,9 +124,11 @@ CASES: list[tuple[str, Question, str]] = [
         f" {rate(f'100 * {MONEY}', '100 * count(distinct basket_id)', 4)} * 0.0001 from sales group by 1, 2",
     ),
     (
-        "active households by month and brand, of some days",
-        Question(["active_households"], ["month", "brand"], since=date(2017, 2, 14), until=date(2017, 5, 1)),
-        f"select date_trunc('month', business_date)::date, coalesce(p.brand, 'Unknown'), count(distinct household_id)"
+        "active households by month and class of brand, of some days",
+        Question(
+            ["active_households"], ["month", "brand_class"], since=date(2017, 2, 14), until=date(2017, 5, 1)
+        ),
+        f"select date_trunc('month', business_date)::date, {BRAND}, count(distinct household_id)"
         f" from {LINES} where business_date between '2017-02-14' and '2017-05-01' group by 1, 2",
     ),
     (
@@ -126,7 +146,7 @@ CASES: list[tuple[str, Question, str]] = [
         "penetration by department and month",
         Question(["penetration"], ["department", "month"]),
         f"with buyers as (select {DEPARTMENT} as department, date_trunc('month', business_date)::date as month,"
-        f" count(distinct household_id) as households from {LINES} group by 1, 2), shoppers as ("
+        f" count(distinct household_id) as households from {LINES} where {BOUGHT} group by 1, 2), shoppers as ("
         " select date_trunc('month', business_date)::date as month, count(distinct household_id) as households"
         " from sales group by 1), departments as (select distinct department from buyers union"
         " select distinct department from products)"
@@ -195,11 +215,49 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Year]:
     ("question", "by_hand"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
 )
 def test_a_metric_is_what_sql_by_hand_says(year: Year, question: Question, by_hand: str) -> None:
-    answer = metric.rows(Published(year.where), question)
+    found = metric.answer(Published(year.where), question)
+    answer = [row[: len(question.by) + len(question.metrics)] for row in found.rows]
     expected = [list(row) for row in year.source.execute(by_hand).fetchall()]
     assert expected
     assert sorted(answer, key=str) == sorted(expected, key=str)
     assert not [cell for row in answer for cell in row if isinstance(cell, float)]
+
+
+def test_a_day_without_data_is_zero_or_null(year: Year) -> None:
+    metrics = ["net_sales", "units", "baskets", "active_households", "basket_value", "discount_rate"]
+    closed = date(2017, 12, 25)
+    nothing = [0, 0, 0, 0, None, None]
+    published = Published(year.where)
+    assert metric.answer(published, Question(metrics, since=closed, until=closed)).rows == [nothing]
+    days = Question(metrics, ["day"], since=date(2017, 12, 24), until=date(2018, 1, 5))
+    found = metric.answer(published, days)
+    assert [row[0] for row in found.rows] == [date(2017, 12, day) for day in range(24, 32)]
+    assert found.rows[1] == [closed, *nothing]
+
+
+@pytest.mark.parametrize(
+    ("question", "partial"),
+    [
+        (Question(["units"], ["week"]), [date(2016, 12, 26)]),
+        (Question(["units"], ["week_number"]), [1]),
+        (Question(["units"], ["week_number"], until=date(2017, 2, 1)), [1, 6]),
+        (Question(["units"], ["month"]), []),
+        (Question(["units"], ["year"], since=date(2017, 1, 2)), [date(2017, 1, 1)]),
+        (
+            Question(["units"], ["month", "department"], ["department = 'MEAT'"], until=date(2017, 2, 27)),
+            [date(2017, 2, 1)],
+        ),
+        (Question(["retention"], ["quarter"], until=date(2017, 9, 30)), [date(2017, 1, 1)]),
+        (Question(["targets"], ["month"]), []),
+        (Question(["targets"], ["month"], until=date(2017, 2, 27)), [date(2017, 2, 1)]),
+    ],
+)
+def test_a_period_of_which_days_are_missing_is_partial(
+    year: Year, question: Question, partial: list[Any]
+) -> None:
+    found = metric.answer(Published(year.where), question)
+    assert found.columns[-1] == "is_partial"
+    assert [row[0] for row in found.rows if row[-1]] == partial
 
 
 def test_every_metric_is_checked_and_says_what_it_is(year: Year) -> None:
@@ -227,7 +285,7 @@ def test_saved_questions_are_asked_like_any_other(year: Year) -> None:
             Question(["net_sales"], ["departmnt"]),
             "did you mean department",
         ),
-        (Question(["penetration"], ["brand"]), "no dimension of penetration named brand"),
+        (Question(["penetration"], ["brand_class"]), "no dimension of penetration named brand_class"),
         (Question(["retention"], ["week"]), "no dimension of retention named week"),
         (
             Question(["net_sales", "penetration"], ["department"]),
@@ -236,7 +294,7 @@ def test_saved_questions_are_asked_like_any_other(year: Year) -> None:
         (Question(["net_sales"], where=["sales_usd > 1"]), "no dimension of net_sales named sales_usd"),
         (Question(["net_sales"], where=["1 = 1; drop table x"]), "is no condition"),
         (Question(["net_sales"], where=["store in (select 1)"]), "more than a condition"),
-        (Question(["net_sales"], where=["brand = '{{ target }}'"]), "more than a condition"),
+        (Question(["net_sales"], where=["brand_class = '{{ target }}'"]), "more than a condition"),
         (Question(["nope"]), "there is no metric named nope; there are: net_sales, "),
         (Question(["Net_Sales"]), "did you mean net_sales"),
         (Question(["net_sales"], where=["department = GROCERY"]), "it needs single quotes"),
@@ -245,20 +303,22 @@ def test_saved_questions_are_asked_like_any_other(year: Year) -> None:
         (Question(["net_sales"], since=date(2031, 1, 1)), "they reach from 2017-01-01 to 2017-12-31"),
         (Question(["units"], ["month"], until=date(2016, 1, 1)), "they reach from 2017-01-01 to 2017-12-31"),
         (Question(["retention"], since=date(2031, 1, 1)), "there are no data for this period"),
+        (Question(["retention"], ["month"], since=date(2017, 12, 25)), "there are no data for this period"),
+        (Question(["net_sales"], ["brand"]), "did you mean brand_class"),
         (Question(["units"], since=date(2017, 3, 2), until=date(2017, 3, 1)), "is after --to 2017-03-01"),
         (Question(["net_sales"], where=["age_band > 3"]), "DuckDB cannot answer this"),
     ],
 )
 def test_what_cannot_be_answered_says_why(year: Year, question: Question, message: str) -> None:
     with pytest.raises(LarderError, match=re.escape(message)):
-        metric.rows(Published(year.where), question)
+        metric.answer(Published(year.where), question)
 
 
 def test_the_command_reads_beside_a_build_and_leaves_no_trace(year: Year) -> None:
     instance = Instance(year.where.data)
     folder = instance.warehouse.parent.resolve()
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
-    asked = ["metric", "net_sales", "--by", "department", "--where", "brand <> 'National'"]
+    asked = ["metric", "net_sales", "--by", "department", "--where", "brand_class <> 'National'"]
     with lock(year.where.locks, "build"):
         table, text = instance.larder(*asked).stdout, instance.larder(*asked, "--csv").stdout
         found = json.loads(instance.larder(*asked, "--json").stdout)
@@ -280,7 +340,8 @@ def test_money_in_json_is_text_with_all_of_its_digits(
     year: Year, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     large = Decimal("12345678901234567.89")
-    monkeypatch.setattr(metric, "rows", lambda *_: [["MEAT", large]])
+    answer = metric.Answer(["department", "net_sales"], [["MEAT", large]])
+    monkeypatch.setattr(metric, "answer", lambda *_: answer)
     metric.run(Published(year.where), Question(["net_sales"], ["department"]), None, "json")
     assert json.loads(capsys.readouterr().out)["rows"] == [{"department": "MEAT", "net_sales": str(large)}]
 
@@ -323,8 +384,10 @@ def test_a_workspace_answers_before_its_generation_and_by_the_project(year: Year
         )
     preview = Preview(where)
     assert preview.semantics.metrics() == Published(where).semantics.metrics()
-    assert metric.rows(preview, Question(["net_sales"])) == [[Decimal("7.25")]]
-    assert metric.rows(preview, Question(["targets"])) == metric.rows(Published(where), Question(["targets"]))
+    assert metric.answer(preview, Question(["net_sales"])).rows == [[Decimal("7.25")]]
+    assert metric.answer(preview, Question(["targets"])) == metric.answer(
+        Published(where), Question(["targets"])
+    )
     with preview.connect() as connection, pytest.raises(duckdb.PermissionException):
         connection.execute("select * from read_text('/etc/passwd')")
 
@@ -337,9 +400,9 @@ def test_forms_of_an_answer_exclude_each_other() -> None:
 
 def test_no_text_in_csv_is_a_formula(capsys: pytest.CaptureFixture[str]) -> None:
     rows = [["=1+1", Decimal("-1.50")], ["@x", None], ['a "b", c', Decimal("2.00")]]
-    metric.as_csv(Question(["net_sales"], ["brand"]), rows)
+    metric.as_csv(metric.Answer(["brand_class", "net_sales"], rows))
     assert list(csv.reader(io.StringIO(capsys.readouterr().out))) == [
-        ["brand", "net_sales"],
+        ["brand_class", "net_sales"],
         ["'=1+1", "-1.50"],
         ["'@x", ""],
         ['a "b", c', "2.00"],
