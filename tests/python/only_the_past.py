@@ -60,18 +60,18 @@ create table larder.marts.fct_coupon_redemptions as
     union all
     select min(household_id), $campaign, 0, $day, 0 from larder.marts.fct_campaign_targets where $day < $until;
 create table larder.marts.dim_products as
-    select product_id::bigint as product_id, brand, coalesce(product_category, 'Unknown') as product_category,
+    select product_id::bigint as product_id, coalesce(brand, 'Unknown') as brand_class, coalesce(product_category, 'Unknown') as product_category,
         coalesce(product_type, 'Unknown') as product_type
     from products;
 create table larder.marts.fct_basket_lines as
     select basket_id::bigint as basket_id, product_id::bigint as product_id, household_id::bigint as household_id,
-        store_id::bigint as store_id, business_date, quantity = 0 as has_zero_quantity, quantity > 1000 as is_volume,
+        store_id::bigint as store_id, business_date, if(quantity = 0, 'no_quantity', if(quantity > 1000, 'volume', 'item')) as line_kind,
         sales_value::decimal(18, 2) as sales_usd, retail_disc::decimal(18, 2) as loyalty_discount_usd
     from sales
     where business_date < $until and household_id in (from chosen_households)
         and product_id::bigint in (select product_id from larder.marts.dim_products)
     union all
-    select 0, min(product_id), 0, 0, $day, false, false, 1, 0 from larder.marts.bridge_coupon_products where $day < $until;
+    select 0, min(product_id), 0, 0, $day, 'item', 1, 0 from larder.marts.bridge_coupon_products where $day < $until;
 create table larder.marts.fct_baskets as
     select basket_id, household_id, business_date, sum(sales_usd) as sales_usd, sum(loyalty_discount_usd) as loyalty_discount_usd
     from larder.marts.fct_basket_lines group by all;

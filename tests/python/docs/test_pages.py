@@ -144,7 +144,7 @@ def as_typed_here(command: Command, room: Path) -> str:
     return re.sub(r"^make ", "make -o setup -o setup-dev ", text)
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", ["README.md", pytest.param("CONTRIBUTING.md", marks=pytest.mark.nightly)])
 def test_the_commands_of_a_page_work_in_its_order(page: str, checkout: Path) -> None:
     run = [command for command in commands(page) if command.exemption is None]
     assert run, f"{page} shows no command that could be run"

@@ -184,9 +184,9 @@ def test_a_process_goes_on_by_opening_the_file_again(tmp_path: Path) -> None:
 
 
 MARTS = """
-select count(*), max(business_date), sum(sales_usd) from marts.fct_basket_lines;
-select sum(lines)::bigint, max(business_date), sum(sales_usd) from marts.fct_baskets;
-select count(*), max(business_date), sum(sales_usd)
+select count(*), max(business_date), sum(sales_usd + gift_card_usd) from marts.fct_basket_lines;
+select sum(lines)::bigint, max(business_date), sum(sales_usd + gift_card_usd) from marts.fct_baskets;
+select count(*), max(business_date), sum(sales_usd + gift_card_usd)
 from marts.fct_basket_lines inner join marts.dim_products using (product_id)
 """
 DAYS = ["2017-01-03", "2017-01-04", "2017-01-05"]

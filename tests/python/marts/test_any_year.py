@@ -14,7 +14,7 @@ from demo.clock import FIRST_WEEK_START, Calendar
 DAYS = (
     "select business_date, lines, baskets, households, sales_usd, loyalty_discount_usd, coupon_discount_usd, "
     "coupon_match_discount_usd from (select business_date, count(*) as lines, count(distinct basket_id) as baskets, "
-    "count(distinct household_id) as households, sum(sales_usd) as sales_usd, "
+    "count(distinct household_id) as households, sum(sales_usd + gift_card_usd) as sales_usd, "
     "sum(loyalty_discount_usd) as loyalty_discount_usd, sum(coupon_discount_usd) as coupon_discount_usd, "
     "sum(coupon_match_discount_usd) as coupon_match_discount_usd from marts.fct_basket_lines group by business_date)"
 )
