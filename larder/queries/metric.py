@@ -2,6 +2,7 @@
 
 import csv
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from typing import Any, Protocol
@@ -12,7 +13,7 @@ from ingestion.core.text import first_line
 from larder.core import console
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
-from larder.queries.periods import Reach, filled, is_partial
+from larder.queries.periods import Reach, beginning, filled, is_partial, periods_of
 from larder.queries.semantics import GRAINS, Question, Semantics
 from larder.warehouse.connection import QUERY
 from larder.warehouse.store import Store
@@ -66,7 +67,8 @@ class Published:
 def answer(source: Source, question: Question) -> Answer:
     """Answer a question. By one grain of time alone, a period without data has a row as well: 0, or null for a quotient.
 
-    By week, month, quarter or year, `is_partial` says of which some days are not delivered, or not asked for.
+    By week, month, quarter or year, `is_partial` says of which some days are not delivered, or not asked for. A condition
+    over time asks for the periods in which it leaves something.
     Raises LarderError where the question cannot be answered, and for a period that has no data.
     """
     if question.since and question.until and question.since > question.until:
@@ -77,17 +79,24 @@ def answer(source: Source, question: Question) -> Answer:
         found = _ask(connection, query)
         if not times and any(cell for row in found for cell in row[len(question.by) :]):
             return Answer(columns, found)
-        asked = _asked(source, connection, question)
+        known = _known(source, connection, question.metrics)
+        over_time = source.semantics.over_time(question)
+        chosen = _known(source, connection, question.metrics, over_time) if over_time else known
+        asked = _asked(source, known, question)
+        if asked and len(question.by) == 1 and question.by[0] in GRAINS:
+            grain = question.by[0]
+            some = {beginning(day, grain) for day in chosen}
+            starts = [start for start in asked.periods(grain) if start in some or not over_time]
+            found = filled(
+                found, starts, [_nothing(source, connection, metric) for metric in question.metrics]
+            )
+        reach = _delivered(source, connection, question)
         mondays = _mondays(source, connection, question) if WEEK_NUMBER in times else {}
-    if asked and len(question.by) == 1 and question.by[0] in GRAINS:
-        nothing = [source.semantics.nothing(metric) for metric in question.metrics]
-        found = filled(found, question.by[0], asked, nothing)
     if not asked or not {*times} - {"day"}:
         return Answer(columns, found)
-    if not source.semantics.is_of_sales(question.metrics):
-        asked = Reach(question.since or date.min, question.until or date.max)
-    starts = [[mondays.get(row[i], row[i]) for i in range(len(question.by))] for row in found]
-    partial = [is_partial(dict(zip(question.by, row, strict=True)), asked) for row in starts]
+    periods = [[mondays.get(row[i], row[i]) for i in range(len(question.by))] for row in found]
+    left_out = periods_of({*known} - {*chosen})
+    partial = [is_partial(dict(zip(question.by, row, strict=True)), reach, left_out) for row in periods]
     return Answer([*columns, PARTIAL], [[*row, part] for row, part in zip(found, partial, strict=True)])
 
 
@@ -106,14 +115,37 @@ def _fetch(connection: duckdb.DuckDBPyConnection, query: str) -> Rows:
     return [[cell.date() if isinstance(cell, datetime) else cell for cell in row] for row in found]
 
 
-def _asked(source: Source, connection: duckdb.DuckDBPyConnection, question: Question) -> Reach | None:
+def _known(
+    source: Source, connection: duckdb.DuckDBPyConnection, metrics: Sequence[str], where: Sequence[str] = ()
+) -> list[date]:
+    """First days of the shortest periods in which there are data of these metrics."""
+    grain = source.semantics.finest_grain(metrics)
+    times = [row[0] for row in _fetch(connection, source.semantics.sql(Question(metrics, [grain], where)))]
+    return sorted(time for time in times if time is not None)
+
+
+def _nothing(source: Source, connection: duckdb.DuckDBPyConnection, metric: str) -> Any:
+    """What a metric is where there are no data, of its own type: 0.00 is money."""
+    types = connection.sql(source.semantics.sql(Question([metric]))).types
+    return _fetch(connection, f"select cast({source.semantics.nothing(metric)} as {types[0]})")[0][0]
+
+
+def _delivered(source: Source, connection: duckdb.DuckDBPyConnection, question: Question) -> Reach:
+    """The days that are asked for and delivered. Plans are made whenever they are made: of them, all that are asked for."""
+    sales = source.semantics.of_sales(question.metrics)
+    known = _known(source, connection, sales) if sales else []
+    if not known:
+        return Reach(question.since or date.min, question.until or date.max)
+    grain = source.semantics.finest_grain(sales)
+    return Reach.of(known[0], known[-1], grain).cut(question.since, question.until, grain)
+
+
+def _asked(source: Source, known: Sequence[date], question: Question) -> Reach | None:
     """The days that are asked for and have data of these metrics; None where there are no data at all.
 
     Raises LarderError for a period that lies outside of them.
     """
     grain = source.semantics.finest_grain(question.metrics)
-    times = [row[0] for row in _fetch(connection, source.semantics.sql(Question(question.metrics, [grain])))]
-    known = sorted(time for time in times if time is not None)
     if not known:
         return None
     asked = Reach.of(known[0], known[-1], grain).cut(question.since, question.until, grain)

@@ -31,6 +31,9 @@ from larder.core.errors import LarderError
 
 GRAINS = ("day", "week", "month", "quarter", "year")
 SALES_TIMES = {"business_date", "month_start_date"}
+DAY = "calendar_day"
+"""The entity whose dimensions describe days."""
+
 LIST = "See metrics and their dimensions: larder metric"
 
 
@@ -133,13 +136,27 @@ class Semantics:
         paths = self._paths(metrics)
         return next(grain for grain in GRAINS if grain in paths)
 
-    def nothing(self, metric: str) -> int | None:
-        """What a metric is where there are no data: 0 for a count or a sum, null for a quotient."""
-        return 0 if self._metric(metric).type.value == "simple" else None
+    def nothing(self, metric: str) -> str:
+        """SQL for what a metric is where there are no data: 0 for a count or a sum, null for a quotient."""
+        return "0" if self._metric(metric).type.value == "simple" else "null"
 
-    def is_of_sales(self, metrics: Sequence[str]) -> bool:
-        """Whether the time of all of them is that of sales, which come day by day, and not that of plans."""
-        return all(self._times(metric) <= SALES_TIMES for metric in metrics)
+    def of_sales(self, metrics: Sequence[str]) -> list[str]:
+        """Those of the metrics whose time is that of sales, which come day by day, and not that of plans."""
+        return [metric for metric in metrics if self._times(metric) <= SALES_TIMES]
+
+    def over_time(self, question: Question) -> list[str]:
+        """Those of its conditions that choose days, weeks or months."""
+        paths = self._paths(question.metrics)
+        times = {name for name, path in paths.items() if name in GRAINS or path.split("__")[0] == DAY}
+        conditions = [_parsed(text) for text in question.where]
+        parts = [
+            part for one in conditions for part in (one.flatten() if isinstance(one, exp.And) else [one])
+        ]
+        return [
+            part.sql(dialect="duckdb")
+            for part in parts
+            if times & {column.name for column in part.find_all(exp.Column)}
+        ]
 
     def _metric(self, name: str) -> Any:
         return next(metric for metric in self._manifest.metrics if metric.name == name)
@@ -185,12 +202,7 @@ def _without_catalog(manifest: str) -> str:
 
 def _condition(text: str, paths: Mapping[str, str], what: str) -> str:
     """A condition in the words of people, as MetricFlow's template."""
-    try:
-        condition = exp.maybe_parse(text, into=exp.Condition, dialect="duckdb")
-    except SqlglotError as error:
-        raise LarderError(
-            f"--where {text!r} is no condition", "Write it as SQL: department = 'GROCERY'"
-        ) from error
+    condition = _parsed(text)
     if "{" in text or condition.find(exp.Query):
         raise LarderError(
             f"--where {text!r} is more than a condition over dimensions",
@@ -202,6 +214,15 @@ def _condition(text: str, paths: Mapping[str, str], what: str) -> str:
         lambda part: exp.Var(this=_template(part.name, paths)) if isinstance(part, exp.Column) else part
     )
     return str(templates.sql(dialect="duckdb"))
+
+
+def _parsed(text: str) -> exp.Condition:
+    try:
+        return exp.maybe_parse(text, into=exp.Condition, dialect="duckdb")
+    except SqlglotError as error:
+        raise LarderError(
+            f"--where {text!r} is no condition", "Write it as SQL: department = 'GROCERY'"
+        ) from error
 
 
 def _require_quotes(condition: exp.Condition, paths: Mapping[str, str]) -> None:

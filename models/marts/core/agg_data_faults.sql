@@ -115,7 +115,7 @@ lines as (
 contents as (
     select
         basket_id,
-        {{ fingerprint_of_rows(['product_id', 'quantity', 'sales_usd']) }} as fingerprint
+        {{ fingerprint_of_rows(['product_id', 'quantity', 'sales_usd', 'gift_card_usd']) }} as fingerprint
     from basket_lines
     group by basket_id
 ),

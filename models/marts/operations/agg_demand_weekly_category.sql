@@ -95,12 +95,13 @@ total_paces as (
     from totals
 ),
 
--- How far the whole trade was above its last four weeks, in a first, second, … week of a month.
+-- How far the whole trade was above its last four weeks, in a first, second, … week of a month; finer than the index
+-- that is made of it.
 total_ratios as (
     select
         week_number,
         week_of_month,
-        case when four_weeks = 4 then {{ ratio('4 * units', 'four_week_units') }} end as pace
+        case when four_weeks = 4 then {{ ratio('4 * units', 'four_week_units', 12) }} end as pace
     from total_paces
 ),
 
@@ -149,7 +150,11 @@ forecasts as (
         paces.units as demand_units,
         paces.last_week_units,
         case when paces.four_weeks = 4 then {{ ratio('paces.four_week_units', '4') }} end as four_week_mean_units,
-        {{ ratio('seasons.earlier_paces', 'seasons.earlier_months') }} as seasonal_index
+        {{ ratio('seasons.earlier_paces', 'seasons.earlier_months') }} as seasonal_index,
+        case
+            when paces.four_weeks = 4
+                then {{ ratio('paces.four_week_units * seasons.earlier_paces', '4 * seasons.earlier_months') }}
+        end as seasonal_units
     from paces
     inner join seasons
         on paces.week_number = seasons.week_number
@@ -157,8 +162,13 @@ forecasts as (
 
 final as (
     select
-        *,
-        cast(four_week_mean_units * seasonal_index as decimal(18, 6)) as seasonal_units
+        week_number,
+        product_category,
+        demand_units,
+        last_week_units,
+        four_week_mean_units,
+        seasonal_index,
+        seasonal_units
     from forecasts
 )
 

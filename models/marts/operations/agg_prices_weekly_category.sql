@@ -39,8 +39,7 @@ sold as (
 base_prices as (
     select
         sold.product_id,
-        {{ money_per_unit('sum(sold.sales_usd + sold.retailer_discount_usd)', 'cast(sum(sold.units) as bigint)') }}
-            as base_price_usd
+        {{ ratio('sum(sold.sales_usd + sold.retailer_discount_usd)', 'sum(sold.units)', 12) }} as base_price_usd
     from sold
     inner join first_week
         on sold.week_number between first_week.week_number + 1 and first_week.week_number + 8
@@ -63,7 +62,7 @@ weekly as (
                 case when base_prices.product_id is not null then sold.sales_usd + sold.retailer_discount_usd else 0 end
             ) as decimal(18, 2)
         ) as covered_value_usd,
-        cast(sum(coalesce(sold.units * base_prices.base_price_usd, 0)) as decimal(18, 2)) as base_value_usd
+        sum(coalesce(sold.units * base_prices.base_price_usd, 0)) as base_value_usd
     from sold
     inner join products
         on sold.product_id = products.product_id
@@ -84,7 +83,7 @@ final as (
         {{ ratio('retailer_discount_usd', 'discounted_value_usd') }} as discount_depth,
         covered_sales_usd,
         {{ ratio('covered_sales_usd', 'sales_usd') }} as covered_share,
-        base_value_usd,
+        cast(base_value_usd as decimal(18, 2)) as base_value_usd,
         {{ ratio('covered_value_usd', 'base_value_usd') }} as regular_price_index,
         {{ ratio('covered_sales_usd', 'base_value_usd') }} as paid_price_index
     from weekly

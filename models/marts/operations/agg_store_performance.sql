@@ -67,7 +67,7 @@ shop_baskets as (
 size_classes as (
     select
         size_class,
-        {{ money_per_unit('sum(sales_usd)', 'count(*)') }} as basket_value_usd
+        {{ ratio('sum(sales_usd)', 'count(*)', 12) }} as basket_value_usd
     from shop_baskets
     group by size_class
 ),
@@ -75,7 +75,7 @@ size_classes as (
 mixes as (
     select
         shop_baskets.store_id,
-        cast(sum(size_classes.basket_value_usd) as decimal(18, 2)) as mix_expected_sales_usd
+        sum(size_classes.basket_value_usd) as mix_expected_sales_usd
     from shop_baskets
     inner join size_classes
         on shop_baskets.size_class = size_classes.size_class
@@ -110,7 +110,7 @@ final as (
         {{ rank_among_comparable('shop_sales_per_week_usd') }} as shop_sales_rank,
         shop_sales_per_household_usd,
         {{ rank_among_comparable('shop_sales_per_household_usd') }} as household_sales_rank,
-        mix_expected_sales_usd,
+        cast(mix_expected_sales_usd as decimal(18, 2)) as mix_expected_sales_usd,
         mix_index,
         {{ rank_among_comparable('mix_index') }} as mix_rank,
         loyalty_discount_usd,

@@ -82,7 +82,10 @@ final as (
         judged_units,
         expected_units,
         anyway_share,
-        cast(judged_discount_usd * coalesce(anyway_share, 0) as decimal(18, 2)) as anyway_discount_usd
+        cast(
+            coalesce({{ ratio('judged_discount_usd * least(expected_units, judged_units)', 'judged_units', 2) }}, 0)
+            as decimal(18, 2)
+        ) as anyway_discount_usd
     from compared
 )
 

@@ -236,6 +236,36 @@ def test_a_day_without_data_is_zero_or_null(year: Year) -> None:
 
 
 @pytest.mark.parametrize(
+    ("condition", "by", "periods"),
+    [
+        ("day = '2017-12-24'", "day", [(date(2017, 12, 24), False)]),
+        ("month = '2017-11-01'", "month", [(date(2017, 11, 1), False)]),
+        ("is_weekend and department = 'NONE'", "quarter", [(date(2017, 10, 1), True)]),
+        ("week_number = 52", "week", [(date(2017, 12, 18), False)]),
+        ("week_number = 52 and day_name = 'Friday'", "week", [(date(2017, 12, 18), True)]),
+        ("day > '2017-12-20'", "week", [(date(2017, 12, 18), True), (date(2017, 12, 25), False)]),
+    ],
+)
+def test_a_condition_over_time_asks_for_no_other_period(
+    year: Year, condition: str, by: str, periods: list[tuple[date, bool]]
+) -> None:
+    question = Question(["units"], [by], [condition], since=date(2017, 10, 1))
+    found = metric.answer(Published(year.where), question)
+    assert [(row[0], row[-1] is True) for row in found.rows] == periods
+
+
+def test_money_that_is_not_there_is_money(year: Year) -> None:
+    closed = date(2017, 12, 25)
+    question = Question(["net_sales", "units", "basket_value"], ["day"], since=closed, until=closed)
+    assert [*map(str, metric.answer(Published(year.where), question).rows[0][1:])] == ["0.00", "0", "None"]
+
+
+def test_sales_before_the_first_delivery_are_partial_beside_plans(year: Year) -> None:
+    found = metric.answer(Published(year.where), Question(["net_sales", "targets"], ["month"]))
+    assert [row[0] for row in found.rows if row[-1]] == [date(2016, 11, 1), date(2016, 12, 1)]
+
+
+@pytest.mark.parametrize(
     ("question", "partial"),
     [
         (Question(["units"], ["week"]), [date(2016, 12, 26)]),
