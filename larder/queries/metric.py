@@ -13,7 +13,7 @@ from ingestion.core.text import first_line
 from larder.core import console
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
-from larder.queries.periods import Reach, beginning, filled, is_partial, periods_of
+from larder.queries.periods import Reach, filled, is_partial
 from larder.queries.semantics import GRAINS, Question, Semantics
 from larder.warehouse.connection import QUERY
 from larder.warehouse.store import Store
@@ -68,35 +68,31 @@ def answer(source: Source, question: Question) -> Answer:
     """Answer a question. By one grain of time alone, a period without data has a row as well: 0, or null for a quotient.
 
     By week, month, quarter or year, `is_partial` says of which some days are not delivered, or not asked for. A condition
-    over time asks for the periods in which it leaves something.
+    over time picks periods: none is added to those that it leaves.
     Raises LarderError where the question cannot be answered, and for a period that has no data.
     """
     if question.since and question.until and question.since > question.until:
         raise LarderError(f"--from {question.since} is after --to {question.until}", "Exchange the two days.")
-    query = source.semantics.sql(question)
-    columns, times = [*question.by, *question.metrics], [name for name in question.by if name in TIMES]
+    semantics, columns = source.semantics, [*question.by, *question.metrics]
+    query = semantics.sql(question)
+    times = [name for name in question.by if name in TIMES]
     with source.connect() as connection:
         found = _ask(connection, query)
         if not times and any(cell for row in found for cell in row[len(question.by) :]):
             return Answer(columns, found)
-        known = _known(source, connection, question.metrics)
-        over_time = source.semantics.over_time(question)
-        chosen = _known(source, connection, question.metrics, over_time) if over_time else known
-        asked = _asked(source, known, question)
-        if asked and len(question.by) == 1 and question.by[0] in GRAINS:
-            grain = question.by[0]
-            some = {beginning(day, grain) for day in chosen}
-            starts = [start for start in asked.periods(grain) if start in some or not over_time]
-            found = filled(
-                found, starts, [_nothing(source, connection, metric) for metric in question.metrics]
-            )
-        reach = _delivered(source, connection, question)
-        mondays = _mondays(source, connection, question) if WEEK_NUMBER in times else {}
-    if not asked or not {*times} - {"day"}:
-        return Answer(columns, found)
+        asked = _asked(semantics, connection, question)
+        if (
+            asked
+            and [*question.by] in [[grain] for grain in GRAINS]
+            and not semantics.picks_periods(question)
+        ):
+            found = filled(found, question.by[0], asked, _nothing(semantics, connection, question.metrics))
+        if not asked or not {*times} - {"day"}:
+            return Answer(columns, found)
+        delivered = _delivered(semantics, connection, question)
+        mondays = _mondays(semantics, connection, question) if WEEK_NUMBER in times else {}
     periods = [[mondays.get(row[i], row[i]) for i in range(len(question.by))] for row in found]
-    left_out = periods_of({*known} - {*chosen})
-    partial = [is_partial(dict(zip(question.by, row, strict=True)), reach, left_out) for row in periods]
+    partial = [is_partial(dict(zip(question.by, row, strict=True)), delivered) for row in periods]
     return Answer([*columns, PARTIAL], [[*row, part] for row, part in zip(found, partial, strict=True)])
 
 
@@ -115,51 +111,55 @@ def _fetch(connection: duckdb.DuckDBPyConnection, query: str) -> Rows:
     return [[cell.date() if isinstance(cell, datetime) else cell for cell in row] for row in found]
 
 
-def _known(
-    source: Source, connection: duckdb.DuckDBPyConnection, metrics: Sequence[str], where: Sequence[str] = ()
-) -> list[date]:
-    """First days of the shortest periods in which there are data of these metrics."""
-    grain = source.semantics.finest_grain(metrics)
-    times = [row[0] for row in _fetch(connection, source.semantics.sql(Question(metrics, [grain], where)))]
-    return sorted(time for time in times if time is not None)
+def _reach(
+    semantics: Semantics, connection: duckdb.DuckDBPyConnection, metrics: Sequence[str]
+) -> Reach | None:
+    """The days of which there are data of these metrics; None where there are no data at all."""
+    grain = semantics.finest_grain(metrics)
+    times = [row[0] for row in _fetch(connection, semantics.sql(Question(metrics, [grain])))]
+    known = sorted(time for time in times if time is not None)
+    return Reach.of(known[0], known[-1], grain) if known else None
 
 
-def _nothing(source: Source, connection: duckdb.DuckDBPyConnection, metric: str) -> Any:
-    """What a metric is where there are no data, of its own type: 0.00 is money."""
-    types = connection.sql(source.semantics.sql(Question([metric]))).types
-    return _fetch(connection, f"select cast({source.semantics.nothing(metric)} as {types[0]})")[0][0]
-
-
-def _delivered(source: Source, connection: duckdb.DuckDBPyConnection, question: Question) -> Reach:
-    """The days that are asked for and delivered. Plans are made whenever they are made: of them, all that are asked for."""
-    sales = source.semantics.of_sales(question.metrics)
-    known = _known(source, connection, sales) if sales else []
-    if not known:
-        return Reach(question.since or date.min, question.until or date.max)
-    grain = source.semantics.finest_grain(sales)
-    return Reach.of(known[0], known[-1], grain).cut(question.since, question.until, grain)
-
-
-def _asked(source: Source, known: Sequence[date], question: Question) -> Reach | None:
-    """The days that are asked for and have data of these metrics; None where there are no data at all.
-
-    Raises LarderError for a period that lies outside of them.
-    """
-    grain = source.semantics.finest_grain(question.metrics)
-    if not known:
+def _asked(semantics: Semantics, connection: duckdb.DuckDBPyConnection, question: Question) -> Reach | None:
+    """Those of them that are asked for. Raises LarderError where there are none."""
+    reach = _reach(semantics, connection, question.metrics)
+    if not reach:
         return None
-    asked = Reach.of(known[0], known[-1], grain).cut(question.since, question.until, grain)
+    asked = reach.cut(question.since, question.until, semantics.finest_grain(question.metrics))
     if asked.first > asked.last:
         raise LarderError(
-            f"there are no data for this period: they reach from {known[0]} to {known[-1]}",
-            f"Choose a period in between: --from {known[0]} --to {known[-1]}",
+            f"there are no data for this period: they reach from {reach.first} to {reach.last}",
+            f"Choose a period in between: --from {reach.first} --to {reach.last}",
         )
     return asked
 
 
-def _mondays(source: Source, connection: duckdb.DuckDBPyConnection, question: Question) -> dict[int, date]:
+def _delivered(semantics: Semantics, connection: duckdb.DuckDBPyConnection, question: Question) -> Reach:
+    """The days that are asked for and delivered. Plans may be for any day: of them, all that are asked for."""
+    sales = semantics.of_sales(question.metrics)
+    reach = _reach(semantics, connection, sales) if sales else None
+    if not reach:
+        return Reach(question.since or date.min, question.until or date.max)
+    return reach.cut(question.since, question.until, semantics.finest_grain(sales))
+
+
+def _nothing(
+    semantics: Semantics, connection: duckdb.DuckDBPyConnection, metrics: Sequence[str]
+) -> list[Any]:
+    """What each metric is where there are no data, of its own type: 0.00 is money."""
+    types = connection.sql(semantics.sql(Question(metrics))).types
+    values = [
+        f"cast({semantics.nothing(metric)} as {kind})" for metric, kind in zip(metrics, types, strict=True)
+    ]
+    return _fetch(connection, f"select {', '.join(values)}")[0]
+
+
+def _mondays(
+    semantics: Semantics, connection: duckdb.DuckDBPyConnection, question: Question
+) -> dict[int, date]:
     """First days of the retailer's weeks by their numbers."""
-    query = source.semantics.sql(Question(question.metrics, [WEEK_NUMBER, "week"]))
+    query = semantics.sql(Question(question.metrics, [WEEK_NUMBER, "week"]))
     return {row[0]: row[1] for row in _fetch(connection, query)}
 
 

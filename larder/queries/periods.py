@@ -1,6 +1,6 @@
 """Periods in the answer to a question about metrics: those without data, and those of which days are missing."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -58,25 +58,16 @@ def following(start: date, grain: str) -> date:
     return start + timedelta(days=7 if grain == "week" else 1)
 
 
-def periods_of(days: Iterable[date]) -> set[tuple[str, date]]:
-    """Weeks, months, quarters and years that days are in, each by its grain and first day."""
-    return {(grain, beginning(day, grain)) for day in days for grain in ("week", *MONTHS)}
-
-
-def is_partial(times: Mapping[str, Any], reach: Reach, left_out: Collection[tuple[str, date]]) -> bool:
-    """Whether one of these periods, first days by names of grains (or of a numbered week), is not whole in what was asked.
-
-    `left_out` are those, by grain and first day, of which a condition leaves days out.
-    """
-    grains = {name: name if name in MONTHS else "week" for name in times if name != "day"}
+def is_partial(times: Mapping[str, Any], reach: Reach) -> bool:
+    """Whether one of these periods, first days by names of grains (or of a numbered week), is not whole in what was asked."""
     return any(
-        not reach.has_whole(times[name], grain) or (grain, times[name]) in left_out
-        for name, grain in grains.items()
-        if isinstance(times[name], date)
+        isinstance(start, date) and not reach.has_whole(start, name if name in MONTHS else "week")
+        for name, start in times.items()
+        if name != "day"
     )
 
 
-def filled(rows: Sequence[list[Any]], starts: Iterable[date], empty: Sequence[Any]) -> list[list[Any]]:
-    """Rows of one period each, by their first days, with one of `empty` figures for each period that has none."""
+def filled(rows: Sequence[list[Any]], grain: str, reach: Reach, empty: Sequence[Any]) -> list[list[Any]]:
+    """Rows of one period each, with one of `empty` figures for each period that has none."""
     known: Mapping[date, list[Any]] = {row[0]: row for row in rows}
-    return [known.get(start, [start, *empty]) for start in starts]
+    return [known.get(start, [start, *empty]) for start in reach.periods(grain)]

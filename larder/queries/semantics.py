@@ -144,19 +144,13 @@ class Semantics:
         """Those of the metrics whose time is that of sales, which come day by day, and not that of plans."""
         return [metric for metric in metrics if self._times(metric) <= SALES_TIMES]
 
-    def over_time(self, question: Question) -> list[str]:
-        """Those of its conditions that choose days, weeks or months."""
+    def picks_periods(self, question: Question) -> bool:
+        """Whether one of its conditions is over days, weeks or months."""
         paths = self._paths(question.metrics)
         times = {name for name, path in paths.items() if name in GRAINS or path.split("__")[0] == DAY}
-        conditions = [_parsed(text) for text in question.where]
-        parts = [
-            part for one in conditions for part in (one.flatten() if isinstance(one, exp.And) else [one])
-        ]
-        return [
-            part.sql(dialect="duckdb")
-            for part in parts
-            if times & {column.name for column in part.find_all(exp.Column)}
-        ]
+        return any(
+            column.name in times for text in question.where for column in _parsed(text).find_all(exp.Column)
+        )
 
     def _metric(self, name: str) -> Any:
         return next(metric for metric in self._manifest.metrics if metric.name == name)

@@ -21,7 +21,8 @@ judged as (
         cast(case when products.sold_as = 'gift_card' then 0 else transactions.sales_usd end as decimal(18, 2))
             as net_sales_usd,
         case
-            when products.is_volume then transactions.quantity > 0 and transactions.quantity < products.least_quantity
+            when products.is_volume
+                then transactions.quantity > 0 and transactions.quantity < coalesce(products.least_quantity, 0)
             else transactions.quantity > {{ var('implausible_quantity_above') }}
         end as has_implausible_quantity
     from transactions

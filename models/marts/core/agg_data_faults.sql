@@ -244,6 +244,8 @@ redemption_days as (
 redemptions as (
     select
         redeemed_coupons.*,
+        redeemed_coupons.redemption_date
+        <= (select max(basket_lines.business_date) from basket_lines) as is_delivered_day,
         redemption_days.has_product,
         redemption_days.has_money,
         row_number() over (
@@ -292,7 +294,7 @@ redemptions as (
     'receipts': [
         ('receipts_repeated_within_minutes', dbt.dateadd('minute', 5, 'like_it_before') ~ ' >= sold_at', 'sales_usd'),
         ('receipts_in_two_stores_within_minutes',
-            'store_id <> store_before and ' ~ dbt.dateadd('minute', 5, 'sold_before') ~ ' > sold_at', 'sales_usd'),
+            'store_id <> store_before and ' ~ dbt.dateadd('minute', 5, 'sold_before') ~ ' >= sold_at', 'sales_usd'),
     ],
     'sold_products': [('products_sold_but_unknown', 'is_unknown', 'sales_usd')],
     'products': [
@@ -336,8 +338,8 @@ redemptions as (
         ('redemptions_not_targeted', 'not is_targeted', none),
         ('redemptions_not_offered', 'not is_offered', none),
         ('redemptions_out_of_campaign', 'not is_in_campaign', none),
-        ('redemptions_without_product', 'has_product = 0', none),
-        ('redemptions_without_coupon_money', 'has_money = 0', none),
+        ('redemptions_without_product', 'is_delivered_day and has_product = 0', none),
+        ('redemptions_without_coupon_money', 'is_delivered_day and has_money = 0', none),
         ('redemptions_counted_twice', 'time_counted > 1', none),
     ],
 } %}
@@ -369,7 +371,7 @@ counted as (
                 '{{ fault_name }}' as fault_name,
                 {{ fault_name }} as fault_rows,
                 of_rows,
-                {{ fault_name ~ '_usd' if money else 'null' }} as affected_usd
+                {{ 'coalesce(' ~ fault_name ~ '_usd, 0)' if money else 'null' }} as affected_usd
             from {{ relation }}_counted
         {% endfor %}
     {% endfor %}

@@ -58,7 +58,7 @@ def test_a_ratio_is_the_exact_fraction(division: tuple[Decimal, str, Decimal, st
 
 
 @settings(max_examples=200, deadline=None)
-@given(amounts(2).map(abs), st.integers(0, 10**6))
+@given(amounts(2), st.integers(-(10**6), 10**6))
 def test_money_per_unit_is_the_exact_fraction(money: Decimal, quantity: int) -> None:
     sql = render("duckdb__money_per_unit", "money", "quantity")
     values = f"select cast({money:f} as decimal(18, 2)) as money, cast({quantity} as bigint) as quantity"
