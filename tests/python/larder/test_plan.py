@@ -142,7 +142,7 @@ def test_what_does_not_change_a_table_builds_nothing(checkout: Checkout) -> None
 
 def test_each_change_builds_its_node_and_what_it_feeds_and_says_why(checkout: Checkout) -> None:
     """A macro in use, a seed row, SQL, the branch of an incremental model, a test's severity, a new model, a metric."""
-    checkout.edit("macros/money/money_per_unit.sql", "18, 4", "19, 4")
+    checkout.edit("macros/money/money_per_unit.sql", "a whole number')", "a count')")
     append(checkout, "seeds/age_bands.csv", "99+,99\n")
     checkout.edit("models/semantic/_metrics.yml", "Items sold.", "Items that were sold.")
     replace_all(checkout, "models/marts/core/fct_promotions.sql", "affected_weeks", "weeks_to_build")
