@@ -20,6 +20,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PROJECT = Path(__file__).resolve().parents[2]
 
+LONGEST = {"test_end_to_end.py", "test_plan.py"}
+"""Files that take minutes each. They begin first, or one worker would still be busy with them when the others have ended."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
 
 @dataclass(frozen=True)
 class Instance:
