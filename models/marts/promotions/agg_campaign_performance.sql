@@ -46,8 +46,8 @@ responses as (
     select
         campaign_id,
         count(*) as redemptions,
-        -- distinct: a household may redeem several coupons, a coupon may be redeemed by many. Of those that the campaign
-        -- has.
+        -- distinct: a household may redeem several coupons, a coupon may be redeemed by many. Of those that the
+        -- campaign has.
         count(distinct case when is_targeted then household_id end) as responding_households,
         count(distinct case when is_offered then coupon_upc end) as redeemed_coupons
     from redemptions
