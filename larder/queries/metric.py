@@ -89,7 +89,7 @@ def answer(source: Source, question: Question) -> Answer:
             found = filled(found, question.by[0], asked, _nothing(semantics, connection, question.metrics))
         if not asked or not {*times} - {"day"}:
             return Answer(columns, found)
-        delivered = _delivered(semantics, connection, question)
+        delivered = _delivered(semantics, connection, question, asked)
         mondays = _mondays(semantics, connection, question) if WEEK_NUMBER in times else {}
     periods = [[mondays.get(row[i], row[i]) for i in range(len(question.by))] for row in found]
     partial = [is_partial(dict(zip(question.by, row, strict=True)), delivered) for row in periods]
@@ -135,9 +135,13 @@ def _asked(semantics: Semantics, connection: duckdb.DuckDBPyConnection, question
     return asked
 
 
-def _delivered(semantics: Semantics, connection: duckdb.DuckDBPyConnection, question: Question) -> Reach:
+def _delivered(
+    semantics: Semantics, connection: duckdb.DuckDBPyConnection, question: Question, asked: Reach
+) -> Reach:
     """The days that are asked for and delivered. Plans may be for any day: of them, all that are asked for."""
     sales = semantics.of_sales(question.metrics)
+    if len(sales) == len(question.metrics):
+        return asked
     reach = _reach(semantics, connection, sales) if sales else None
     if not reach:
         return Reach(question.since or date.min, question.until or date.max)

@@ -26,8 +26,8 @@ final as (
         {{ fingerprint_of_rows([
             'basket_lines.basket_id', 'basket_lines.product_id', 'basket_lines.household_id', 'basket_lines.store_id',
             'basket_lines.sold_at', 'basket_lines.business_date', 'basket_lines.week_number', 'basket_lines.quantity',
-            'basket_lines.units', 'basket_lines.is_volume', 'basket_lines.line_kind', 'basket_lines.sales_usd', 'basket_lines.gift_card_usd',
-            'basket_lines.loyalty_discount_usd', 'basket_lines.coupon_discount_usd',
+            'basket_lines.units', 'basket_lines.is_volume', 'basket_lines.line_kind', 'basket_lines.sales_usd',
+            'basket_lines.gift_card_usd', 'basket_lines.loyalty_discount_usd', 'basket_lines.coupon_discount_usd',
             'basket_lines.coupon_match_discount_usd', 'classified.fingerprint'
         ]) }} as fingerprint
     from basket_lines
