@@ -57,9 +57,7 @@ class Lineage:
 
     def joined(self, other: "Lineage") -> "Lineage":
         """What is true of either of two queries that write the same relation."""
-        values = {
-            name: _strongest(edges, other.values.get(name, ())) for name, edges in self.values.items()
-        }
+        values = {name: _strongest(edges, other.values.get(name, ())) for name, edges in self.values.items()}
         return Lineage(
             {**other.values, **values},
             _strongest(self.rows, other.rows),
@@ -90,10 +88,7 @@ def finished(relation: Relation, reads: Schema) -> Lineage:
     reasons = {name: column.unresolved or rows.unresolved for name, column in relation.columns}
     texts: dict[int, str] = {}
     return Lineage(
-        {
-            name: everything if reasons[name] else _edges(column, texts)
-            for name, column in relation.columns
-        },
+        {name: everything if reasons[name] else _edges(column, texts) for name, column in relation.columns},
         everything if rows.unresolved else _edges(rows, texts),
         {name: reason for name, reason in {**reasons, ROWS: rows.unresolved}.items() if reason},
         relation.unknown,

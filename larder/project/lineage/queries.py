@@ -8,7 +8,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from larder.project.lineage.edges import Lineage, finished
-from larder.project.lineage.expressions import collect, frame, is_aggregate, value
+from larder.project.lineage.expressions import collect, is_aggregate, value
 from larder.project.lineage.names import (
     ROWS,
     Bag,
@@ -17,7 +17,6 @@ from larder.project.lineage.names import (
     Schema,
     Scope,
     Source,
-    Via,
     declared,
     merged,
     unknown,
@@ -293,7 +292,9 @@ def _generated(node: exp.Expr, parts: list[exp.Expr], scope: Scope, names: list[
 def _names(node: exp.Expr) -> list[str]:
     """The names that an alias gives to columns."""
     alias = node.args.get("alias")
-    return [part.name for part in alias.args.get("columns") or []] if isinstance(alias, exp.TableAlias) else []
+    return (
+        [part.name for part in alias.args.get("columns") or []] if isinstance(alias, exp.TableAlias) else []
+    )
 
 
 def _join(join: exp.Expr, scope: Scope, rows: Bag) -> None:
@@ -301,9 +302,7 @@ def _join(join: exp.Expr, scope: Scope, rows: Bag) -> None:
     method, kind = join.args.get("method") or "", join.args.get("kind") or ""
     if _others(join, JOIN) or method not in METHODS:
         rows.add(unresolved(f"{join.sql('duckdb')} is not understood"))
-    left = Scope(
-        scope.schema, scope.run, scope.ctes, scope.outer, list(scope.sources), dict(scope.joined)
-    )
+    left = Scope(scope.schema, scope.run, scope.ctes, scope.outer, list(scope.sources), dict(scope.joined))
     using = [part.name for part in join.args.get("using") or []]
     right = scope.inner()
     right.sources, right.joined = [], {}
@@ -371,17 +370,21 @@ def _group(group: exp.Expr, projected: list[tuple[exp.Expr, str, Column]], scope
 
 
 def _having(condition: exp.Expr, group: exp.Expr | None, scope: Scope, rows: Bag) -> None:
-    """A name in HAVING is a column if that is grouped, or is in an aggregate; else it is an alias."""
+    """A name in HAVING is a column where that is grouped, or in an aggregate; else an alias goes first."""
     grouped = {part.name.lower() for part in group.expressions} if group else set()
-    for column in condition.find_all(exp.Column):
-        name = column.name.lower()
-        if not column.table and name in scope.aliases and name not in grouped and not _aggregated(column):
-            rows.add(scope.aliases[name], scan=True)
-    collect(condition, scope, rows, scan=True)
-
-
-def _aggregated(column: exp.Column) -> bool:
-    return bool(column.find_ancestor(exp.AggFunc, exp.Query, exp.Anonymous))
+    names = [
+        (
+            c.name.lower(),
+            not isinstance(c.find_ancestor(exp.AggFunc, exp.Anonymous, exp.Query, exp.Having), exp.Having),
+        )
+        for c in condition.find_all(exp.Column)
+        if not c.table
+    ]
+    aggregated = {name for name, is_inside in names if is_inside}
+    aliases = {name for name, _ in names if name in scope.aliases} - grouped - aggregated
+    for name in sorted(aliases):
+        rows.add(scope.aliases[name], scan=True)
+    collect(condition, scope.with_parameters(aliases), rows, scan=True)
 
 
 def _item(part: exp.Expr, columns: list[Column], scope: Scope, rows: Bag) -> None:
