@@ -6,6 +6,9 @@ from typing import Any
 
 from larder.project.lineage.names import ROWS, STRENGTH, Column, How, Origin, Relation, Schema, Via
 
+LAST: list[How] = ["copy", "mod", "scan"]
+"""Of two steps the later in this list tells what both do: what is computed and then decides rows only decides rows."""
+
 
 @dataclass(frozen=True, order=True, slots=True)
 class Edge:
@@ -19,6 +22,12 @@ class Edge:
     column: str
     how: How
     expression: str = ""
+
+    def through(self, later: "Edge") -> "Edge":
+        """This edge, and then another one that begins where it ends."""
+        how = max(self.how, later.how, key=LAST.index)
+        steps = [edge.expression for edge in (self, later) if edge.expression and how == "mod"]
+        return Edge(self.relation, self.column, how, " → ".join(steps))
 
 
 Edges = tuple[Edge, ...]
@@ -65,6 +74,24 @@ class Lineage:
             self.unknown or other.unknown,
             _strongest(self.everything, other.everything),
         )
+
+    def without_itself(self, relation: str) -> "Lineage":
+        """In place of edges from the relation's own columns, as an increment has them that reads what is there, the edges of those."""
+        own = {**self.values, ROWS: self.rows}
+
+        def followed(edges: Edges) -> Edges:
+            found, todo, seen = list(edges), list(edges), set()
+            while todo:
+                edge = todo.pop()
+                if edge.relation == relation and (edge.column, edge.how) not in seen:
+                    seen.add((edge.column, edge.how))
+                    further = [next_.through(edge) for next_ in own.get(edge.column, ())]
+                    found += further
+                    todo += further
+            return tuple(edge for edge in _strongest(found) if edge.relation != relation)
+
+        values = {name: followed(edges) for name, edges in self.values.items()}
+        return replace(self, values=values, rows=followed(self.rows))
 
     def as_json(self) -> dict[str, Any]:
         """What `from_json` takes: all but `everything`."""
@@ -113,7 +140,7 @@ def _row(edge: Edge) -> tuple[str, ...]:
     return whole if edge.expression else whole[:3]
 
 
-def _strongest(*several: Edges) -> Edges:
+def _strongest(*several: Iterable[Edge]) -> Edges:
     """One edge for each origin."""
     found: dict[Origin, Edge] = {}
     for edge in (edge for edges in several for edge in edges):

@@ -3,7 +3,7 @@
 Only what is known to be harmless is walked through: any other kind of node makes its expression unresolved.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 
 import duckdb
@@ -121,7 +121,7 @@ def _answer(node: exp.Expr, scope: Scope) -> Column:
 
 
 def _struct(node: exp.Struct, scope: Scope) -> Column:
-    fields = {}
+    fields: dict[str, Column] = {}
     for part in node.expressions:
         named = isinstance(part, exp.PropertyEQ)
         fields[part.name.lower() if named else str(len(fields))] = value(
@@ -256,7 +256,9 @@ def _not_understood(node: exp.Expr, scope: Scope, bag: Bag, scan: bool) -> None:
     bag.add(unresolved(f"{node.sql('duckdb')} is not understood"), scan)
 
 
-SPECIAL = {
+Reader = Callable[[exp.Expr, Scope, Bag, bool], None]
+
+SPECIAL: Mapping[type[exp.Expr], Reader] = {
     exp.Window: _window,
     exp.Filter: _filter,
     exp.Order: _ordered_argument,

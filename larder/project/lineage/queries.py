@@ -1,7 +1,7 @@
 """Column lineage of one query: for every column of its result, the columns of relations that it derives from."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 import sqlglot
 from sqlglot import exp
@@ -83,17 +83,18 @@ def mentioned(sql: str, schema: Schema) -> Schema:
 
 
 def _undeclared(tree: exp.Expr, relations: Mapping[str, tuple[str, Relation]]) -> Schema:
-    """The tables of a query that the schema does not have. A CTE can be among them."""
+    """The tables of a query that the schema does not have."""
+    ctes = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
     names = (".".join(filter(None, [table.db, table.name])) for table in tree.find_all(exp.Table))
-    return {name: {} for name in names if name and name.lower() not in relations}
+    return {name: {} for name in names if name and name.lower() not in {*relations, *ctes}}
 
 
 def _query(node: exp.Expr, outer: Scope) -> Relation:
     """The result of anything that can stand where a query can."""
     scope = outer.inner()
-    with_ = node.args.get("with_")
-    for cte in with_.expressions if with_ else []:
-        scope.ctes[cte.alias.lower()] = _cte(cte, scope, bool(with_.args.get("recursive")))
+    if with_ := node.args.get("with_"):
+        for cte in with_.expressions:
+            scope.ctes[cte.alias.lower()] = _cte(cte, scope, bool(with_.args.get("recursive")))
     if isinstance(node, exp.Select):
         return _others(node, SELECT) or _select(node, scope)
     if isinstance(node, exp.SetOperation):
@@ -467,10 +468,9 @@ def _parenthesis(node: exp.Subquery, scope: Scope) -> Relation:
 
 def _values(node: exp.Values, scope: Scope) -> Relation:
     """VALUES: a column has the value of each row at its position."""
-    parts: Iterator[list[exp.Expr]] = zip(*(row.expressions for row in node.expressions), strict=True)
-    return Relation(
-        [(f"col{n}", merged(value(part, scope) for part in column)) for n, column in enumerate(parts)]
-    )
+    rows = [row.expressions for row in node.expressions]
+    columns = [merged(value(part, scope) for part in parts) for parts in zip(*rows, strict=True)]
+    return Relation([(f"col{number}", column) for number, column in enumerate(columns)])
 
 
 def _scan(columns: Iterable[tuple[object, Column]], rows: Bag) -> None:
