@@ -67,21 +67,23 @@ def value(node: exp.Expr, scope: Scope) -> Column:
 
 def collect(node: exp.Expr, scope: Scope, bag: Bag, scan: bool = False) -> None:
     """Put what an expression derives from in a bag."""
-    if isinstance(node, CONSTANTS):
-        return
-    if isinstance(node, exp.Column | exp.Query | exp.Struct | exp.Dot):
-        bag.add(_single(node, scope), scan)
-    elif isinstance(node, exp.Bracket) and _key(node):
-        bag.add(value(node, scope), scan)
-    elif type(node) in SPECIAL:
-        SPECIAL[type(node)](node, scope, bag, scan)
-    elif isinstance(node, exp.Anonymous) and node.name.lower() not in functions():
-        bag.add(unresolved(f"{node.name}() is no function of DuckDB's"), scan)
-    elif isinstance(node, TRANSPARENT):
-        for child in node.iter_expressions():
-            collect(child, scope, bag, scan)
-    else:
-        bag.add(unresolved(f"{node.sql('duckdb')} is not understood"), scan)
+    todo = [node]  # a chain of conditions can be deeper than Python's stack
+    while todo:
+        part = todo.pop()
+        if isinstance(part, CONSTANTS):
+            continue
+        if isinstance(part, exp.Column | exp.Query | exp.Struct | exp.Dot):
+            bag.add(_single(part, scope), scan)
+        elif isinstance(part, exp.Bracket) and _key(part):
+            bag.add(value(part, scope), scan)
+        elif type(part) in SPECIAL:
+            SPECIAL[type(part)](part, scope, bag, scan)
+        elif isinstance(part, exp.Anonymous) and part.name.lower() not in functions():
+            bag.add(unresolved(f"{part.name}() is no function of DuckDB's"), scan)
+        elif isinstance(part, TRANSPARENT):
+            todo += reversed(list(part.iter_expressions()))
+        else:
+            _not_understood(part, scope, bag, scan)
 
 
 def is_aggregate(node: exp.Expr) -> bool:
@@ -215,8 +217,10 @@ def _exists(node: exp.Expr, scope: Scope, bag: Bag, scan: bool) -> None:
 
 
 def _count(node: exp.Expr, scope: Scope, bag: Bag, scan: bool) -> None:
-    if not isinstance(node.this, exp.Star):
-        _children(node, scope, bag, scan)
+    if node.this and not isinstance(node.this, exp.Star):
+        collect(node.this, scope, bag, scan)
+    for part in node.expressions:
+        collect(part, scope, bag, scan)
 
 
 def _lambda(node: exp.Expr, scope: Scope, bag: Bag, scan: bool) -> None:
@@ -245,11 +249,6 @@ def _identifier(node: exp.Expr, scope: Scope, bag: Bag, scan: bool) -> None:
 
 def _named_argument(node: exp.Expr, scope: Scope, bag: Bag, scan: bool) -> None:
     collect(node.expression, scope, bag, scan)
-
-
-def _children(node: exp.Expr, scope: Scope, bag: Bag, scan: bool) -> None:
-    for child in node.iter_expressions():
-        collect(child, scope, bag, scan)
 
 
 def _not_understood(node: exp.Expr, scope: Scope, bag: Bag, scan: bool) -> None:

@@ -150,11 +150,8 @@ def _fields(relation: str, column: str, kind: str) -> Mapping[str, Column] | Non
         parts = exp.DataType.build(kind, dialect="duckdb").expressions
     except SqlglotError:
         return None
-    return {
-        part.name.lower(): Column({(relation, column): Via("mod", (f"{column}.{part.name}",))})
-        for part in parts
-        if part.args.get("kind") and not part.args["kind"].is_type("struct")
-    } or None
+    fields = (part.name for part in parts)
+    return {name.lower(): Column({(relation, column): Via("mod", (f"{column}.{name}",))}) for name in fields}
 
 
 @dataclass(frozen=True)

@@ -41,10 +41,11 @@ SELECT = {
 }
 SET = {"with_", "this", "expression", "distinct", "by_name", "order", "limit", "offset"}
 SUBQUERY = {"with_", "this", "alias", "order", "limit", "offset", "sample"}
-TABLE = {"this", "db", "catalog", "alias", "joins", "sample", "ordinality"}
+TABLE = {"this", "db", "catalog", "alias", "joins", "sample"}
 JOIN = {"this", "on", "using", "side", "kind", "method"}
 CTE = {"this", "alias", "materialized"}
 LATERAL = {"this", "alias"}
+UNNEST = {"expressions", "alias", "offset"}
 """The parts of each kind of clause that are understood: with any other one, nothing is said about its relation."""
 
 METHODS = {"", "ASOF", "POSITIONAL", "NATURAL"}
@@ -98,9 +99,9 @@ def _query(node: exp.Expr, outer: Scope) -> Relation:
     if isinstance(node, exp.Select):
         return _others(node, SELECT) or _select(node, scope)
     if isinstance(node, exp.SetOperation):
-        return _others(node, SET) or _sorted(node, _set(node, scope), scope)
+        return _others(node, SET) or _sorted_as_named(node, _set(node, scope), scope)
     if isinstance(node, exp.Subquery):
-        return _others(node, SUBQUERY) or _sorted(node, _parenthesis(node, scope), scope)
+        return _others(node, SUBQUERY) or _sorted_as_named(node, _parenthesis(node, scope), scope)
     if isinstance(node, exp.Values):
         return _values(node, scope)
     return unknown(f"{node.key} is not understood")
@@ -172,12 +173,29 @@ def _projection(expression: exp.Expr, scope: Scope) -> tuple[list[tuple[str, Col
     if isinstance(expression, exp.Column) and isinstance(expression.this, exp.Star):
         return _qualified_star(expression, scope)
     bare = expression.unalias()
-    if isinstance(expression, exp.Explode):
-        return [], f"the columns of {expression.sql('duckdb')} are not known"
     column = value(bare, scope)
-    if column.unresolved and expression.find(exp.Columns, exp.Star):
+    several = (
+        not _is_list(expression, bare, scope)
+        if isinstance(bare, exp.Explode)
+        else column.unresolved and expression.find(exp.Columns, exp.Star)
+    )
+    if several:
         return [], f"the columns of {expression.sql('duckdb')} are not known"
-    return [(expression.alias_or_name or expression.sql("duckdb"), column)], ""
+    return [(_name(expression), column)], ""
+
+
+def _is_list(expression: exp.Expr, unnest: exp.Explode, scope: Scope) -> bool:
+    """Whether an unnest in a SELECT gives one column: that of a struct, which cannot have an alias for it, gives several."""
+    inside = value(unnest.this, scope)
+    is_struct = inside.fields is not None or inside.type.lower().startswith("struct")
+    return isinstance(expression, exp.Alias) and not unnest.expressions and not is_struct
+
+
+def _name(expression: exp.Expr) -> str:
+    """The name of an item of a SELECT; of an expression without one, its text."""
+    if isinstance(expression, exp.Alias | exp.Column | exp.Dot):
+        return expression.alias_or_name
+    return expression.sql("duckdb").lower()
 
 
 def _qualified_star(expression: exp.Column, scope: Scope) -> tuple[list[tuple[str, Column]], str]:
@@ -268,9 +286,11 @@ def _table(node: exp.Table, scope: Scope, names: list[str]) -> Relation:
 
 def _unnest(node: exp.Expr, scope: Scope, names: list[str]) -> Relation:
     """Each element of lists as a row; a position with it, if it is asked for."""
+    if other := _others(node, UNNEST):
+        return other
     found = _generated(node, node.expressions, scope, ["unnest"] * len(node.expressions)).renamed(names)
     for _, column in found.columns:
-        if column.type.lower().startswith("struct"):
+        if column.unresolved or column.type.lower().startswith("struct"):
             return unknown(f"the columns of {node.sql('duckdb')} are not known")
     offset = node.args.get("offset")
     if not offset:
@@ -414,6 +434,12 @@ def _sorted(node: exp.Expr, result: Relation, scope: Scope) -> Relation:
         if part:
             collect(part.expression, scope, rows, scan=True)
     return Relation(result.columns, rows.column(), result.unknown, result.table)
+
+
+def _sorted_as_named(node: exp.Expr, result: Relation, scope: Scope) -> Relation:
+    """The same of a union or of a query in parentheses, whose result alone has names in ORDER BY."""
+    scope.sources = [Source((), result)]
+    return _sorted(node, result, scope)
 
 
 def _set(node: exp.SetOperation, scope: Scope) -> Relation:
