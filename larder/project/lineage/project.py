@@ -69,45 +69,66 @@ class ProjectLineage:
         return _reached((relation, column), self._down)
 
 
-def of_manifest(manifest: Artifact, increments: Mapping[str, str], kept: Path) -> ProjectLineage:
+def of_manifest(
+    manifest: Artifact, increments: Mapping[str, str], file: Path, project: str = ""
+) -> ProjectLineage:
     """The lineage of a compiled project.
 
     `increments` has the other branch of each incremental model, by the model's id: a column derives from what either says.
-    `kept` is a file with the lineage of an earlier project: what a model's SQL and its parents' columns leave unchanged is read from
-    there, and the file is written again.
+    `file` keeps each lineage under a fingerprint of the SQL, and of the columns that it can read: what is unchanged is not traced
+    again. `project` is a hash of the files that the manifest was made of, see `kept`.
     """
-    nodes = {name: node for name, node in manifest["nodes"].items() if _has_relation(node)}
-    kinds = {
-        f"{source['schema']}.{source['identifier']}": "source" for source in manifest["sources"].values()
-    }
-    schema: dict[str, Columns] = {
-        f"{source['schema']}.{source['identifier']}": _columns(source)
-        for source in manifest["sources"].values()
-    }
-    relations = {name: Lineage(dict.fromkeys(columns, ())) for name, columns in schema.items()}
-    before, now = _read(kept), {}
-    for node in _parents_first(nodes):
-        relation = f"{node['schema']}.{node['alias']}"
+    _, before = _read(file)
+    now: dict[str, Any] = {}
+    schema: dict[str, Columns] = {}
+    for node in _parents_first(manifest):
+        relation, declared = _relation(node), _columns(node)
+        schema[relation] = declared  # an increment may read what is there
         queries = [sql for sql in (node.get("compiled_code"), increments.get(node["unique_id"])) if sql]
-        schema[relation] = _columns(node)  # an increment may read what is there
         key = _key(queries, relation, schema)
-        entry = before.get(key) or _traced(node, queries, relation, schema).as_json()
-        now[key] = entry
-        relations[relation] = from_json(entry)
-        kinds[relation] = node["resource_type"]
-        schema[relation] = schema[relation] or dict.fromkeys(relations[relation].values, "")
-    if now != before:
-        write_atomically(kept, json.dumps(now))
-    return ProjectLineage(relations, kinds)
+        if before.get(relation, {}).get("key") == key:
+            now[relation] = before[relation]
+        else:
+            lineage = _traced(node, queries, relation, schema).as_json()
+            now[relation] = {"key": key, "kind": node["resource_type"], **lineage}
+        schema[relation] = declared or dict.fromkeys(now[relation]["values"], "")
+    content = {"project": project, "relations": now}
+    write_atomically(file, json.dumps(content))
+    return _of_entries(now)
 
 
-def _has_relation(node: Mapping[str, Any]) -> bool:
-    return node["resource_type"] in RELATIONS and node["config"]["materialized"] != "ephemeral"
+def kept(file: Path, project: str) -> ProjectLineage | None:
+    """What `of_manifest` found last, if it was of the same project, and by this code."""
+    of_project, relations = _read(file)
+    return _of_entries(relations) if relations and of_project == project else None
 
 
-def _parents_first(nodes: Mapping[str, Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    parents = {name: node["depends_on"].get("nodes", []) for name, node in sorted(nodes.items())}
-    return (nodes[name] for name in TopologicalSorter(parents).static_order() if name in nodes)
+def fingerprint(project: str) -> str:
+    """A hash of the project's files and of what traces them, for `kept`."""
+    return hashlib.sha256((project + _code()).encode()).hexdigest()
+
+
+def _of_entries(entries: Mapping[str, Any]) -> ProjectLineage:
+    return ProjectLineage(
+        {relation: from_json(entry) for relation, entry in entries.items()},
+        {relation: entry["kind"] for relation, entry in entries.items()},
+    )
+
+
+def _relation(node: Mapping[str, Any]) -> str:
+    return f"{node['schema']}.{node['identifier' if node['resource_type'] == 'source' else 'alias']}"
+
+
+def _parents_first(manifest: Artifact) -> Iterator[Mapping[str, Any]]:
+    """Sources, then seeds and models, as far as they leave a relation."""
+    nodes = {
+        name: node
+        for name, node in sorted(manifest["nodes"].items())
+        if node["resource_type"] in RELATIONS and node["config"]["materialized"] != "ephemeral"
+    }
+    parents = {name: node["depends_on"].get("nodes", []) for name, node in nodes.items()}
+    yield from manifest["sources"].values()
+    yield from (nodes[name] for name in TopologicalSorter(parents).static_order() if name in nodes)
 
 
 def _columns(node: Mapping[str, Any]) -> Columns:
@@ -115,9 +136,9 @@ def _columns(node: Mapping[str, Any]) -> Columns:
 
 
 def _traced(node: Mapping[str, Any], queries: list[str], relation: str, schema: Schema) -> Lineage:
-    """The lineage of one model or seed, with the columns of its contract if it has one."""
+    """The lineage of one relation, with the columns of its contract if it has one."""
     declared = schema[relation]
-    if node["resource_type"] == "seed":
+    if node["resource_type"] != "model":
         return Lineage(dict.fromkeys(declared, ()))
     if node["language"] != "sql" or not queries:
         return finished(unknown(f"there is no compiled SQL of {node['name']}"), schema).declared(declared)
@@ -141,13 +162,15 @@ def _code() -> str:
     return hashlib.sha256(b"".join(f.read_bytes() for f in files) + version("sqlglot").encode()).hexdigest()
 
 
-def _read(kept: Path) -> dict[str, Any]:
-    """What was kept; nothing where there is no file, or none that can be read."""
+def _read(file: Path) -> tuple[str, dict[str, dict[str, Any]]]:
+    """Of which project something was kept, and the lineage of each relation; nothing of a file that cannot be read."""
     try:
-        found = json.loads(kept.read_text())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        content = json.loads(file.read_text())
+        project, relations = content["project"], content["relations"]
+        _of_entries(relations)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return "", {}
+    return project, relations
 
 
 def _reached(start: Origin, edges: Mapping[Origin, Edges | list[Edge]]) -> dict[Origin, How]:

@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from ingestion.core.sql import name
 from larder.core import console
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
 from larder.project import dbt
 from larder.project.manifest import Artifact
+from larder.warehouse.connection import BUILD, connect
 
 FOLDER = "lineage-increments"
 SELECTION = ["compile", "--select", "config.materialized:incremental"]
@@ -44,7 +43,7 @@ def _create(warehouse: Path, nodes: list[Mapping[str, Any]]) -> None:
     """An empty table for each of the models: dbt looks no further than whether there is one."""
     warehouse.parent.mkdir(parents=True, exist_ok=True)
     warehouse.unlink(missing_ok=True)
-    with duckdb.connect(str(warehouse)) as connection:
+    with connect(warehouse, BUILD, warehouse.parent) as connection:
         for node in nodes:
             columns = ", ".join(
                 f"{name(c['name'])} {c['data_type'] or 'varchar'}" for c in node["columns"].values()
