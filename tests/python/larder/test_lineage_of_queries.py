@@ -5,18 +5,18 @@ looks which columns of the result change. What changes must have an edge, and ea
 """
 
 import random
+import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
-import yaml
 
 from larder.project.lineage.names import ROWS
 from larder.project.lineage.queries import columns_of
 
-CORPUS = yaml.safe_load(Path(__file__).with_name("lineage_corpus.yml").read_text())
+CORPUS = tomllib.loads(Path(__file__).with_name("lineage_corpus.toml").read_text())
 CASES = {case["name"]: case for case in CORPUS["cases"]}
 TABLES: dict[str, dict[str, str]] = CORPUS["tables"]
 STRENGTH = ["scan", "copy", "mod"]
