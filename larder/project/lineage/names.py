@@ -1,7 +1,7 @@
 """What the names of a query stand for: columns with what they derive from, relations, scopes."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from sqlglot import exp
@@ -47,6 +47,11 @@ class Column:
     type: str = ""
     fields: "Mapping[str, Column] | None" = None
 
+    @property
+    def is_struct(self) -> bool:
+        """Whether it is known to have fields."""
+        return self.fields is not None or self.type.lower().startswith("struct")
+
     def computed(self, step: exp.Expr | str) -> "Column":
         """What is computed from it by an expression."""
         passed = {
@@ -87,7 +92,13 @@ class Bag:
             if origin not in self._origins or new.stronger(self._origins[origin]):
                 self._origins[origin] = new
 
+    def scan(self, columns: Iterable[Column]) -> None:
+        """Add all that columns derive from as what decides which rows there are."""
+        for column in columns:
+            self.add(column, scan=True)
+
     def column(self) -> Column:
+        """All of it, as what one column derives from."""
         return Column(self._origins, self._unresolved)
 
 
@@ -162,6 +173,10 @@ class Source:
     relation: Relation
     hidden: frozenset[str] = frozenset()
 
+    def without(self, names: list[str]) -> "Source":
+        """The same, of which `*` does not show some columns."""
+        return replace(self, hidden=self.hidden.union(name.lower() for name in names))
+
 
 @dataclass
 class Scope:
@@ -181,20 +196,18 @@ class Scope:
         """An empty scope in this one."""
         return Scope(self.schema, self.run, dict(self.ctes), self)
 
+    def copy(self) -> "Scope":
+        """The same scope, to which nothing is added that is added to this one."""
+        return replace(self, sources=list(self.sources), joined=dict(self.joined))
+
     def with_parameters(self, names: Iterable[str]) -> "Scope":
         """The same scope within a lambda, whose parameters are no columns."""
-        parameters = self.parameters | {name.lower() for name in names}
-        return Scope(
-            self.schema,
-            self.run,
-            self.ctes,
-            self.outer,
-            self.sources,
-            self.joined,
-            self.aliases,
-            self.windows,
-            parameters,
-        )
+        return replace(self, parameters=self.parameters.union(name.lower() for name in names))
+
+    def source(self, name: str) -> Relation | None:
+        """The relation that is known by a name, here or further out."""
+        found = next((source.relation for source in self.sources if name in source.names), None)
+        return found or (self.outer.source(name) if self.outer else None)
 
     def relation(self, parts: list[str]) -> Relation:
         """The relation that a FROM names: a CTE, or one of the schema."""
