@@ -42,17 +42,17 @@ def columns_of(sql: str, schema: Schema) -> Lineage:
     `schema` has the columns of each relation that the query reads. What cannot be told is unresolved, with the reason, and has an
     edge from everything that the query reads; nothing is raised.
     """
-    reads = mentioned(sql, schema)
     try:
         tree = sqlglot.parse_one(sql, dialect="duckdb")
     except (SqlglotError, RecursionError) as error:
-        return finished(unknown(f"sqlglot cannot read it: {str(error).splitlines()[0]}"), reads)
+        found = unknown(f"sqlglot cannot read it: {str(error).splitlines()[0]}")
+        return finished(found, mentioned(sql, schema))
     relations = {name.lower(): (name, declared(name, columns)) for name, columns in schema.items()}
     try:
         found = _query(tree, Scope(relations, _query))
     except RecursionError:
         found = unknown("it is too deep")
-    return finished(found, {**_undeclared(tree, relations), **reads})
+    return finished(found, _tables(tree, schema))
 
 
 def mentioned(sql: str, schema: Schema) -> Schema:
@@ -65,11 +65,15 @@ def mentioned(sql: str, schema: Schema) -> Schema:
     }
 
 
-def _undeclared(tree: exp.Expr, relations: Mapping[str, tuple[str, Relation]]) -> Schema:
-    """The tables of a query that the schema does not have."""
+def _tables(tree: exp.Expr, schema: Schema) -> Schema:
+    """The tables that a query names, those without columns that the schema does not have."""
+    known = {name.lower(): name for name in schema}
     ctes = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
     names = (".".join(filter(None, [table.db, table.name])) for table in tree.find_all(exp.Table))
-    return {name: {} for name in names if name and name.lower() not in {*relations, *ctes}}
+    found = {
+        known.get(name.lower(), name) for name in names if name.lower() in known or name.lower() not in ctes
+    }
+    return {name: schema.get(name, {}) for name in sorted(found) if name}
 
 
 def _query(node: exp.Expr, outer: Scope) -> Relation:

@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from larder.project.lineage.edges import Edge, Lineage
 from larder.project.lineage.names import ROWS
 from larder.project.lineage.queries import columns_of
 
@@ -206,3 +207,48 @@ def test_a_copy_has_only_values_of_its_origins(name: str) -> None:
             relation = ".".join(f'"{part}"' for part in table.split("."))
             values.update(witness.answer(f'select "{own}" as v from {relation}')["v"])
         assert set(answer[column.lower()]) <= values
+
+
+# The same query in other words
+
+
+WORDINGS = {
+    "derived table": "select * from ({sql}) as w",
+    "CTE": "with w as ({sql}) select z.* from w as z",
+    "CTE of a CTE": "with v as ({sql}), w as (select * from v) select * from w",
+    "CTE with the name of a table": "with elsewhere as ({sql}) select * from elsewhere as t",
+    "parentheses": "({sql})",
+    "union with itself": "({sql}) union all ({sql})",
+    "union by name with itself": "({sql}) union all by name ({sql})",
+    "lateral": "select w.* from (select 1 as one) as o, lateral ({sql}) as w",
+    "capitals": "SELECT * FROM ({sql}) AS W",
+}
+CLOSED = [n for n, c in CASES.items() if not c.get("invalid") and not c.get("unknown")]
+
+
+@pytest.mark.parametrize("wording", WORDINGS)
+def test_other_words_are_the_same_lineage(wording: str) -> None:
+    for name in CLOSED:
+        sql = CASES[name]["sql"]
+        one, other = columns_of(sql, TABLES), columns_of(WORDINGS[wording].format(sql=sql), TABLES)
+        assert hows_of(one) == hows_of(other), name
+
+
+def hows_of(found: Lineage) -> dict[str, dict[Origin, str]]:
+    return {
+        column: {(edge.relation, edge.column): edge.how for edge in edges}
+        for column, edges in found.columns.items()
+    }
+
+
+@pytest.mark.parametrize("name", CLOSED)
+def test_a_count_of_rows_derives_from_what_decides_them(name: str) -> None:
+    found = columns_of(CASES[name]["sql"], TABLES)
+    count = columns_of(f"select count(*) as n from ({CASES[name]['sql']}) as w", TABLES)
+    assert set(count.columns["n"]) == {
+        edge for edge in found.rows if edge.column != ROWS or not names_a_column(found.rows, edge.relation)
+    }
+
+
+def names_a_column(edges: tuple[Edge, ...], relation: str) -> bool:
+    return any(edge.relation == relation and edge.column != ROWS for edge in edges)
