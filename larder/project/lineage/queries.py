@@ -1,7 +1,6 @@
 """Column lineage of one query: for every column of its result, the columns of relations that it derives from."""
 
 import re
-from collections.abc import Mapping
 
 import sqlglot
 from sqlglot import exp
@@ -23,6 +22,7 @@ from larder.project.lineage.names import (
 )
 from larder.project.lineage.selects import Columns, distinct_names, in_order, select
 from larder.project.lineage.sources import not_understood
+from larder.project.lineage.turned import turned
 
 SELECT = {
     *("with_", "expressions", "from_", "joins", "where", "group", "having", "qualify"),
@@ -69,11 +69,17 @@ def _tables(tree: exp.Expr, schema: Schema) -> Schema:
     """The tables that a query names, those without columns that the schema does not have."""
     known = {name.lower(): name for name in schema}
     ctes = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
-    names = (".".join(filter(None, [table.db, table.name])) for table in tree.find_all(exp.Table))
+    names = (_table_name(table) for table in tree.find_all(exp.Table))
     found = {
         known.get(name.lower(), name) for name in names if name.lower() in known or name.lower() not in ctes
     }
-    return {name: schema.get(name, {}) for name in sorted(found) if name}
+    return {name: schema.get(name, {}) for name in sorted(found)}
+
+
+def _table_name(table: exp.Table) -> str:
+    """A table with its schema; of a function in its place the call."""
+    parts = [table.db, table.name] if isinstance(table.this, exp.Identifier) else [table.this.sql("duckdb")]
+    return ".".join(filter(None, parts))
 
 
 def _query(node: exp.Expr, outer: Scope) -> Relation:
@@ -92,6 +98,8 @@ def _query(node: exp.Expr, outer: Scope) -> Relation:
         )
     if isinstance(node, exp.Values):
         return sources.values(node, scope)
+    if isinstance(node, exp.Pivot):
+        return turned(node, sources.relation(node.this, scope), scope)
     return unknown(f"{node.key} is not understood")
 
 
@@ -177,7 +185,7 @@ def _by_name(left: Relation, right: Relation) -> Columns:
 def _parenthesis(node: exp.Subquery, scope: Scope) -> Relation:
     """A query in parentheses, or a join of tables in them."""
     if not isinstance(node.this, exp.Table):
-        return _query(node.this, scope)
+        return sources.pivoted(node, _query(node.this, scope), scope)
     inside, rows = scope.inner(), Bag()
     sources.add(node.this, inside, rows)
     return Relation(distinct_names(inside.star()), rows.column(), inside.doubt())

@@ -4,9 +4,10 @@ from sqlglot import exp
 
 from larder.project.lineage.expressions import collect, value
 from larder.project.lineage.names import Bag, Column, Relation, Scope, Source, merged, unknown, unresolved
+from larder.project.lineage.turned import turned
 
-TABLE = {"this", "db", "catalog", "alias", "joins", "sample"}
-SUBQUERY = {"with_", "this", "alias", "order", "limit", "offset", "sample"}
+TABLE = {"this", "db", "catalog", "alias", "joins", "sample", "pivots"}
+SUBQUERY = {"with_", "this", "alias", "order", "limit", "offset", "sample", "pivots"}
 JOIN = {"this", "on", "using", "side", "kind", "method"}
 LATERAL = {"this", "alias"}
 UNNEST = {"expressions", "alias", "offset"}
@@ -35,9 +36,9 @@ def add(node: exp.Expr, scope: Scope, rows: Bag) -> None:
     if isinstance(nested, exp.Table) and not not_understood(node, SUBQUERY):
         add(nested, scope, rows)  # (t join r on …): their names are seen outside
         return
-    relation = _relation(node, scope)
-    scope.sources.append(Source(_known_as(node), relation))
-    rows.add(relation.rows)
+    found = relation(node, scope)
+    scope.sources.append(Source(_known_as(node), found))
+    rows.add(found.rows)
     for other in node.args.get("joins") or []:
         join(other, scope, rows)
 
@@ -70,24 +71,33 @@ def values(node: exp.Values, scope: Scope) -> Relation:
     return Relation([(f"col{number}", column) for number, column in enumerate(columns)])
 
 
+def pivoted(node: exp.Expr, found: Relation, scope: Scope) -> Relation:
+    """A relation after the PIVOTs and UNPIVOTs that follow it."""
+    for pivot in node.args.get("pivots") or []:
+        found = turned(pivot, found, scope)
+    return found
+
+
 def _known_as(node: exp.Expr) -> tuple[str, ...]:
     """The names by which columns are qualified: an alias, or the table with and without its schema."""
-    if node.alias:
-        return (node.alias.lower(),)
-    if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
+    pivots = node.args.get("pivots")
+    if alias := pivots[-1].alias if pivots else node.alias:
+        return (alias.lower(),)
+    if pivots or not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
         return ()
     parts = [part.name.lower() for part in node.parts]
     return tuple(".".join(parts[-length:]) for length in range(1, len(parts) + 1))
 
 
-def _relation(node: exp.Expr, scope: Scope) -> Relation:
+def relation(node: exp.Expr, scope: Scope) -> Relation:
+    """One item of a FROM, by the names of its columns."""
     names = column_names(node)
     if isinstance(node, exp.Table):
-        return not_understood(node, TABLE) or _table(node, scope).renamed(names)
+        return not_understood(node, TABLE) or pivoted(node, _table(node, scope).renamed(names), scope)
     if isinstance(node, exp.Unnest):
         return not_understood(node, UNNEST) or _unnest(node, scope, names)
     if isinstance(node, exp.Lateral):
-        return not_understood(node, LATERAL) or _relation(node.this, scope).renamed(names)
+        return not_understood(node, LATERAL) or relation(node.this, scope).renamed(names)
     return scope.run(node, scope).renamed(names)
 
 
