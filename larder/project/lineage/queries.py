@@ -29,6 +29,7 @@ SELECT = {
     *("windows", "distinct", "order", "limit", "offset", "sample"),
 }
 SET = {"with_", "this", "expression", "distinct", "by_name", "order", "limit", "offset"}
+RECURSIVE = {"this", "expression", "distinct", "by_name"}
 CTE = {"this", "alias", "materialized"}
 """The parts of each kind of query that are understood."""
 
@@ -50,9 +51,9 @@ def columns_of(sql: str, schema: Schema) -> Lineage:
     relations = {name.lower(): (name, declared(name, columns)) for name, columns in schema.items()}
     try:
         found = _query(tree, Scope(relations, _query))
-    except RecursionError:
-        found = unknown("it is too deep")
-    return finished(found, _tables(tree, schema))
+        return finished(found, _tables(tree, schema))
+    except Exception as error:  # a query of a shape that nobody thought of must not end a build
+        return finished(unknown(f"it is not understood: {error!r}"), mentioned(sql, schema))
 
 
 def mentioned(sql: str, schema: Schema) -> Schema:
@@ -107,9 +108,10 @@ def _cte(cte: exp.Expr, scope: Scope, recursive: bool) -> Relation:
     names = sources.column_names(cte)
     if other := not_understood(cte, CTE):
         return other
-    if not recursive or not isinstance(cte.this, exp.SetOperation) or not _reads(cte.this, cte.alias):
-        return _query(cte.this, scope).renamed(names)
-    return _recursive(cte.this, cte.alias.lower(), names, scope)
+    query = cte.this
+    if not recursive or not isinstance(query, exp.SetOperation) or not _reads(query, cte.alias):
+        return _query(query, scope).renamed(names)
+    return not_understood(query, RECURSIVE) or _recursive(query, cte.alias.lower(), names, scope)
 
 
 def _reads(node: exp.Expr, name: str) -> bool:

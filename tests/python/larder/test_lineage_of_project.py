@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
+from conftest import Instance
 
 from larder.build import candidate, increments, lineage
 from larder.core.errors import LarderError
@@ -250,3 +252,66 @@ def test_shown(whole: ProjectLineage, capsys: pytest.CaptureFixture[str]) -> Non
     assert "marts.dim_households" in capsys.readouterr().out
     (told,) = lineage.as_dict(whole, [("marts.fct_baskets", "sales_usd")], down=False)
     assert ["raw.pos__transactions", "sales_value", "mod"] in told["derives_from"]
+
+
+# DuckDB as a witness, on what a few days of sales give
+
+
+class Parents:
+    """What a published generation has of some relations, to be changed column by column."""
+
+    def __init__(self, published: Instance, relations: set[str]) -> None:
+        self.connection = duckdb.connect()
+        self.connection.execute(
+            "attach ':memory:' as larder; use larder; set timezone = 'UTC'; set threads = 1"
+        )
+        with duckdb.connect(str(published.warehouse), read_only=True) as theirs:
+            theirs.execute("set timezone = 'UTC'")
+            for relation in sorted(relations):
+                rows = theirs.execute(f"select * from {relation} order by all").to_arrow_table()
+                self.connection.register("arrived", rows)
+                self.connection.execute(f"create schema if not exists {relation.partition('.')[0]}")
+                self.connection.execute(f"create table {relation} as select * from arrived")
+
+    def answer(self, sql: str) -> dict[str, int]:
+        """A hash of each column's values, whatever the order of the rows."""
+        columns = [column[0] for column in self.connection.execute(f"describe ({sql})").fetchall()]
+        hashes = ", ".join(f'sum(hash("{column}")::hugeint)' for column in columns)
+        (row,) = self.connection.execute(f"select {hashes} from ({sql}\n)").fetchall()
+        return dict(zip(columns, row, strict=True))
+
+    def changed(self, relation: str, column: str, sql: str) -> dict[str, int]:
+        """The answer where a column has, in half of the rows, what it had in another row."""
+        self.connection.execute(
+            f"create or replace table kept as select *, row_number() over () as n from {relation}"
+        )
+        self.connection.execute(
+            f"create or replace table {relation} as select kept.* exclude (n)"
+            f' replace (if(kept.n % 2 = 0, other."{column}", kept."{column}") as "{column}")'
+            " from kept positional join (select * from kept order by hash(n)) as other"
+        )
+        answer = self.answer(sql)
+        self.connection.execute(
+            f"create or replace table {relation} as select * exclude (n) from kept order by n"
+        )
+        return answer
+
+
+@pytest.mark.parametrize("relation", ["marts.fct_baskets", "marts.dim_households"])
+def test_what_changes_a_column_of_a_model_has_an_edge(
+    relation: str, compiled: Compiled, whole: ProjectLineage, published: Instance
+) -> None:
+    nodes = compiled.manifest["nodes"].values()
+    (sql,) = (node["compiled_code"] for node in nodes if f"{node['schema']}.{node.get('alias')}" == relation)
+    edges = {
+        column: {(edge.relation, edge.column) for edge in own}
+        for column, own in whole.relations[relation].columns.items()
+    }
+    read = {there for own in edges.values() for there, _ in own if there in whole.relations}
+    parents = Parents(published, read)
+    before = parents.answer(sql)
+    for parent in read:
+        for column in whole.relations[parent].values:
+            after = parents.changed(parent, column, sql)
+            for name in before:
+                assert after[name] == before[name] or (parent, column) in edges[name], (name, parent, column)
