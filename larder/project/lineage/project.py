@@ -81,15 +81,22 @@ def of_manifest(
     _, before = _read(file)
     now: dict[str, Any] = {}
     schema: dict[str, Columns] = {}
+    names: dict[str, str] = {}
     for node in _parents_first(manifest):
         relation, declared = _relation(node), _columns(node)
+        reads = {names[parent]: schema[names[parent]] for parent in _parents(node) if parent in names}
+        names[node["unique_id"]] = relation
         schema[relation] = declared  # an increment may read what is there
         queries = [sql for sql in (node.get("compiled_code"), increments.get(node["unique_id"])) if sql]
-        key = _key(queries, relation, schema)
+        for sql in queries:
+            reads |= mentioned(sql, schema)
+        key = _key(
+            [queries, relation, list(declared.items()), [(n, list(c.items())) for n, c in reads.items()]]
+        )
         if before.get(relation, {}).get("key") == key:
             now[relation] = before[relation]
         else:
-            lineage = _traced(node, queries, relation, schema).as_json()
+            lineage = _traced(node, queries, relation, reads).as_json()
             now[relation] = {"key": key, "kind": node["resource_type"], **lineage}
         schema[relation] = declared or dict.fromkeys(now[relation]["values"], "")
     content = {"project": project, "relations": now}
@@ -126,33 +133,36 @@ def _parents_first(manifest: Artifact) -> Iterator[Mapping[str, Any]]:
         for name, node in sorted(manifest["nodes"].items())
         if node["resource_type"] in RELATIONS and node["config"]["materialized"] != "ephemeral"
     }
-    parents = {name: node["depends_on"].get("nodes", []) for name, node in nodes.items()}
+    parents = {name: _parents(node) for name, node in nodes.items()}
     yield from manifest["sources"].values()
     yield from (nodes[name] for name in TopologicalSorter(parents).static_order() if name in nodes)
+
+
+def _parents(node: Mapping[str, Any]) -> list[str]:
+    found: list[str] = node.get("depends_on", {}).get("nodes", [])  # seeds and sources have none
+    return found
 
 
 def _columns(node: Mapping[str, Any]) -> Columns:
     return {name: column["data_type"] or "" for name, column in node["columns"].items()}
 
 
-def _traced(node: Mapping[str, Any], queries: list[str], relation: str, schema: Schema) -> Lineage:
+def _traced(node: Mapping[str, Any], queries: list[str], relation: str, reads: Schema) -> Lineage:
     """The lineage of one relation, with the columns of its contract if it has one."""
-    declared = schema[relation]
+    declared = _columns(node)
     if node["resource_type"] != "model":
         return Lineage(dict.fromkeys(declared, ()))
     if node["language"] != "sql" or not queries:
-        return finished(unknown(f"there is no compiled SQL of {node['name']}"), schema).declared(declared)
-    whole, *others = [columns_of(sql, schema) for sql in queries]
+        return finished(unknown(f"there is no compiled SQL of {node['name']}"), reads).declared(declared)
+    whole, *others = [columns_of(sql, reads) for sql in queries]
     for other in others:
         whole = whole.joined(other)
     return whole.declared(declared or whole.values).without_itself(relation)
 
 
-def _key(queries: list[str], relation: str, schema: Schema) -> str:
+def _key(follows_from: list[Any]) -> str:
     """A hash of all that a lineage follows from."""
-    reads = {name: list(own.items()) for sql in queries for name, own in mentioned(sql, schema).items()}
-    content = [_code(), queries, relation, list(schema[relation].items()), sorted(reads.items())]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:24]
+    return hashlib.sha256(json.dumps([_code(), follows_from]).encode()).hexdigest()[:24]
 
 
 @cache
