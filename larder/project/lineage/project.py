@@ -84,7 +84,9 @@ def of_manifest(
     names: dict[str, str] = {}
     for node in _parents_first(manifest):
         relation, declared = _relation(node), _columns(node)
-        reads = {names[parent]: schema[names[parent]] for parent in _parents(node) if parent in names}
+        reads: dict[str, Mapping[str, str]] = {
+            names[parent]: schema[names[parent]] for parent in _parents(node) if parent in names
+        }
         names[node["unique_id"]] = relation
         schema[relation] = declared  # an increment may read what is there
         queries = [sql for sql in (node.get("compiled_code"), increments.get(node["unique_id"])) if sql]
