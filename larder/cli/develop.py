@@ -83,7 +83,7 @@ def lineage(
     Columns are traced through the project's SQL as it is now, both branches of incremental models. A column is copied, computed, or only
     decides which rows there are.
 
-    Example: `larder lineage fct_baskets.sales_usd`, or `larder lineage stg_loyalty__demographics.age --down`
+    Example: `larder lineage fct_baskets.sales_usd`, or `larder lineage stg_loyalty__demographics.age_band --down`
     """
     from larder.build import lineage
     from larder.core import console
