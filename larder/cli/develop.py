@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from larder.cli.options import Json
 from larder.core.settings import current_paths
 
 verbs = typer.Typer()
@@ -67,3 +68,29 @@ def yaml_(
     from larder.review import yaml_fill
 
     raise typer.Exit(int(not yaml_fill.run(current_paths(), names or [], check)))
+
+
+@verbs.command(rich_help_panel=GROUP)
+def lineage(
+    name: Annotated[
+        str, typer.Argument(metavar="MODEL[.COLUMN]", help="A model, seed or source, or a column of it.")
+    ],
+    down: Annotated[bool, typer.Option("--down", help="Show what derives from it instead.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show where columns come from, or what derives from them.
+
+    Columns are traced through the project's SQL as it is now, both branches of incremental models. A column is copied, computed, or only
+    decides which rows there are.
+
+    Example: `larder lineage fct_baskets.sales_usd`, or `larder lineage stg_loyalty__demographics.age_band --down`
+    """
+    from larder.build import lineage
+    from larder.core import console
+
+    project = lineage.of_project(current_paths())
+    columns = lineage.find(project, name)
+    if as_json:
+        console.as_json(lineage.as_dict(project, columns, down))
+    else:
+        lineage.render(project, columns, down)

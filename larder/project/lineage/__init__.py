@@ -1,0 +1,1 @@
+"""Column lineage: where every column's values and rows come from, read out of compiled SQL."""

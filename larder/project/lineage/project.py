@@ -1,0 +1,199 @@
+"""Column lineage of the whole project: every column of its models, seeds and sources, kept until what it follows from changes."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from graphlib import TopologicalSorter
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ingestion.core.files import write_atomically
+from larder.project.lineage.edges import LAST, Edge, Edges, Lineage, finished, from_json
+from larder.project.lineage.names import ROWS, STRENGTH, How, Origin, Schema, unknown
+from larder.project.lineage.queries import columns_of, mentioned
+from larder.project.manifest import RELATIONS, Artifact
+
+Columns = dict[str, str]
+"""Types by name, in order."""
+
+
+@dataclass(frozen=True)
+class ProjectLineage:
+    """The lineage of each relation by `<schema>.<name>`, parents before children. `kinds` are model, seed and source.
+
+    A column of a seed or a source comes from nothing. Relations that the project does not declare are only origins.
+    """
+
+    relations: Mapping[str, Lineage]
+    kinds: Mapping[str, str]
+
+    @cached_property
+    def _up(self) -> dict[Origin, Edges]:
+        return {
+            (name, column): edges
+            for name, lineage in self.relations.items()
+            for column, edges in [*lineage.columns.items(), (ROWS, lineage.rows)]
+        }
+
+    @cached_property
+    def _down(self) -> dict[Origin, list[Edge]]:
+        """The same edges, each with the column that it leads to."""
+        found: dict[Origin, list[Edge]] = {}
+        for (name, column), edges in self._up.items():
+            for edge in edges:
+                there = Edge(name, column, edge.how, edge.expression)
+                found.setdefault((edge.relation, edge.column), []).append(there)
+        return found
+
+    def edges(self) -> Iterator[tuple[Origin, Edge]]:
+        """Every edge, after the column that it leads to."""
+        return ((column, edge) for column, edges in self._up.items() for edge in edges)
+
+    def unresolved(self) -> dict[Origin, str]:
+        """The columns that cannot be told, each with the reason: they count as derived from all that their model reads."""
+        return {
+            (name, column): reason
+            for name, lineage in self.relations.items()
+            for column, reason in lineage.unresolved.items()
+        }
+
+    def upstream(self, relation: str, column: str) -> dict[Origin, How]:
+        """All that a column derives from, near or far: computed where any step of the way is."""
+        return _reached((relation, column), self._up)
+
+    def downstream(self, relation: str, column: str) -> dict[Origin, How]:
+        """All that derives from a column, near or far."""
+        return _reached((relation, column), self._down)
+
+
+def of_manifest(
+    manifest: Artifact, increments: Mapping[str, str], file: Path, project: str = ""
+) -> ProjectLineage:
+    """The lineage of a compiled project.
+
+    `increments` has the other branch of each incremental model, by the model's id: a column derives from what either says.
+    `file` keeps each lineage under a fingerprint of the SQL, and of the columns that it can read: what is unchanged is not traced
+    again. `project` is a hash of the files that the manifest was made of, see `kept`.
+    """
+    _, before = _read(file)
+    now: dict[str, Any] = {}
+    schema: dict[str, Columns] = {}
+    names: dict[str, str] = {}
+    for node in _parents_first(manifest):
+        relation, declared = _relation(node), _columns(node)
+        reads: dict[str, Mapping[str, str]] = {
+            names[parent]: schema[names[parent]] for parent in _parents(node) if parent in names
+        }
+        names[node["unique_id"]] = relation
+        schema[relation] = declared  # an increment may read what is there
+        queries = [sql for sql in (node.get("compiled_code"), increments.get(node["unique_id"])) if sql]
+        for sql in queries:
+            reads |= mentioned(sql, schema)
+        key = _key(
+            [queries, relation, list(declared.items()), [(n, list(c.items())) for n, c in reads.items()]]
+        )
+        if before.get(relation, {}).get("key") == key:
+            now[relation] = before[relation]
+        else:
+            lineage = _traced(node, queries, relation, reads).as_json()
+            now[relation] = {"key": key, "kind": node["resource_type"], **lineage}
+        schema[relation] = declared or dict.fromkeys(now[relation]["values"], "")
+    content = {"project": project, "relations": now}
+    write_atomically(file, json.dumps(content))
+    return _of_entries(now)
+
+
+def kept(file: Path, project: str) -> ProjectLineage | None:
+    """What `of_manifest` found last, if it was of the same project, and by this code."""
+    of_project, relations = _read(file)
+    return _of_entries(relations) if relations and of_project == project else None
+
+
+def fingerprint(project: str) -> str:
+    """A hash of the project's files and of what traces them, for `kept`."""
+    return hashlib.sha256((project + _code()).encode()).hexdigest()
+
+
+def _of_entries(entries: Mapping[str, Any]) -> ProjectLineage:
+    return ProjectLineage(
+        {relation: from_json(entry) for relation, entry in entries.items()},
+        {relation: entry["kind"] for relation, entry in entries.items()},
+    )
+
+
+def _relation(node: Mapping[str, Any]) -> str:
+    return f"{node['schema']}.{node['identifier' if node['resource_type'] == 'source' else 'alias']}"
+
+
+def _parents_first(manifest: Artifact) -> Iterator[Mapping[str, Any]]:
+    """Sources, then seeds and models, as far as they leave a relation."""
+    nodes = {
+        name: node
+        for name, node in sorted(manifest["nodes"].items())
+        if node["resource_type"] in RELATIONS and node["config"]["materialized"] != "ephemeral"
+    }
+    parents = {name: _parents(node) for name, node in nodes.items()}
+    yield from manifest["sources"].values()
+    yield from (nodes[name] for name in TopologicalSorter(parents).static_order() if name in nodes)
+
+
+def _parents(node: Mapping[str, Any]) -> list[str]:
+    found: list[str] = node.get("depends_on", {}).get("nodes", [])  # seeds and sources have none
+    return found
+
+
+def _columns(node: Mapping[str, Any]) -> Columns:
+    return {name: column["data_type"] or "" for name, column in node["columns"].items()}
+
+
+def _traced(node: Mapping[str, Any], queries: list[str], relation: str, reads: Schema) -> Lineage:
+    """The lineage of one relation, with the columns of its contract if it has one."""
+    declared = _columns(node)
+    if node["resource_type"] != "model":
+        return Lineage(dict.fromkeys(declared, ()))
+    if node["language"] != "sql" or not queries:
+        return finished(unknown(f"there is no compiled SQL of {node['name']}"), reads).declared(declared)
+    whole, *others = [columns_of(sql, reads) for sql in queries]
+    for other in others:
+        whole = whole.joined(other)
+    return whole.declared(declared or whole.values).without_itself(relation)
+
+
+def _key(follows_from: list[Any]) -> str:
+    """A hash of all that a lineage follows from."""
+    return hashlib.sha256(json.dumps([_code(), follows_from]).encode()).hexdigest()[:24]
+
+
+@cache
+def _code() -> str:
+    """A hash of what reads the SQL."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(f.read_bytes() for f in files) + version("sqlglot").encode()).hexdigest()
+
+
+def _read(file: Path) -> tuple[str, dict[str, dict[str, Any]]]:
+    """Of which project something was kept, and the lineage of each relation; nothing of a file that cannot be read."""
+    try:
+        content = json.loads(file.read_text())
+        project, relations = content["project"], content["relations"]
+        _of_entries(relations)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return "", {}
+    return project, relations
+
+
+def _reached(start: Origin, edges: Mapping[Origin, Edges | list[Edge]]) -> dict[Origin, How]:
+    """What can be reached from a column; of several ways the strongest counts."""
+    found: dict[Origin, How] = {}
+    todo: list[tuple[Origin, How]] = [(start, "copy")]
+    while todo:
+        here, how = todo.pop()
+        for edge in edges.get(here, ()):
+            there, through = (edge.relation, edge.column), max(how, edge.how, key=LAST.index)
+            if there not in found or STRENGTH[through] > STRENGTH[found[there]]:
+                found[there] = through
+                todo.append((there, through))
+    return found
