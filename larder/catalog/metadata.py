@@ -1,0 +1,192 @@
+"""The metadata base: what the project says and what builds found, as tables that any DuckDB reads.
+
+Names and columns are those of dbt's information schema where the meaning is the same (information_schema.sql), and our own beside
+them (build_results.sql). A generation and a project that is only compiled have the same tables, written by `write`.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import yaml
+
+from ingestion.core import sql
+from ingestion.core.files import write_atomically
+from larder.catalog import metric_lineage
+from larder.core.settings import PROJECT
+from larder.project.lineage.names import Origin
+from larder.project.lineage.project import ProjectLineage
+from larder.project.manifest import Artifact
+
+VIEWS = "views.sql"
+SCHEMAS = ("dbt", "dbt_rt", "larder")
+KINDS = (
+    "nodes",
+    "sources",
+    "exposures",
+    "metrics",
+    "saved_queries",
+    "semantic_models",
+    "unit_tests",
+    "groups",
+    "macros",
+    "docs",
+)
+PERSONAL = {"quasi_identifier", "sensitive", "direct_identifier"}
+"""The classes of which no value is shown; a column without a class is treated like them."""
+
+Types = Mapping[str, Mapping[str, str]]
+"""The types of columns as the warehouse has them, by `<schema>.<table>`."""
+
+
+def begin(
+    manifest: Artifact, lineage: ProjectLineage, types: Types, git_sha: str
+) -> duckdb.DuckDBPyConnection:
+    """A database with the tables of a compiled project, and empty ones for what builds find."""
+    connection = duckdb.connect()
+    for name, rows, schema in (
+        ("resource", _resources(manifest, git_sha), _RESOURCE),
+        ("dependency", _dependencies(manifest), _DEPENDENCY),
+        ("traced_column", _columns(manifest, lineage, types), _COLUMN),
+        ("traced_edge", _edges(manifest, lineage), _EDGE),
+    ):
+        found = pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema)
+        connection.register("found", found)
+        connection.execute(f"create table {name} as from found")
+        connection.unregister("found")
+    for file in ("information_schema.sql", "build_results.sql"):
+        connection.execute(Path(__file__).with_name(file).read_text())
+    connection.executemany("insert into larder.classes values (?, ?, ?)", _classes())
+    return connection
+
+
+def save(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """Write each table as `<schema>.<table>.parquet`, and `views.sql`, which names them; a reader sees all of them or none."""
+    beside = folder.with_name(f".{folder.name}")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    tables = _tables(connection)
+    for schema, table in tables:
+        file = beside / f"{schema}.{table}.parquet"
+        connection.execute(
+            f"copy (from {sql.name(schema, table)} order by all) to {sql.literal(str(file))} (compression zstd)"
+        )
+    write_atomically(beside / VIEWS, _views(tables))
+    shutil.rmtree(folder, ignore_errors=True)
+    beside.rename(folder)
+
+
+def open_base(folder: Path) -> duckdb.DuckDBPyConnection:
+    """The tables of a metadata base by their names."""
+    connection = duckdb.connect()
+    for file in sorted(folder.glob("*.parquet")):
+        schema, _, table = file.stem.partition(".")
+        connection.execute(f"create schema if not exists {sql.name(schema)}")
+        connection.execute(
+            f"create table {sql.name(schema, table)} as from read_parquet({sql.literal(str(file))})"
+        )
+    return connection
+
+
+def relation_of(node: Mapping[str, Any]) -> str:
+    """`<schema>.<table>` of a model, seed, snapshot or source of a manifest."""
+    return f"{node['schema']}.{node.get('identifier') or node['alias']}"
+
+
+_TEXT = pa.string()
+_RESOURCE = pa.schema([("unique_id", _TEXT), ("resource_type", _TEXT), ("body", pa.json_(_TEXT))])
+_DEPENDENCY = pa.schema([("parent_unique_id", _TEXT), ("child_unique_id", _TEXT)])
+_COLUMN = pa.schema(
+    [
+        ("node_unique_id", _TEXT),
+        ("column_name", _TEXT),
+        ("column_index", pa.int32()),
+        ("data_type", _TEXT),
+        ("unresolved", _TEXT),
+    ]
+)
+_EDGE = pa.schema(
+    [
+        ("parent_node_unique_id", _TEXT),
+        ("parent_column_name", _TEXT),
+        ("child_node_unique_id", _TEXT),
+        ("child_column_name", _TEXT),
+        ("evolution", _TEXT),
+        ("expression", _TEXT),
+    ]
+)
+
+
+def _resources(manifest: Artifact, git_sha: str) -> Iterator[tuple[str, str, str]]:
+    """Every node of the project as JSON; of macros and texts only those of the project itself."""
+    project = manifest["metadata"]["project_name"]
+    yield "project", "project", json.dumps({**manifest["metadata"], "git_sha": git_sha})
+    for kind in KINDS:
+        for name, node in sorted(manifest[kind].items()):
+            if kind not in ("macros", "docs") or node["package_name"] == project:
+                yield name, node["resource_type"], json.dumps(node)
+
+
+def _dependencies(manifest: Artifact) -> Iterator[tuple[str, str]]:
+    for child, parents in sorted(manifest["parent_map"].items()):
+        yield from ((parent, child) for parent in parents)
+
+
+def _columns(
+    manifest: Artifact, lineage: ProjectLineage, types: Types
+) -> Iterator[tuple[str, str, int, str | None, str | None]]:
+    """Every column of every relation, declared or not."""
+    for name, relation in _relations(manifest).items():
+        found = lineage.relations[relation]
+        for index, column in enumerate(found.values):
+            kind = types.get(relation, {}).get(column)
+            yield name, column, index, kind, found.unresolved.get(column)
+
+
+def _edges(manifest: Artifact, lineage: ProjectLineage) -> Iterator[tuple[str, ...]]:
+    """Every edge of the columns and of the metrics. A relation that the project does not declare has its name in place of an id."""
+    ids = {relation: name for name, relation in _relations(manifest).items()}
+
+    def of(origin: Origin) -> tuple[str, str]:
+        return ids.get(origin[0], origin[0]), origin[1]
+
+    for child, edge in lineage.edges():
+        yield *of((edge.relation, edge.column)), *of(child), edge.how, edge.expression
+    yield from metric_lineage.edges(manifest)
+
+
+def _relations(manifest: Artifact) -> dict[str, str]:
+    """The relation of each node that leaves one, by the node's id."""
+    nodes = {**manifest["sources"], **manifest["nodes"]}
+    return {
+        name: relation_of(node)
+        for name, node in nodes.items()
+        if node["resource_type"] in ("model", "seed", "source", "snapshot")
+        and node["config"].get("materialized") != "ephemeral"
+    }
+
+
+@cache
+def _classes() -> list[tuple[str, str, bool]]:
+    classes = yaml.safe_load((PROJECT / "governance/columns.yml").read_text())["classes"]
+    return [(name, text, name in PERSONAL) for name, text in classes.items()]
+
+
+def _tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
+    return connection.execute(
+        "select table_schema, table_name from information_schema.tables where list_contains(?, table_schema)"
+        " order by table_schema, table_name",
+        [list(SCHEMAS)],
+    ).fetchall()
+
+
+def _views(tables: list[tuple[str, str]]) -> str:
+    """SQL that gives the files of its folder the names of tables: `duckdb -cmd ".read views.sql"`."""
+    schemas = [f"create schema if not exists {schema};" for schema in SCHEMAS]
+    views = [f"create view {schema}.{table} as from '{schema}.{table}.parquet';" for schema, table in tables]
+    return "\n".join([*schemas, *views]) + "\n"
