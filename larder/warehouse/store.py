@@ -160,6 +160,10 @@ class Store:
         """The folder of dbt's artifacts of a generation, as `dbt --state` takes it."""
         return self._folder(manifest) / "dbt"
 
+    def metadata(self, manifest: Manifest) -> Path:
+        """The folder of a generation's metadata base; missing where an earlier version of Larder built it."""
+        return self._folder(manifest) / "metadata"
+
     def failed(self, manifest: Manifest) -> Path:
         """Keep a candidate that did not pass, under a name that says so, in place of the last such one."""
         self._drop(state="failed")
