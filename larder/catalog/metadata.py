@@ -17,7 +17,7 @@ import yaml
 
 from ingestion.core import sql
 from ingestion.core.files import write_atomically
-from larder.catalog import metric_lineage
+from larder.catalog import comments, metric_lineage
 from larder.core.settings import PROJECT
 from larder.project.lineage.names import Origin
 from larder.project.lineage.project import ProjectLineage
@@ -59,7 +59,7 @@ def begin(
         connection.register("found", found)
         connection.execute(f"create table {name} as from found")
         connection.unregister("found")
-    for file in ("information_schema.sql", "build_results.sql"):
+    for file in ("information_schema.sql", "build_results.sql", "descriptions.sql"):
         connection.execute(Path(__file__).with_name(file).read_text())
     connection.executemany("insert into larder.classes values (?, ?, ?)", _classes())
     return connection
@@ -124,12 +124,13 @@ _EDGE = pa.schema(
 
 def _resources(manifest: Artifact, git_sha: str) -> Iterator[tuple[str, str, str]]:
     """Every node of the project as JSON; of macros and texts only those of the project itself."""
-    project = manifest["metadata"]["project_name"]
+    project, said = manifest["metadata"]["project_name"], comments.of_macros(manifest, PROJECT)
     yield "project", "project", json.dumps({**manifest["metadata"], "git_sha": git_sha})
     for kind in KINDS:
         for name, node in sorted(manifest[kind].items()):
             if kind not in ("macros", "docs") or node["package_name"] == project:
-                yield name, node["resource_type"], json.dumps(node)
+                text = node.get("description") or said.get(name)
+                yield name, node["resource_type"], json.dumps({**node, "description": text})
 
 
 def _dependencies(manifest: Artifact) -> Iterator[tuple[str, str]]:

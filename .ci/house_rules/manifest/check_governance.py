@@ -1,6 +1,5 @@
-"""House rules that dbt-bouncer does not have: what a column may reveal, who owns a model, what one row is."""
+"""House rules that dbt-bouncer does not have and that no query over the metadata base can state."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from sqlglot import exp
 DICTIONARY = "governance/columns.yml"
 
 WORDS = yaml.safe_load((Path(__file__).resolve().parents[3] / DICTIONARY).read_text())
-"""The dictionary of columns, whose head lists the allowed classes and tiers."""
+"""The dictionary of columns, whose head lists the allowed tiers."""
 
 ROW_TESTS = {"expression_is_true", "accepted_values"}
 """Tests that judge each row by itself, which a check does as well."""
@@ -25,56 +24,11 @@ NULL_BY_OPERANDS = (
 
 
 @check
-def check_model_columns_are_classified(model: Any) -> None:
-    """Every column of a model has one of the classes of the dictionary at config.meta.classification."""
-    _require_classes(model)
-
-
-@check
-def check_source_columns_are_classified(source: Any) -> None:
-    """Every column of a source has one of the classes of the dictionary at config.meta.classification."""
-    _require_classes(source)
-
-
-@check
-def check_model_has_no_column_of_class(model: Any, *, classes: list[str]) -> None:
-    """No column is of one of these classes: what identifies a person stays where it came in."""
-    found = sorted(name for name, column in model.columns.items() if _class(column) in classes)
-    if found:
-        fail(f"`{model.name}` carries {', '.join(classes)}: {', '.join(found)}.")
-
-
-@check
-def check_model_owner_is_its_group(model: Any, ctx: Any) -> None:
-    """meta.owner names the model's group, and so somebody who can be reached."""
-    group, owner = model.config.group, model.meta.get("owner")
-    if not group or group != owner:
-        known = ", ".join(sorted(one.name for one in ctx.manifest_obj.manifest.groups.values()))
-        fail(
-            f"`{model.name}` has group {group!r} and meta.owner {owner!r}: name one group of models/_groups.yml in both "
-            f"({known}), for the folder in dbt_project.yml or for the model in its YAML."
-        )
-
-
-@check
 def check_model_tier_is_known(model: Any) -> None:
     """meta.tier is one of the dictionary's tiers."""
     tier = model.meta.get("tier")
     if tier not in WORDS["tiers"]:
         fail(f"`{model.name}` has tier {tier!r}: {DICTIONARY} allows {', '.join(WORDS['tiers'])}.")
-
-
-@check
-def check_model_grain_is_its_key(model: Any, ctx: Any) -> None:
-    """meta.grain lists the columns of the primary_key test."""
-    grain = model.meta.get("grain")
-    tested = [
-        test.test_metadata.kwargs.get("columns")
-        for test in ctx.tests_by_attached_node.get(model.unique_id, [])
-        if getattr(test, "test_metadata", None) and test.test_metadata.name == "primary_key"
-    ]
-    if not grain or grain not in tested:
-        fail(f"`{model.name}` states the grain {grain}, its primary_key tests are on {tested or 'nothing'}.")
 
 
 @check
@@ -113,36 +67,6 @@ def check_model_access_is_as_narrow_as_its_readers(model: Any, ctx: Any) -> None
 
 
 @check
-def check_model_description_shows_a_query(model: Any) -> None:
-    """A public mart's description ends with one query that can be copied; tests/python/test_end_to_end.py runs them all."""
-    found = re.findall(r"^```sql\n(.*?)^```", model.description, flags=re.DOTALL | re.MULTILINE)
-    if len(found) != 1 or "marts." not in found[0]:
-        fail(f"`{model.name}` needs one ```sql block in its description, a query of marts.{model.name}.")
-
-
-@check
-def check_exposure_has_url(exposure: Any) -> None:
-    """Who sees a figure in the catalogue can open the report that shows it."""
-    if not exposure.url:
-        fail(f"`{exposure.name}` has no url.")
-
-
-@check
-def check_metrics_say_what_they_are(ctx: Any) -> None:
-    """Every metric has a description, a unit, and an owner who is its group; every saved query a description."""
-    manifest = ctx.manifest_obj.manifest
-    for metric in manifest.metrics.values():
-        meta = metric.config.meta or {}
-        if len(metric.description or "") < 40 or not meta.get("unit"):
-            fail(f"metric `{metric.name}` needs a description of what it counts, and its unit.")
-        if not metric.config.group or metric.config.group != meta.get("owner"):
-            fail(f"metric `{metric.name}` has group {metric.config.group!r} and owner {meta.get('owner')!r}.")
-    for query in manifest.saved_queries.values():
-        if not query.description:
-            fail(f"saved query `{query.name}` needs a description.")
-
-
-@check
 def check_model_reads_the_sources_of_its_directory(model: Any, ctx: Any) -> None:
     """A staging model is in the folder that declares the sources it reads; any may read the lake's own records."""
     sources = ctx.manifest_obj.manifest.sources
@@ -156,21 +80,6 @@ def check_model_reads_the_sources_of_its_directory(model: Any, ctx: Any) -> None
     ]
     if foreign:
         fail(f"`{model.name}` is in {folder} and reads {', '.join(foreign)}.")
-
-
-def _require_classes(node: Any) -> None:
-    allowed = WORDS["classes"]
-    wrong = {name: _class(column) for name, column in node.columns.items() if _class(column) not in allowed}
-    if wrong or not node.columns:
-        fail(
-            f"`{node.name}` has columns without a class of {DICTIONARY} ({', '.join(allowed)}): "
-            f"{wrong or 'no columns at all'}."
-        )
-
-
-def _class(column: Any) -> str | None:
-    meta = column.config.meta if column.config else None
-    return (meta or {}).get("classification")
 
 
 def _may_be_null(node: exp.Expression, known: set[str]) -> bool:

@@ -1,6 +1,7 @@
 """Each planted mistake is found by its rule, with the tools as `make lint` runs them."""
 
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -11,6 +12,9 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import PROJECT
+
+from larder.catalog import metadata
+from larder.project.lineage.project import of_manifest
 
 BIN = Path(sys.executable).parent
 PARTS = [
@@ -27,6 +31,9 @@ PARTS = [
 ]
 
 CORE = "models/marts/core"
+QUERY = "check_info_schema_query"
+"""The rules that are queries over the metadata base; what they return names the model."""
+
 MISTAKES = [
     ("check_model_code_does_not_contain_regexp_pattern", f"{CORE}/dim_stores.sql", "-- grain: ", "-- "),
     (
@@ -36,20 +43,20 @@ MISTAKES = [
         "{{ source('campaigns', 'campaigns') }}",
     ),
     (
-        "check_model_columns_are_classified",
+        QUERY,
         f"{CORE}/dim_dates.yml",
         "classification: public",
         "classification: unknown",
     ),
     (
-        "check_model_has_no_column_of_class",
+        QUERY,
         f"{CORE}/dim_households.yml",
         "classification: quasi_identifier",
         "classification: direct_identifier",
     ),
-    ("check_model_owner_is_its_group", f"{CORE}/dim_products.yml", "owner: merchandising", "owner: nobody"),
+    (QUERY, f"{CORE}/dim_products.yml", "owner: merchandising", "owner: nobody"),
     (
-        "check_model_grain_is_its_key",
+        QUERY,
         f"{CORE}/fct_baskets.yml",
         "grain: [basket_id]",
         "grain: [household_id]",
@@ -91,13 +98,22 @@ MISTAKES = [
         "finding <> 'sells more' or lift_from >= 1",
     ),
     (
-        "check_model_column_description_populated",
-        f"{CORE}/bridge_coupon_products.yml",
-        "\"{{ doc('coupon_upc') }}\"",
-        '""',
+        ".ci/described.py",
+        f"{CORE}/dim_campaigns.yml",
+        "{{ doc('campaign_type') }}",
+        "The type of the campaign.",
     ),
+    (QUERY, f"{CORE}/bridge_coupon_products.yml", "One row per", "Rows by"),
+    (QUERY, "models/marts/customers/agg_household_value.yml", ", unit: ratio", ""),
+    (QUERY, "models/marts/sales/agg_sales_weekly_category.yml", "```sql", "```"),
+    (QUERY, "models/semantic/report_campaign_review.yml", "    url: ", "    # "),
+    (QUERY, "models/semantic/_metrics.yml", "unit: USD by basket", "since: 2017"),
+    (QUERY, "models/semantic/_saved_queries.yml", "How the retailer is doing, week by week.", "By week."),
 ]
 """The rule that must fail, the file, and what is written there instead of what; each file is of another model."""
+
+NAMES = {"_metrics": "basket_value", "_saved_queries": "sales_by_week"}
+"""What is spoilt in files that have several things in them."""
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +141,17 @@ def run(command: list[str], where: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=where, capture_output=True, text=True, stdin=subprocess.DEVNULL)
 
 
-def test_bouncer_finds_every_planted_mistake(copy: Path) -> None:
+def write_base(copy: Path) -> None:
+    """The metadata base of the copy, from the manifest that dbt parse has written."""
+    lint = copy / ".venv/.lint"
+    manifest = json.loads((lint / "manifest.json").read_text())
+    lineage = of_manifest(manifest, {}, lint / "lineage.json")
+    metadata.save(metadata.begin(manifest, lineage, {}, ""), lint / "info_schema/v1")
+
+
+@pytest.fixture(scope="module")
+def spoilt(copy: Path) -> Path:
+    """The project with every planted mistake, parsed, with its metadata base."""
     for _, file, right, wrong in MISTAKES:
         text = (copy / file).read_text()
         assert right in text, f"{file} has no {right!r} that could be spoilt"
@@ -135,13 +161,48 @@ def test_bouncer_finds_every_planted_mistake(copy: Path) -> None:
     )
     parsed = run(hook("dbt-parse"), copy)
     assert parsed.returncode == 0, parsed.stdout + parsed.stderr
-    found = run([*hook("dbt-bouncer"), "--output-file", "found.json", "--output-only-failures"], copy)
+    write_base(copy)
+    return copy
+
+
+def test_what_is_described_may_only_rise(spoilt: Path) -> None:
+    """A text that only repeats the name of its column is none, and the floor follows what is described."""
+    floor, command = spoilt / ".ci/described.yml", [sys.executable, ".ci/described.py"]
+    whole = floor.read_text()
+    below = run(command, spoilt)
+    assert (below.returncode, below.stdout.count("\n")) == (1, 3)
+    assert (
+        "column: 99.9" in below.stdout
+        and "describe model.larder.dim_campaigns.campaign_type\n" in below.stdout
+    )
+    assert "model: 98.8" in below.stdout and "describe model.larder.store_list\n" in below.stdout
+    assert "describe saved_query.larder.sales_by_week\n" in below.stdout
+    assert run([*command, "--raise"], spoilt).returncode == 1
+    assert floor.read_text() == whole
+    floor.write_text(re.sub(r"(?m)^(column|model|saved_query): 1.0", r"\1: 0.5", whole))
+    above = run(command, spoilt)
+    assert (above.returncode, above.stdout.startswith("column, model, saved_query: more is described")) == (
+        1,
+        True,
+    )
+    assert run([*command, "--raise"], spoilt).returncode == 0
+    assert 0.99 < yaml.safe_load(floor.read_text())["column"] < 1
+    assert run(command, spoilt).returncode == 0
+
+
+def test_bouncer_finds_every_planted_mistake(spoilt: Path) -> None:
+    found = run([*hook("dbt-bouncer"), "--output-file", "found.json", "--output-only-failures"], spoilt)
     assert found.returncode == 1, found.stdout + found.stderr
     failures = {
-        (one["check_run_id"].split(":")[0], one["unique_id"].rpartition(".")[2])
-        for one in json.loads((copy / "found.json").read_text())
+        (one["check_run_id"].split(":")[0], name)
+        for one in json.loads((spoilt / "found.json").read_text())
+        for name in re.findall(r"[a-z]\.larder\.(\w+)", one["unique_id"] or one["failure_message"])
     }
-    expected = {(rule, Path(file).stem) for rule, file, *_ in MISTAKES}
+    expected = {
+        (rule, NAMES.get(Path(file).stem, Path(file).stem))
+        for rule, file, *_ in MISTAKES
+        if rule.startswith("check")
+    }
     assert expected <= failures
     assert {"check_model_names", "check_model_has_properties_file"} <= {
         rule for rule, model in failures if model == "store_list"
