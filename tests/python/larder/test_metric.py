@@ -397,7 +397,7 @@ def test_a_metric_or_dimension_that_cannot_be_answered_is_not_published(
             one["expr"] = new
         (tmp_path / file.name).write_text(json.dumps(manifest))
         with pytest.raises(LarderError, match=rf"the metric \w+ cannot be answered: .*{new}"):
-            metric.require_answers(Semantics(tmp_path), connection)
+            metric.require_answers(Semantics.of(tmp_path), connection)
 
 
 def test_a_workspace_answers_before_its_generation_and_by_the_project(year: Year, tmp_path: Path) -> None:
