@@ -25,7 +25,7 @@ from larder.warehouse import ledger, table_hash
 from larder.warehouse.connection import BUILD, LOOK, QUERY
 from larder.warehouse.locks import lock
 from larder.warehouse.relations import drop, quoted, relations
-from larder.warehouse.store import FILE, Manifest, Store
+from larder.warehouse.store import Manifest, Store
 
 
 def run(paths: Paths, everything: bool) -> Manifest | None:
