@@ -66,7 +66,7 @@ def plan_now(paths: Paths) -> Plan:
     if published is None:
         return found
     before = project_manifest.read(store.artifacts(published))
-    now = before if published.project == project else project_manifest.read(paths.dbt / "plan")
+    now = before if published.project == project else compiled(paths, "plan").manifest
     return plan.informed(found, before, now, published.times)
 
 

@@ -66,16 +66,14 @@ def of_table(
     """The profile of each column of `<schema>.<table>`: one pass over all rows, and one over a sample of them."""
     columns = [*columns]
     table = quoted(relation)
-    size, *_ = _one(connection, table, ["count(*)"])
-    distinct = "count(distinct {})" if size <= EXACT else "approx_count_distinct({})"
-    rows, *found = _one(
-        connection, table, ["count(*)", *(part for column in columns for part in _counted(column, distinct))]
-    )
+    rows: int = _one(connection, table, ["count(*)"])[0]
+    is_exact = rows <= EXACT
+    found = _one(connection, table, [part for column in columns for part in _counted(column, is_exact)])
     counts = [_Counts(*found[8 * n : 8 * n + 8]) for n in range(len(columns))]
     step = max(1, rows // SAMPLE)
     shapes = [_shape(column, count) for column, count in zip(columns, counts, strict=True)]
-    sampled, *found = _one(connection, f"{table} where rowid % {step} = 0", ["count(*)", *shapes])
-    for column, count, shape in zip(columns, counts, found, strict=True):
+    sampled, *shaped = _one(connection, f"{table} where rowid % {step} = 0", ["count(*)", *shapes])
+    for column, count, shape in zip(columns, counts, shaped, strict=True):
         is_histogram = column.is_range and count.distinct > TOP
         yield (
             column.name,
@@ -84,7 +82,7 @@ def of_table(
             rows,
             rows - count.filled,
             min(count.distinct, count.filled),
-            size <= EXACT,
+            is_exact,
             count.minimum,
             count.maximum,
             count.shortest,
@@ -114,7 +112,7 @@ class _Counts:
         return (self.high - self.low) / BINS if self.low is not None and self.high is not None else 0
 
 
-def _counted(column: Column, distinct: str) -> list[str]:
+def _counted(column: Column, is_exact: bool) -> list[str]:
     """The aggregates of `_Counts`."""
     name = sql.name(column.name)
     nothing = ["null", "null"]
@@ -129,7 +127,8 @@ def _counted(column: Column, distinct: str) -> list[str]:
         else nothing
     )
     lengths = [f"{f}(length({name}))" for f in ("min", "max")] if column.is_text else nothing
-    return [f"count({name})", distinct.format(name), *ends, *span, *lengths]
+    distinct = f"count(distinct {name})" if is_exact else f"approx_count_distinct({name})"
+    return [f"count({name})", distinct, *ends, *span, *lengths]
 
 
 def _shape(column: Column, count: _Counts) -> str:

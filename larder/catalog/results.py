@@ -13,13 +13,15 @@ from larder.catalog import profiles
 from larder.catalog.metadata import Types
 from larder.catalog.profiles import Column
 from larder.project.dbt import Node
-from larder.warehouse.relations import quoted
+from larder.warehouse.relations import quoted, relations
 
 BLOCK = 262_144
 """Bytes of a block of a DuckDB file."""
 
 KEPT = 200
 """Builds of which results and sizes are kept."""
+
+LEDGER = "observe.ledger"
 
 HISTORIES = ("dbt_rt.invocations", "dbt_rt.run_results", "dbt_rt.relations")
 """Tables to which each build adds."""
@@ -177,9 +179,11 @@ def _add_deliveries(
         ),
     )
     base.execute("update larder.loads set loaded_at = make_timestamp((load_id::double * 1000000)::bigint)")
+    if LEDGER not in relations(warehouse, without=()):
+        return
     rows = warehouse.execute(
         "select source_system, table_name, period, business_date, load_id, delivered_rows, quarantined_rows, loaded_rows,"
-        " mart_rows, is_accounted_for from observe.ledger"
+        f" mart_rows, is_accounted_for from {LEDGER}"
     ).fetchall()
     _insert(base, "larder.deliveries", rows)
 

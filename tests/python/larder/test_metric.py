@@ -21,7 +21,7 @@ import pytest
 from conftest import Instance
 
 from demo.year import open_year
-from larder.build import candidate
+from larder.build.compiled import compiled
 from larder.build.preview import Preview
 from larder.cli.options import only_one
 from larder.core.errors import LarderError
@@ -195,7 +195,7 @@ class Year:
 @pytest.fixture(scope="module")
 def year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Year]:
     where = Paths(tmp_path_factory.mktemp("year"))
-    manifest = candidate.compiled(where)
+    manifest = compiled(where).manifest
     store = Store(where.warehouse)
     generation = store.begin(fresh=True)
     with open_year(where.data / "scratch") as source:
