@@ -8,7 +8,8 @@ import duckdb
 
 from ingestion.lake.visible import last_filled_load, refresh_all
 from ingestion.sources import SOURCES
-from larder.build import audit, failures, plan
+from larder.build import audit, described, failures, plan
+from larder.build.compiled import compiled
 from larder.build.plan import Loads, Plan
 from larder.core import console
 from larder.core.console import shown_path
@@ -17,14 +18,14 @@ from larder.core.settings import PROJECT, Paths
 from larder.project import dbt, fingerprint
 from larder.project import manifest as project_manifest
 from larder.project.fingerprint import Fingerprint
-from larder.project.manifest import RELATIONS, Artifact
+from larder.project.manifest import RELATIONS
 from larder.queries import metric
 from larder.queries.semantics import Semantics
 from larder.warehouse import ledger, table_hash
 from larder.warehouse.connection import BUILD, LOOK, QUERY
 from larder.warehouse.locks import lock
 from larder.warehouse.relations import drop, quoted, relations
-from larder.warehouse.store import FILE, Manifest, Store
+from larder.warehouse.store import Manifest, Store
 
 
 def run(paths: Paths, everything: bool) -> Manifest | None:
@@ -65,7 +66,7 @@ def plan_now(paths: Paths) -> Plan:
     if published is None:
         return found
     before = project_manifest.read(store.artifacts(published))
-    now = before if published.project == project else project_manifest.read(paths.dbt / "plan")
+    now = before if published.project == project else compiled(paths, "plan").manifest
     return plan.informed(found, before, now, published.times)
 
 
@@ -74,35 +75,17 @@ def _compare(
 ) -> tuple[Plan, dict[str, Fingerprint]]:
     """Compare the project and the lake with what is published. Compiles the project only when a file has changed.
 
-    `folder` takes dbt's artifacts, see `compiled`; `reason` says why all is built, and is empty where the comparison
+    `folder` takes dbt's artifacts; `reason` says why all is built, and is empty where the comparison
     decides.
     """
     if published and published.project == project:
         now: dict[str, Fingerprint] = published.nodes
     else:
-        manifest = compiled(paths, folder)
+        manifest = compiled(paths, folder).manifest
         audit.require_strict(manifest)
         now = fingerprint.nodes(manifest)
     before = published.nodes if published else {}
     return plan.make(now, loads, before, published.loads if published else {}, reason), now
-
-
-def compiled(paths: Paths, folder: str = "compile") -> Artifact:
-    """dbt's manifest of the whole project, compiled against an empty warehouse of the same name as every other.
-
-    `folder` keeps dbt's artifacts apart from those of a build that may be running.
-    """
-    empty = paths.dbt / folder / "empty" / FILE
-    empty.parent.mkdir(parents=True, exist_ok=True)
-    empty.unlink(missing_ok=True)
-    with console.progress("compile the project") as report:
-        outcome = dbt.run(paths, "candidate", ["compile"], report, folder, LARDER_CANDIDATE=str(empty))
-    if outcome.broken:
-        node = outcome.broken[0]
-        raise LarderError(
-            f"{node.name} does not compile: {node.message}", f"Look at it: dbt compile --select {node.name}"
-        )
-    return project_manifest.read(outcome.artifacts)
 
 
 def _build(paths: Paths, store: Store, manifest: Manifest, todo: Plan) -> Manifest:
@@ -119,6 +102,7 @@ def _build(paths: Paths, store: Store, manifest: Manifest, todo: Plan) -> Manife
         _refuse(store, manifest, outcome)
     try:
         _audit(store, manifest, outcome, todo)
+        described.candidate(paths, store, manifest, outcome)
     except LarderError:
         store.failed(manifest)
         raise
@@ -167,7 +151,7 @@ def _audit(store: Store, manifest: Manifest, outcome: dbt.Outcome, todo: Plan) -
     _finish(store, manifest, todo)
     if project["metrics"]:
         with store.open(manifest, QUERY) as connection:
-            metric.require_answers(Semantics(outcome.artifacts), connection)
+            metric.require_answers(Semantics.of(outcome.artifacts), connection)
 
 
 def _refuse_breaks(unversioned: list[str]) -> None:

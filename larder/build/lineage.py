@@ -5,11 +5,10 @@ from dataclasses import asdict
 from difflib import get_close_matches
 from typing import Any
 
-from larder.build import candidate, increments
+from larder.build.compiled import Compiled, compiled
 from larder.core import console
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
-from larder.project import fingerprint
 from larder.project.lineage import project
 from larder.project.lineage.edges import Lineage
 from larder.project.lineage.names import ROWS, How, Origin
@@ -19,13 +18,13 @@ WORDS: Mapping[How, str] = {"copy": "copied", "mod": "computed", "scan": "decide
 
 
 def of_project(paths: Paths) -> ProjectLineage:
-    """The lineage of the project's files; dbt compiles them only if one has changed."""
-    file = paths.history / "lineage.json"
-    now = project.fingerprint(fingerprint.project())
-    if found := project.kept(file, now):
-        return found
-    manifest = candidate.compiled(paths, "lineage")
-    return project.of_manifest(manifest, increments.compiled(paths, manifest), file, now)
+    """The lineage of the project's files as they are now."""
+    return of_compiled(paths, compiled(paths, "lineage"))
+
+
+def of_compiled(paths: Paths, found: Compiled) -> ProjectLineage:
+    """The lineage of a compiled project; a model is traced again only where it or what it reads has changed."""
+    return project.of_manifest(found.manifest, found.increments, paths.history / "lineage.json")
 
 
 def find(lineage: ProjectLineage, name: str) -> list[Origin]:

@@ -2,14 +2,12 @@
 
 import duckdb
 
-from larder.build import candidate, workspace
+from larder.build import workspace
+from larder.build.compiled import compiled
 from larder.core.settings import Paths
 from larder.queries.semantics import Semantics
 from larder.warehouse.connection import PREVIEW, attach
 from larder.warehouse.store import Store
-
-FOLDER = "metric-compile"
-"""Where dbt's artifacts of the project go."""
 
 
 class Preview:
@@ -17,12 +15,11 @@ class Preview:
 
     def __init__(self, paths: Paths) -> None:
         base, own = workspace.layers(paths)
-        candidate.compiled(paths, FOLDER)
         self._warehouse = paths.warehouse
         self._files = {"workspace": own} if own else {}
         self._files["larder"] = Store(paths.warehouse).address(base)
         self.generation = base.id
-        self.semantics = Semantics(paths.dbt / FOLDER)
+        self.semantics = Semantics(compiled(paths, "metric-compile").semantics)
 
     def connect(self) -> duckdb.DuckDBPyConnection:
         """Both files, read-only; a name is looked for in the workspace first."""

@@ -49,7 +49,8 @@ create table larder.column_profiles (
     shows_values boolean,
     row_count bigint,
     null_count bigint,
-    distinct_count bigint,  -- approximate
+    distinct_count bigint,
+    is_distinct_exact boolean,  -- estimated otherwise
     min_value varchar,
     max_value varchar,
     min_length bigint,

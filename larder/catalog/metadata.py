@@ -7,7 +7,6 @@ them (build_results.sql). A generation and a project that is only compiled have 
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +60,8 @@ def begin(
         connection.unregister("found")
     for file in ("information_schema.sql", "build_results.sql", "descriptions.sql"):
         connection.execute(Path(__file__).with_name(file).read_text())
-    connection.executemany("insert into larder.classes values (?, ?, ?)", _classes())
+    for row in _classes():
+        connection.execute("insert into larder.classes values (?, ?, ?)", row)
     return connection
 
 
@@ -172,9 +172,10 @@ def _relations(manifest: Artifact) -> dict[str, str]:
     }
 
 
-@cache
 def _classes() -> list[tuple[str, str, bool]]:
-    classes = yaml.safe_load((PROJECT / "governance/columns.yml").read_text())["classes"]
+    """The classes of the dictionary; none where the project has no dictionary, and then no value is shown."""
+    file = PROJECT / "governance/columns.yml"
+    classes = yaml.load(file.read_text(), yaml.CSafeLoader)["classes"] if file.exists() else {}
     return [(name, text, name in PERSONAL) for name, text in classes.items()]
 
 

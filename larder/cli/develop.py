@@ -1,5 +1,6 @@
 """The verbs for who changes the project."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -94,3 +95,18 @@ def lineage(
         console.as_json(lineage.as_dict(project, columns, down))
     else:
         lineage.render(project, columns, down)
+
+
+@verbs.command(rich_help_panel=GROUP)
+def metadata(
+    folder: Annotated[Path, typer.Argument(help="Where to write it; what is there is replaced.")],
+) -> None:
+    """Write the metadata base of the project as its files are now: tables of models, columns, tests, lineage and more.
+
+    The same tables lie beside every generation, there with what its build found: data/warehouse/current/metadata.
+
+    Example: `larder metadata /tmp/base && duckdb -cmd ".cd /tmp/base" -cmd ".read views.sql"`
+    """
+    from larder.build import described
+
+    described.project(current_paths(), folder)

@@ -126,15 +126,15 @@ Command = Callable[[list[str], Callable[[str], None]], Outcome]
 
 
 @contextmanager
-def session(paths: Paths, target: str, **env: str) -> Iterator[Command]:
+def session(paths: Paths, target: str, folder: str = "", **env: str) -> Iterator[Command]:
     """Several commands on one target in one process: dbt, which takes seconds to import, is imported once.
 
-    The process keeps the warehouse locked until the session ends.
+    The process keeps the warehouse locked from its first query until the session ends. Artifacts go where `run` puts them.
     """
     with _process([sys.executable, "-m", "larder.project.session"], paths, env) as process:
 
         def command(arguments: list[str], report: Callable[[str], None]) -> Outcome:
-            artifacts = _folder(paths, target)
+            artifacts = _folder(paths, folder or target)
             asked = json.dumps(_arguments(artifacts, paths, target, arguments))
             print(asked, file=process.stdin, flush=True)
             return _outcome(paths, arguments[0], artifacts, _follow(process, report))

@@ -9,6 +9,9 @@ from typing import Any
 Artifact = Mapping[str, Any]
 """dbt's manifest.json."""
 
+SEMANTICS = "semantic_manifest.json"
+"""dbt's file of metrics and semantic models."""
+
 RELATIONS = {"model", "seed"}
 """Kinds of nodes that leave a relation in the warehouse."""
 

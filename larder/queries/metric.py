@@ -58,7 +58,7 @@ class Published:
         self._store = Store(paths.warehouse)
         self._published = self._store.require_published()
         self.generation = self._published.id
-        self.semantics = Semantics(self._store.artifacts(self._published))
+        self.semantics = Semantics.of(self._store.artifacts(self._published))
 
     def connect(self) -> duckdb.DuckDBPyConnection:
         return self._store.open(self._published, QUERY)

@@ -28,6 +28,7 @@ from sqlglot.errors import SqlglotError
 
 from ingestion.core import sql as quoting
 from larder.core.errors import LarderError
+from larder.project.manifest import SEMANTICS
 
 GRAINS = ("day", "week", "month", "quarter", "year")
 SALES_TIMES = {"business_date", "month_start_date"}
@@ -68,14 +69,19 @@ class _Renderer:
 
 
 class Semantics:
-    """The semantic manifest in a generation's folder of artifacts. Raises LarderError where there is none."""
+    """The definitions in dbt's semantic manifest."""
 
-    def __init__(self, artifacts: Path) -> None:
-        file = artifacts / "semantic_manifest.json"
+    def __init__(self, semantic_manifest: str) -> None:
+        self._manifest = parse_manifest_from_dbt_generated_manifest(_without_catalog(semantic_manifest))
+        self._engine = MetricFlowEngine(SemanticManifestLookup(self._manifest), cast(SqlClient, _Renderer()))
+
+    @classmethod
+    def of(cls, artifacts: Path) -> "Semantics":
+        """Those in a folder of dbt's artifacts. Raises LarderError where there are none."""
+        file = artifacts / SEMANTICS
         if not file.exists():
             raise LarderError("what is published was built without metrics", "Build it again: larder run")
-        self._manifest = parse_manifest_from_dbt_generated_manifest(_without_catalog(file.read_text()))
-        self._engine = MetricFlowEngine(SemanticManifestLookup(self._manifest), cast(SqlClient, _Renderer()))
+        return cls(file.read_text())
 
     def metrics(self) -> list[Metric]:
         """All metrics, by name."""

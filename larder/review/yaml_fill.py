@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ingestion.core.files import write_atomically
-from larder.build import candidate
+from larder.build.compiled import compiled
 from larder.core import console
 from larder.core.errors import LarderError
 from larder.core.settings import PROJECT, Paths
@@ -47,7 +47,7 @@ class Report:
 def run(paths: Paths, names: list[str], check: bool) -> bool:
     """Write the files that differ, or with `check` only name them; False where something is left to do."""
     dictionary = yaml_dictionary.load(PROJECT)
-    manifest = candidate.compiled(paths, "yaml")
+    manifest = compiled(paths, "yaml").manifest
     report = compare(PROJECT, dictionary, by_name(manifest), names)
     if not check:
         for path, content in report.files.items():

@@ -69,16 +69,14 @@ class ProjectLineage:
         return _reached((relation, column), self._down)
 
 
-def of_manifest(
-    manifest: Artifact, increments: Mapping[str, str], file: Path, project: str = ""
-) -> ProjectLineage:
+def of_manifest(manifest: Artifact, increments: Mapping[str, str], file: Path) -> ProjectLineage:
     """The lineage of a compiled project.
 
     `increments` has the other branch of each incremental model, by the model's id: a column derives from what either says.
     `file` keeps each lineage under a fingerprint of the SQL, and of the columns that it can read: what is unchanged is not traced
-    again. `project` is a hash of the files that the manifest was made of, see `kept`.
+    again.
     """
-    _, before = _read(file)
+    before = _read(file)
     now: dict[str, Any] = {}
     schema: dict[str, Columns] = {}
     names: dict[str, str] = {}
@@ -101,20 +99,9 @@ def of_manifest(
             lineage = _traced(node, queries, relation, reads).as_json()
             now[relation] = {"key": key, "kind": node["resource_type"], **lineage}
         schema[relation] = declared or dict.fromkeys(now[relation]["values"], "")
-    content = {"project": project, "relations": now}
-    write_atomically(file, json.dumps(content))
+    if now != before:
+        write_atomically(file, json.dumps(now))
     return _of_entries(now)
-
-
-def kept(file: Path, project: str) -> ProjectLineage | None:
-    """What `of_manifest` found last, if it was of the same project, and by this code."""
-    of_project, relations = _read(file)
-    return _of_entries(relations) if relations and of_project == project else None
-
-
-def fingerprint(project: str) -> str:
-    """A hash of the project's files and of what traces them, for `kept`."""
-    return hashlib.sha256((project + _code()).encode()).hexdigest()
 
 
 def _of_entries(entries: Mapping[str, Any]) -> ProjectLineage:
@@ -174,15 +161,14 @@ def _code() -> str:
     return hashlib.sha256(b"".join(f.read_bytes() for f in files) + version("sqlglot").encode()).hexdigest()
 
 
-def _read(file: Path) -> tuple[str, dict[str, dict[str, Any]]]:
-    """Of which project something was kept, and the lineage of each relation; nothing of a file that cannot be read."""
+def _read(file: Path) -> dict[str, dict[str, Any]]:
+    """The lineage of each relation that was kept; nothing of a file that cannot be read."""
     try:
-        content = json.loads(file.read_text())
-        project, relations = content["project"], content["relations"]
+        relations: dict[str, dict[str, Any]] = json.loads(file.read_text())
         _of_entries(relations)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return "", {}
-    return project, relations
+        return {}
+    return relations
 
 
 def _reached(start: Origin, edges: Mapping[Origin, Edges | list[Edge]]) -> dict[Origin, How]:

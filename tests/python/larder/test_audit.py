@@ -17,6 +17,7 @@ from conftest import PROJECT
 from dbt.cli.main import dbtRunner
 
 from larder.build import audit, candidate, plan
+from larder.build.compiled import compiled
 from larder.build.plan import Plan
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
@@ -322,7 +323,7 @@ def test_a_changed_unit_test_runs_although_its_model_stays(project: Path) -> Non
     store.publish(first)
     text = FILES["models/doubles.yml"].replace("d: 6", "d: 7")
     write(project, "models/doubles.yml", text)
-    now = fingerprint.nodes(candidate.compiled(paths))
+    now = fingerprint.nodes(compiled(paths).manifest)
     todo = plan.make(now, {}, first.nodes, {})
     assert todo.nodes("build") == ["unit_test.larder.doubles.doubles_doubles"]
     manifest = store.begin(fresh=False)

@@ -21,7 +21,7 @@ import pytest
 from conftest import Instance
 
 from demo.year import open_year
-from larder.build import candidate
+from larder.build.compiled import compiled
 from larder.build.preview import Preview
 from larder.cli.options import only_one
 from larder.core.errors import LarderError
@@ -195,7 +195,7 @@ class Year:
 @pytest.fixture(scope="module")
 def year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Year]:
     where = Paths(tmp_path_factory.mktemp("year"))
-    manifest = candidate.compiled(where)
+    manifest = compiled(where).manifest
     store = Store(where.warehouse)
     generation = store.begin(fresh=True)
     with open_year(where.data / "scratch") as source:
@@ -397,7 +397,7 @@ def test_a_metric_or_dimension_that_cannot_be_answered_is_not_published(
             one["expr"] = new
         (tmp_path / file.name).write_text(json.dumps(manifest))
         with pytest.raises(LarderError, match=rf"the metric \w+ cannot be answered: .*{new}"):
-            metric.require_answers(Semantics(tmp_path), connection)
+            metric.require_answers(Semantics.of(tmp_path), connection)
 
 
 def test_a_workspace_answers_before_its_generation_and_by_the_project(year: Year, tmp_path: Path) -> None:

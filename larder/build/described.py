@@ -1,0 +1,45 @@
+"""The metadata base of a candidate, and of the project as its files are now: both are written by the same function."""
+
+from datetime import datetime
+from pathlib import Path
+
+from larder.build import lineage
+from larder.build.compiled import compiled
+from larder.catalog import metadata, results
+from larder.catalog.results import Build
+from larder.core import console
+from larder.core.settings import Paths
+from larder.project import dbt, fingerprint
+from larder.warehouse.connection import LOOK
+from larder.warehouse.store import Manifest, Store
+
+
+def project(paths: Paths, folder: Path) -> None:
+    """Write the base of the project as it is: no build, so what builds find is empty."""
+    found = compiled(paths, "metadata")
+    traced = lineage.of_compiled(paths, found)
+    with metadata.begin(found.manifest, traced, {}, fingerprint.git_revision()) as base:
+        metadata.save(base, folder)
+
+
+def candidate(paths: Paths, store: Store, manifest: Manifest, outcome: dbt.Outcome) -> None:
+    """Write the base of a candidate that has been built and tested, after what its parent's knows of earlier builds."""
+    found = compiled(paths)
+    traced = lineage.of_compiled(paths, found)
+    parent = store.parent(manifest)
+    build = Build(
+        id=manifest.id,
+        began_at=datetime.fromisoformat(manifest.created_at).replace(tzinfo=None),
+        seconds=manifest.seconds,
+        git=manifest.git,
+        nodes=outcome.nodes,
+        loads=manifest.loads,
+        warnings=manifest.results["warnings"],
+    )
+    with (
+        console.progress("describe the tables"),
+        store.open(manifest, LOOK) as warehouse,
+        metadata.begin(found.manifest, traced, results.types(warehouse), manifest.git) as base,
+    ):
+        results.add(base, build, warehouse, store.metadata(parent) if parent else None)
+        metadata.save(base, store.metadata(manifest))
