@@ -61,6 +61,7 @@ select
     said(body, '$.config.meta.tier') as tier,
     names(body, '$.config.meta.grain') as grain,
     coalesce(tested_grain.columns, []) as grain_tested,
+    coalesce(body -> 'constraints', '[]'::json) as constraints,
     body ->> '$.config.event_time' as event_time,
     said(body, 'raw_code') as raw_code,
     said(body, 'compiled_code') as compiled_code,
@@ -120,6 +121,7 @@ select
     said(declared.body, '$.config.meta.classification') as classification,
     said(declared.body, '$.config.meta.unit') as unit,
     coalesce((declared.body ->> '$.config.meta.synthetic')::boolean, false) as synthetic,
+    coalesce(declared.body -> 'constraints', '[]'::json) as constraints,
     traced_column.unresolved
 from traced_column
 left join declared using (node_unique_id, column_name);

@@ -6,6 +6,7 @@ them (build_results.sql). A generation and a project that is only compiled have 
 
 import json
 import shutil
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,21 @@ def open_base(folder: Path) -> duckdb.DuckDBPyConnection:
             f"create table {sql.name(schema, table)} as from read_parquet({sql.literal(str(file))})"
         )
     return connection
+
+
+def rows(base: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
+    """What a query over the tables gives, each row by the names of its columns."""
+    found = base.execute(query)
+    names = [column[0] for column in found.description]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+def grouped(base: duckdb.DuckDBPyConnection, query: str, key: str) -> dict[str, list[dict[str, Any]]]:
+    """The same rows by the value of one column; a value without rows has none."""
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows(base, query):
+        found[row[key]].append(row)
+    return found
 
 
 def relation_of(node: Mapping[str, Any]) -> str:
