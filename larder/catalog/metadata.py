@@ -143,7 +143,7 @@ def _columns(
     """Every column of every relation, declared or not."""
     for name, relation in _relations(manifest).items():
         found = lineage.relations[relation]
-        for index, column in enumerate(found.values):
+        for index, column in enumerate(found.values or types.get(relation, {})):
             kind = types.get(relation, {}).get(column)
             yield name, column, index, kind, found.unresolved.get(column)
 

@@ -68,6 +68,8 @@ def of_table(
     table = quoted(relation)
     rows: int = _one(connection, table, ["count(*)"])[0]
     is_exact = rows <= EXACT
+    if not columns:
+        return
     found = _one(connection, table, [part for column in columns for part in _counted(column, is_exact)])
     counts = [_Counts(*found[8 * n : 8 * n + 8]) for n in range(len(columns))]
     step = max(1, rows // SAMPLE)
