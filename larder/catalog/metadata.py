@@ -36,9 +36,6 @@ KINDS = (
     "macros",
     "docs",
 )
-PERSONAL = {"quasi_identifier", "sensitive", "direct_identifier"}
-"""The classes of which no value is shown; a column without a class is treated like them."""
-
 Types = Mapping[str, Mapping[str, str]]
 """The types of columns as the warehouse has them, by `<schema>.<table>`."""
 
@@ -60,8 +57,9 @@ def begin(
         connection.unregister("found")
     for file in ("information_schema.sql", "build_results.sql"):
         connection.execute(Path(__file__).with_name(file).read_text())
-    for row in _classes():
-        connection.execute("insert into larder.classes values (?, ?, ?)", row)
+    for table, words in _words().items():
+        for word, text in words.items():
+            connection.execute(f"insert into larder.{table} values (?, ?)", [word, text])
     return connection
 
 
@@ -171,11 +169,11 @@ def _relations(manifest: Artifact) -> dict[str, str]:
     }
 
 
-def _classes() -> list[tuple[str, str, bool]]:
-    """The classes of the dictionary; none where the project has no dictionary, and then no value is shown."""
+def _words() -> dict[str, dict[str, str]]:
+    """The classes and tiers of the dictionary; none where the project has no dictionary, and then no value is shown."""
     file = PROJECT / "governance/columns.yml"
-    classes = yaml.load(file.read_text(), yaml.CSafeLoader)["classes"] if file.exists() else {}
-    return [(name, text, name in PERSONAL) for name, text in classes.items()]
+    said = yaml.load(file.read_text(), yaml.CSafeLoader) if file.exists() else {}
+    return {table: said.get(table, {}) for table in ("classes", "tiers")}
 
 
 def _tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:

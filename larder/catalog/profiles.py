@@ -19,8 +19,8 @@ EXACT = 200_000
 
 TOP = 8
 BINS = 10
-NUMBERS = ("DECIMAL", "BIGINT", "INTEGER", "HUGEINT", "DOUBLE", "SMALLINT", "TINYINT", "FLOAT", "UBIGINT")
-TIMES = ("DATE", "TIMESTAMP")
+NUMBERS = ("decimal", "bigint", "integer", "hugeint", "double", "smallint", "tinyint", "float", "ubigint")
+TIMES = ("date", "timestamp")
 EPOCH = datetime(1970, 1, 1)
 
 Row = tuple[object, ...]
@@ -37,7 +37,7 @@ class Column:
 
     @property
     def is_text(self) -> bool:
-        return self.type == "VARCHAR"
+        return self.type == "varchar"
 
     @property
     def is_range(self) -> bool:
@@ -45,7 +45,7 @@ class Column:
 
     @property
     def is_scalar(self) -> bool:
-        return self.is_text or self.is_range or self.type == "BOOLEAN"
+        return self.is_text or self.is_range or self.type == "boolean"
 
     @property
     def number(self) -> str:

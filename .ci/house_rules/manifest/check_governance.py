@@ -1,18 +1,11 @@
-"""House rules that dbt-bouncer does not have: what a column may reveal, who owns a model, what one row is."""
+"""House rules that neither dbt-bouncer has nor a query over the metadata base can state."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import sqlglot
-import yaml
 from dbt_bouncer.check_framework.decorator import check, fail
 from sqlglot import exp
-
-DICTIONARY = "governance/columns.yml"
-
-WORDS = yaml.safe_load((Path(__file__).resolve().parents[3] / DICTIONARY).read_text())
-"""The dictionary of columns, whose head lists the allowed classes and tiers."""
 
 ROW_TESTS = {"expression_is_true", "accepted_values"}
 """Tests that judge each row by itself, which a check does as well."""
@@ -22,59 +15,6 @@ NULL_BY_OPERANDS = (
     *(exp.Between, exp.In, exp.Add, exp.Sub, exp.Mul, exp.Neg, exp.Abs, exp.Length, exp.Least, exp.Greatest),
 )
 """Expressions that are null only if one of their operands is; a quotient is not among them, nor any unknown function."""
-
-
-@check
-def check_model_columns_are_classified(model: Any) -> None:
-    """Every column of a model has one of the classes of the dictionary at config.meta.classification."""
-    _require_classes(model)
-
-
-@check
-def check_source_columns_are_classified(source: Any) -> None:
-    """Every column of a source has one of the classes of the dictionary at config.meta.classification."""
-    _require_classes(source)
-
-
-@check
-def check_model_has_no_column_of_class(model: Any, *, classes: list[str]) -> None:
-    """No column is of one of these classes: what identifies a person stays where it came in."""
-    found = sorted(name for name, column in model.columns.items() if _class(column) in classes)
-    if found:
-        fail(f"`{model.name}` carries {', '.join(classes)}: {', '.join(found)}.")
-
-
-@check
-def check_model_owner_is_its_group(model: Any, ctx: Any) -> None:
-    """meta.owner names the model's group, and so somebody who can be reached."""
-    group, owner = model.config.group, model.meta.get("owner")
-    if not group or group != owner:
-        known = ", ".join(sorted(one.name for one in ctx.manifest_obj.manifest.groups.values()))
-        fail(
-            f"`{model.name}` has group {group!r} and meta.owner {owner!r}: name one group of models/_groups.yml in both "
-            f"({known}), for the folder in dbt_project.yml or for the model in its YAML."
-        )
-
-
-@check
-def check_model_tier_is_known(model: Any) -> None:
-    """meta.tier is one of the dictionary's tiers."""
-    tier = model.meta.get("tier")
-    if tier not in WORDS["tiers"]:
-        fail(f"`{model.name}` has tier {tier!r}: {DICTIONARY} allows {', '.join(WORDS['tiers'])}.")
-
-
-@check
-def check_model_grain_is_its_key(model: Any, ctx: Any) -> None:
-    """meta.grain lists the columns of the primary_key test."""
-    grain = model.meta.get("grain")
-    tested = [
-        test.test_metadata.kwargs.get("columns")
-        for test in ctx.tests_by_attached_node.get(model.unique_id, [])
-        if getattr(test, "test_metadata", None) and test.test_metadata.name == "primary_key"
-    ]
-    if not grain or grain not in tested:
-        fail(f"`{model.name}` states the grain {grain}, its primary_key tests are on {tested or 'nothing'}.")
 
 
 @check
@@ -156,21 +96,6 @@ def check_model_reads_the_sources_of_its_directory(model: Any, ctx: Any) -> None
     ]
     if foreign:
         fail(f"`{model.name}` is in {folder} and reads {', '.join(foreign)}.")
-
-
-def _require_classes(node: Any) -> None:
-    allowed = WORDS["classes"]
-    wrong = {name: _class(column) for name, column in node.columns.items() if _class(column) not in allowed}
-    if wrong or not node.columns:
-        fail(
-            f"`{node.name}` has columns without a class of {DICTIONARY} ({', '.join(allowed)}): "
-            f"{wrong or 'no columns at all'}."
-        )
-
-
-def _class(column: Any) -> str | None:
-    meta = column.config.meta if column.config else None
-    return (meta or {}).get("classification")
 
 
 def _may_be_null(node: exp.Expression, known: set[str]) -> bool:

@@ -1,6 +1,7 @@
 """Each planted mistake is found by its rule, with the tools as `make lint` runs them."""
 
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -19,7 +20,10 @@ PARTS = [
     "dbt-bouncer.yml",
     "dbt_project.yml",
     "profiles.yml",
+    "requirements",
     "governance",
+    "ingestion",
+    "larder",
     "macros",
     "models",
     "seeds",
@@ -33,23 +37,16 @@ MISTAKES = [
         "check_lineage_source_cannot_be_used",
         f"{CORE}/dim_campaigns.sql",
         "{{ ref('stg_campaigns__campaigns') }}",
-        "{{ source('campaigns', 'campaigns') }}",
+        "{{ ref('stg_campaigns__campaigns') }} -- not {{ source('campaigns', 'campaigns') }}",
     ),
     (
-        "check_model_columns_are_classified",
-        f"{CORE}/dim_dates.yml",
-        "classification: public",
-        "classification: unknown",
-    ),
-    (
-        "check_model_has_no_column_of_class",
+        "check_model_public_columns_not_derived_from_meta",
         f"{CORE}/dim_households.yml",
         "classification: quasi_identifier",
-        "classification: direct_identifier",
+        "classification: direct_identifier, direct_identifier: true",
     ),
-    ("check_model_owner_is_its_group", f"{CORE}/dim_products.yml", "owner: merchandising", "owner: nobody"),
     (
-        "check_model_grain_is_its_key",
+        "check_model_grain_is_tested",
         f"{CORE}/fct_baskets.yml",
         "grain: [basket_id]",
         "grain: [household_id]",
@@ -65,12 +62,6 @@ MISTAKES = [
         f"{CORE}/fct_promotions.yml",
         "group: promotions",
         "group: promotions\n      access: protected",
-    ),
-    (
-        "check_model_tier_is_known",
-        f"{CORE}/fct_coupon_redemptions.yml",
-        "owner: promotions",
-        "owner: promotions, tier: gold",
     ),
     (
         "check_model_columns_have_relationship_tests",
@@ -99,6 +90,40 @@ MISTAKES = [
 ]
 """The rule that must fail, the file, and what is written there instead of what; each file is of another model."""
 
+QUERIES = [
+    (
+        "Every column of a model or a source has one of the classes",
+        f"{CORE}/dim_dates.yml",
+        "classification: public",
+        "classification: unknown",
+    ),
+    (
+        "Outside the CRM's staging nothing derives from a direct identifier",
+        f"{CORE}/dim_households_history.yml",
+        "classification: quasi_identifier",
+        "classification: direct_identifier",
+    ),
+    (
+        "A copy of a personal value is as personal",
+        "models/marts/customers/agg_household_favourites.yml",
+        "classification: quasi_identifier",
+        "classification: internal",
+    ),
+    (
+        "meta.owner of a model names its group",
+        f"{CORE}/dim_products.yml",
+        "owner: merchandising",
+        "owner: nobody",
+    ),
+    (
+        "its tier is a known one",
+        f"{CORE}/fct_coupon_redemptions.yml",
+        "owner: promotions",
+        "owner: promotions, tier: gold",
+    ),
+]
+"""The same for rules that are queries over the metadata base: what the rule says, and the model that it names."""
+
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
@@ -122,11 +147,15 @@ def hook(name: str) -> list[str]:
 
 
 def run(command: list[str], where: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=where, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    """Run a command in the copy, of which `python -m larder` takes the package as well."""
+    own = {**os.environ, "PYTHONPATH": str(where), "LARDER_DATA": str(where / "data")}
+    return subprocess.run(
+        command, cwd=where, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=own
+    )
 
 
 def test_bouncer_finds_every_planted_mistake(copy: Path) -> None:
-    for _, file, right, wrong in MISTAKES:
+    for _, file, right, wrong in MISTAKES + QUERIES:
         text = (copy / file).read_text()
         assert right in text, f"{file} has no {right!r} that could be spoilt"
         (copy / file).write_text(text.replace(right, wrong, 1))
@@ -135,14 +164,19 @@ def test_bouncer_finds_every_planted_mistake(copy: Path) -> None:
     )
     parsed = run(hook("dbt-parse"), copy)
     assert parsed.returncode == 0, parsed.stdout + parsed.stderr
+    described = run([sys.executable, "-m", "larder", *hook("larder-metadata")[1:]], copy)
+    assert described.returncode == 0, described.stdout + described.stderr
     found = run([*hook("dbt-bouncer"), "--output-file", "found.json", "--output-only-failures"], copy)
     assert found.returncode == 1, found.stdout + found.stderr
+    said = json.loads((copy / "found.json").read_text())
     failures = {
-        (one["check_run_id"].split(":")[0], one["unique_id"].rpartition(".")[2])
-        for one in json.loads((copy / "found.json").read_text())
+        (one["check_run_id"].split(":")[0], (one["unique_id"] or "").rpartition(".")[2]) for one in said
     }
     expected = {(rule, Path(file).stem) for rule, file, *_ in MISTAKES}
     assert expected <= failures
+    queries = [one["failure_message"] for one in said if one["check_run_id"].startswith("check_info_schema")]
+    for rule, file, *_ in QUERIES:
+        assert any(rule in message and Path(file).stem in message for message in queries), rule
     assert {"check_model_names", "check_model_has_properties_file"} <= {
         rule for rule, model in failures if model == "store_list"
     }
