@@ -8,8 +8,7 @@ import duckdb
 
 from ingestion.lake.visible import last_filled_load, refresh_all
 from ingestion.sources import SOURCES
-from larder.build import audit, described, failures, plan
-from larder.build.compiled import compiled
+from larder.build import audit, compiled, described, failures, plan
 from larder.build.plan import Loads, Plan
 from larder.core import console
 from larder.core.console import shown_path
@@ -66,7 +65,7 @@ def plan_now(paths: Paths) -> Plan:
     if published is None:
         return found
     before = project_manifest.read(store.artifacts(published))
-    now = before if published.project == project else compiled(paths, "plan").manifest
+    now = before if published.project == project else compiled.compiled(paths, "plan").manifest
     return plan.informed(found, before, now, published.times)
 
 
@@ -81,7 +80,7 @@ def _compare(
     if published and published.project == project:
         now: dict[str, Fingerprint] = published.nodes
     else:
-        manifest = compiled(paths, folder).manifest
+        manifest = compiled.compiled(paths, folder).manifest
         audit.require_strict(manifest)
         now = fingerprint.nodes(manifest)
     before = published.nodes if published else {}
@@ -119,15 +118,17 @@ def _build(paths: Paths, store: Store, manifest: Manifest, todo: Plan) -> Manife
 def _run_dbt(paths: Paths, store: Store, manifest: Manifest, todo: Plan) -> dbt.Outcome:
     """Build the candidate. A unit test whose model stays as it is runs afterwards: `dbt build` would leave it out."""
     address = str(store.building_address())
-    with console.progress("build") as report:
-        outcome = dbt.run(paths, "candidate", ["build", *_selection(todo)], report, LARDER_CANDIDATE=address)
+    with (
+        console.progress("build") as report,
+        dbt.session(paths, "candidate", LARDER_CANDIDATE=address) as command,
+    ):
+        outcome = command(["build", *_selection(todo)], report)
         alone = unit_tests_alone(manifest.nodes, todo)
-        if outcome.broken or not alone:
-            return outcome
-        tests = dbt.run(
-            paths, "candidate", ["test", "--select", *alone], report, "unit-tests", LARDER_CANDIDATE=address
-        )
-    return outcome.with_more(tests)
+        if alone and not outcome.broken:
+            outcome = outcome.with_more(command(["test", "--select", *alone], report, "unit-tests"))
+        if not outcome.broken:
+            compiled.keep(paths, command, report)
+    return outcome
 
 
 def unit_tests_alone(nodes: Mapping[str, Fingerprint], todo: Plan) -> list[str]:

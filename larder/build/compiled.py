@@ -1,10 +1,9 @@
 """The compiled project: the SQL of every node, and of both branches of incremental models. dbt compiles it once for a state of the files."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from ingestion.core.files import write_atomically
 from ingestion.core.sql import name
@@ -35,8 +34,7 @@ def compiled(paths: Paths, folder: str = "compile") -> Compiled:
     It compiles against an empty warehouse of the same name as every other. `folder` keeps its artifacts apart from those of a build
     that may be running. Raises LarderError when a node does not compile.
     """
-    file, now = paths.dbt / "compiled.json", fingerprint.project()
-    if found := _kept(file, now):
+    if found := _kept(paths):
         return found
     warehouse = paths.dbt / folder / "empty" / FILE
     warehouse.parent.mkdir(parents=True, exist_ok=True)
@@ -45,35 +43,50 @@ def compiled(paths: Paths, folder: str = "compile") -> Compiled:
         console.progress("compile the project") as report,
         dbt.session(paths, "candidate", folder, LARDER_CANDIDATE=str(warehouse)) as command,
     ):
-        parsed = project_manifest.read(command(["parse"], report).artifacts)
-        incremental = [n for n in parsed["nodes"].values() if n["config"]["materialized"] == "incremental"]
-        _create(warehouse, incremental)
-        whole = _required(command(["compile", "--full-refresh"], report))
-        manifest = project_manifest.read(whole.artifacts)
-        semantics = (whole.artifacts / SEMANTICS).read_text()
-        increments: dict[str, str] = {}
-        if incremental:
-            select = ["--select", "config.materialized:incremental"]
-            nodes = _required(command(["compile", *select], report)).nodes
-            increments = {node.unique_id: node.sql for node in nodes if node.kind == "model"}
-    result = Compiled(now, manifest, semantics, increments)
+        _create(warehouse, project_manifest.read(command(["parse"], report).artifacts))
+        return _compile(paths, command, report)
+
+
+def keep(paths: Paths, command: dbt.Command, report: Callable[[str], None]) -> None:
+    """The same within a session whose warehouse has all tables, for the next call of `compiled`."""
+    if not _kept(paths):
+        _compile(paths, command, report)
+
+
+def _compile(paths: Paths, command: dbt.Command, report: Callable[[str], None]) -> Compiled:
+    """Compile both branches; the artifacts that stay in the folder are those of a whole build."""
+    now = fingerprint.project()
+    increments = _required(command(["compile", "--select", "config.materialized:incremental"], report)).nodes
+    whole = _required(command(["compile", "--full-refresh"], report))
+    found = Compiled(
+        project=now,
+        manifest=project_manifest.read(whole.artifacts),
+        semantics=(whole.artifacts / SEMANTICS).read_text(),
+        increments={node.unique_id: node.sql for node in increments if node.kind == "model"},
+    )
     if fingerprint.project() == now:
-        write_atomically(file, json.dumps(asdict(result)))
-    return result
+        write_atomically(_file(paths), json.dumps(asdict(found)))
+    return found
 
 
-def _kept(file: Path, project: str) -> Compiled | None:
+def _file(paths: Paths) -> Path:
+    return paths.dbt / "compiled.json"
+
+
+def _kept(paths: Paths) -> Compiled | None:
+    """What was compiled last, if it was of the files as they are now."""
     try:
-        found = Compiled(**json.loads(file.read_text()))
+        found = Compiled(**json.loads(_file(paths).read_text()))
     except (OSError, ValueError, TypeError):
         return None
-    return found if found.project == project else None
+    return found if found.project == fingerprint.project() else None
 
 
-def _create(warehouse: Path, nodes: list[Mapping[str, Any]]) -> None:
+def _create(warehouse: Path, manifest: Artifact) -> None:
     """An empty table for each incremental model: dbt compiles the SQL of an increment where it finds one."""
+    nodes = manifest["nodes"].values()
     with connect(warehouse, BUILD, warehouse.parent) as connection:
-        for node in nodes:
+        for node in (node for node in nodes if node["config"]["materialized"] == "incremental"):
             columns = ", ".join(
                 f"{name(c['name'])} {c['data_type'] or 'varchar'}" for c in node["columns"].values()
             )

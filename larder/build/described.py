@@ -9,7 +9,7 @@ from larder.catalog import metadata, results
 from larder.catalog.results import Build
 from larder.core import console
 from larder.core.settings import Paths
-from larder.project import dbt, fingerprint
+from larder.project import dbt, fingerprint, types
 from larder.warehouse.connection import LOOK
 from larder.warehouse.store import Manifest, Store
 
@@ -18,7 +18,11 @@ def project(paths: Paths, folder: Path) -> None:
     """Write the base of the project as it is: no build, so what builds find is empty."""
     found = compiled(paths, "metadata")
     traced = lineage.of_compiled(paths, found)
-    with metadata.begin(found.manifest, traced, {}, fingerprint.git_revision()) as base:
+    known = {
+        metadata.relation_of(found.manifest["nodes"][name]): columns
+        for name, columns in types.of_models(found.manifest).items()
+    }
+    with metadata.begin(found.manifest, traced, known, fingerprint.git_revision()) as base:
         metadata.save(base, folder)
 
 

@@ -37,9 +37,6 @@ KINDS = (
     "macros",
     "docs",
 )
-PERSONAL = {"quasi_identifier", "sensitive", "direct_identifier"}
-"""The classes of which no value is shown; a column without a class is treated like them."""
-
 Types = Mapping[str, Mapping[str, str]]
 """The types of columns as the warehouse has them, by `<schema>.<table>`."""
 
@@ -61,8 +58,9 @@ def begin(
         connection.unregister("found")
     for file in ("information_schema.sql", "build_results.sql", "descriptions.sql"):
         connection.execute(Path(__file__).with_name(file).read_text())
-    for row in _classes():
-        connection.execute("insert into larder.classes values (?, ?, ?)", row)
+    for table, words in _words().items():
+        for word, text in words.items():
+            connection.execute(f"insert into larder.{table} values (?, ?)", [word, text])
     return connection
 
 
@@ -160,7 +158,7 @@ def _columns(
     """Every column of every relation, declared or not."""
     for name, relation in _relations(manifest).items():
         found = lineage.relations[relation]
-        for index, column in enumerate(found.values):
+        for index, column in enumerate(found.values or types.get(relation, {})):
             kind = types.get(relation, {}).get(column)
             yield name, column, index, kind, found.unresolved.get(column)
 
@@ -188,11 +186,11 @@ def _relations(manifest: Artifact) -> dict[str, str]:
     }
 
 
-def _classes() -> list[tuple[str, str, bool]]:
-    """The classes of the dictionary; none where the project has no dictionary, and then no value is shown."""
+def _words() -> dict[str, dict[str, str]]:
+    """The classes and tiers of the dictionary; none where the project has no dictionary, and then no value is shown."""
     file = PROJECT / "governance/columns.yml"
-    classes = yaml.load(file.read_text(), yaml.CSafeLoader)["classes"] if file.exists() else {}
-    return [(name, text, name in PERSONAL) for name, text in classes.items()]
+    said = yaml.load(file.read_text(), yaml.CSafeLoader) if file.exists() else {}
+    return {table: said.get(table, {}) for table in ("classes", "tiers")}
 
 
 def _tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:

@@ -19,8 +19,8 @@ EXACT = 200_000
 
 TOP = 8
 BINS = 10
-NUMBERS = ("DECIMAL", "BIGINT", "INTEGER", "HUGEINT", "DOUBLE", "SMALLINT", "TINYINT", "FLOAT", "UBIGINT")
-TIMES = ("DATE", "TIMESTAMP")
+NUMBERS = ("decimal", "bigint", "integer", "hugeint", "double", "smallint", "tinyint", "float", "ubigint")
+TIMES = ("date", "timestamp")
 EPOCH = datetime(1970, 1, 1)
 
 Row = tuple[object, ...]
@@ -37,7 +37,7 @@ class Column:
 
     @property
     def is_text(self) -> bool:
-        return self.type == "VARCHAR"
+        return self.type == "varchar"
 
     @property
     def is_range(self) -> bool:
@@ -45,7 +45,7 @@ class Column:
 
     @property
     def is_scalar(self) -> bool:
-        return self.is_text or self.is_range or self.type == "BOOLEAN"
+        return self.is_text or self.is_range or self.type == "boolean"
 
     @property
     def number(self) -> str:
@@ -68,6 +68,8 @@ def of_table(
     table = quoted(relation)
     rows: int = _one(connection, table, ["count(*)"])[0]
     is_exact = rows <= EXACT
+    if not columns:
+        return
     found = _one(connection, table, [part for column in columns for part in _counted(column, is_exact)])
     counts = [_Counts(*found[8 * n : 8 * n + 8]) for n in range(len(columns))]
     step = max(1, rows // SAMPLE)

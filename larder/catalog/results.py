@@ -13,6 +13,7 @@ from larder.catalog import profiles
 from larder.catalog.metadata import Types
 from larder.catalog.profiles import Column
 from larder.project.dbt import Node
+from larder.project.types import written
 from larder.warehouse.relations import quoted, relations
 
 BLOCK = 262_144
@@ -42,14 +43,14 @@ class Build:
 
 
 def types(warehouse: duckdb.DuckDBPyConnection) -> Types:
-    """The columns of all tables and views of an open warehouse, with their types."""
+    """The columns of all tables and views of an open warehouse, with their types as the project writes them."""
     found: dict[str, dict[str, str]] = {}
     rows = warehouse.execute(
         "select schema_name || '.' || table_name, column_name, data_type from duckdb_columns()"
         " where database_name = current_database() and not internal order by table_oid, column_index"
     ).fetchall()
     for relation, column, kind in rows:
-        found.setdefault(relation, {})[column] = kind
+        found.setdefault(relation, {})[column] = written(kind)
     return found
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from larder.core import machine
 from larder.core.errors import LarderError
@@ -121,8 +121,10 @@ def run(
     return _outcome(paths, arguments[0], artifacts, ended)
 
 
-Command = Callable[[list[str], Callable[[str], None]], Outcome]
-"""Runs one dbt command, as `run` does."""
+class Command(Protocol):
+    """Runs one dbt command, as `run` does."""
+
+    def __call__(self, arguments: list[str], report: Callable[[str], None], folder: str = "") -> Outcome: ...
 
 
 @contextmanager
@@ -133,7 +135,7 @@ def session(paths: Paths, target: str, folder: str = "", **env: str) -> Iterator
     """
     with _process([sys.executable, "-m", "larder.project.session"], paths, env) as process:
 
-        def command(arguments: list[str], report: Callable[[str], None]) -> Outcome:
+        def command(arguments: list[str], report: Callable[[str], None], folder: str = folder) -> Outcome:
             artifacts = _folder(paths, folder or target)
             asked = json.dumps(_arguments(artifacts, paths, target, arguments))
             print(asked, file=process.stdin, flush=True)

@@ -16,12 +16,16 @@ from larder.build.compiled import compiled
 from larder.core import console
 from larder.core.errors import LarderError
 from larder.core.settings import PROJECT, Paths
-from larder.review import yaml_dictionary, yaml_files, yaml_types
+from larder.project import types
+from larder.project.types import Columns
+from larder.review import yaml_dictionary, yaml_files
 from larder.review.yaml_dictionary import FILE, Dictionary
 from larder.review.yaml_files import Item, Table
-from larder.review.yaml_types import Columns
 
 FOLDERS = ("models", "seeds")
+DIRECT = "direct_identifier"
+"""A column of this class has a true key of this name as well: dbt-bouncer follows such keys through lineage."""
+
 META = {"class": "classification", "unit": "unit", "synthetic": "synthetic"}
 DIFFERS = re.compile(r"# differs: ([a-z]+(?:, [a-z]+)*)(\. .+|\.)?$")
 
@@ -59,7 +63,7 @@ def run(paths: Paths, names: list[str], check: bool) -> bool:
 def by_name(manifest: Mapping[str, Any]) -> dict[str, tuple[str, Columns]]:
     """The folder and the columns of each model's SQL; of a model with versions those of all, the largest and oldest first."""
     found: dict[str, tuple[str, Columns]] = {}
-    columns = yaml_types.of_models(manifest)
+    columns = types.of_models(manifest)
     for unique_id in sorted(columns, key=lambda one: (-len(columns[one]), one)):
         node = manifest["nodes"][unique_id]
         folder = node["original_file_path"].rpartition("/")[0]
@@ -174,7 +178,7 @@ class _Filler:
         for name, allowed in (("class", self.dictionary.classes), ("unit", self.dictionary.units)):
             if name in differs and now[name] not in allowed and (now[name] or name == "class"):
                 yield f"{name} {now[name]!r} is none of {', '.join(allowed)}, see {FILE}"
-        if sql_type and not yaml_types.same(sql_type, now["type"]):
+        if sql_type and not types.same(sql_type, now["type"]):
             yield (
                 f"the SQL gives {sql_type}, {FILE} says {now['type']}: cast it in the SQL, correct the dictionary, or write "
                 "`# differs: type` above the column"
@@ -205,7 +209,7 @@ def _said(item: Item) -> dict[str, Any]:
 def _contradictions(said: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     """What the YAML says and the dictionary does not; a type may be written in two ways."""
     for name, fact in now.items():
-        if said[name] in (None, fact) or (name == "type" and yaml_types.same(said[name], fact)):
+        if said[name] in (None, fact) or (name == "type" and types.same(said[name], fact)):
             continue
         yield (
             f"{name} is {said[name]!r}, {FILE} says {fact!r}, which larder yaml writes; to keep the other, "
@@ -234,7 +238,10 @@ def _comments(item: Item, mark: int | None, kept: list[str]) -> list[str]:
 def _facts(item: Item, now: Mapping[str, Any]) -> dict[str, Any]:
     config = dict(item.facts.get("config", {}))
     meta = {META[name]: now[name] for name in META if now[name] is not None}
-    config["meta"] = {**meta, **{k: v for k, v in config.get("meta", {}).items() if k not in META.values()}}
+    if now["class"] == DIRECT:
+        meta[DIRECT] = True
+    own = {*META.values(), DIRECT}
+    config["meta"] = {**meta, **{k: v for k, v in config.get("meta", {}).items() if k not in own}}
     return {**item.facts, "data_type": now["type"], "description": now["text"], "config": config}
 
 

@@ -1,17 +1,10 @@
-"""House rules that dbt-bouncer does not have and that no query over the metadata base can state."""
+"""House rules that neither dbt-bouncer has nor a query over the metadata base can state."""
 
-from pathlib import Path
 from typing import Any
 
 import sqlglot
-import yaml
 from dbt_bouncer.check_framework.decorator import check, fail
 from sqlglot import exp
-
-DICTIONARY = "governance/columns.yml"
-
-WORDS = yaml.safe_load((Path(__file__).resolve().parents[3] / DICTIONARY).read_text())
-"""The dictionary of columns, whose head lists the allowed tiers."""
 
 ROW_TESTS = {"expression_is_true", "accepted_values"}
 """Tests that judge each row by itself, which a check does as well."""
@@ -21,14 +14,6 @@ NULL_BY_OPERANDS = (
     *(exp.Between, exp.In, exp.Add, exp.Sub, exp.Mul, exp.Neg, exp.Abs, exp.Length, exp.Least, exp.Greatest),
 )
 """Expressions that are null only if one of their operands is; a quotient is not among them, nor any unknown function."""
-
-
-@check
-def check_model_tier_is_known(model: Any) -> None:
-    """meta.tier is one of the dictionary's tiers."""
-    tier = model.meta.get("tier")
-    if tier not in WORDS["tiers"]:
-        fail(f"`{model.name}` has tier {tier!r}: {DICTIONARY} allows {', '.join(WORDS['tiers'])}.")
 
 
 @check

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from larder.core.errors import LarderError
-from larder.review import yaml_dictionary, yaml_files, yaml_fill, yaml_flow, yaml_types
+from larder.project import types
+from larder.review import yaml_dictionary, yaml_files, yaml_fill, yaml_flow
 from larder.review.yaml_fill import Report
 
 DICTIONARY = """# The head stays.
@@ -398,10 +399,10 @@ def test_types_are_those_that_duckdb_finds_without_data() -> None:
         "identifier": "pos__lines",
         "columns": {"a": {"name": "sold at", "data_type": "timestamp"}},
     }
-    assert yaml_types.of_models({"nodes": nodes, "sources": {"source.x.pos.lines": source}}) == {
+    assert types.of_models({"nodes": nodes, "sources": {"source.x.pos.lines": source}}) == {
         "model.x.early": {"sold_at": "timestamp", "rate": "decimal(9, 4)"},
         "model.x.late": {"n": "bigint", "last_at": "timestamp"},
     }
     nodes["model.x.late"]["compiled_code"] = "select nothing from nowhere"
     with pytest.raises(LarderError, match="late: DuckDB refuses its SQL"):
-        yaml_types.of_models({"nodes": nodes, "sources": {"source.x.pos.lines": source}})
+        types.of_models({"nodes": nodes, "sources": {"source.x.pos.lines": source}})

@@ -39,6 +39,11 @@ def of_models(manifest: Mapping[str, Any]) -> dict[str, Columns]:
     return found
 
 
+def written(type_: str) -> str:
+    """A type of DuckDB as the project writes it: `decimal(18, 2)`."""
+    return type_.lower().replace(",", ", ")
+
+
 def same(one: str, other: str) -> bool:
     """Whether two types are one, however they are written."""
     return one.replace(" ", "").lower() == other.replace(" ", "").lower()
@@ -61,7 +66,7 @@ def _prepare(connection: duckdb.DuckDBPyConnection, node: Mapping[str, Any]) -> 
             f"Look at it: dbt compile --select {node['name']}",
         ) from error
     rows: Iterable[tuple[Any, ...]] = connection.execute(f"describe {table}").fetchall()
-    return {row[0]: row[1].lower().replace(",", ", ") for row in rows}
+    return {name: written(type_) for name, type_, *_ in rows}
 
 
 def _create_schema(connection: duckdb.DuckDBPyConnection, schema: str) -> None:
