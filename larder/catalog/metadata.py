@@ -92,9 +92,11 @@ def open_base(folder: Path) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def rows(base: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
-    """What a query over the tables gives, each row by the names of its columns."""
-    found = base.execute(query)
+def rows(
+    base: duckdb.DuckDBPyConnection, query: str, given: Mapping[str, object] | None = None
+) -> list[dict[str, Any]]:
+    """What a query over the tables gives, each row by the names of its columns; `given` are the query's parameters."""
+    found = base.execute(query, given)
     names = [column[0] for column in found.description]
     return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
