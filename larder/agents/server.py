@@ -26,7 +26,7 @@ from larder.queries.semantics import Question, Semantics
 try:
     from mcp.server import MCPServer
     from mcp.server.mcpserver.exceptions import ToolError
-    from mcp_types import ToolAnnotations
+    from mcp.types import ToolAnnotations
     from pydantic import Field
 except ImportError as error:
     raise LarderError("the MCP SDK is not installed", "Install it: pip install 'mcp>=2.3,<3'") from error

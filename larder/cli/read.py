@@ -93,9 +93,9 @@ def export(as_json: Json = False) -> None:
 
 @verbs.command(rich_help_panel=GROUP)
 def mcp() -> None:
-    """Serve the catalog, metrics and guarded SQL to agents (Model Context Protocol).
+    """Serve the catalog, metrics and SQL to agents.
 
-    Started by an agent's client, on standard input and output. Example: `claude mcp add larder -- larder mcp`
+    By the Model Context Protocol, on standard input and output: an agent's client starts it. Example: `larder mcp`
     """
     from larder.agents import server
 

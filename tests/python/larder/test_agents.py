@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import pyarrow
 import pytest
 from anyio.from_thread import start_blocking_portal
 from conftest import PROJECT, Instance, copy_of
@@ -24,6 +27,7 @@ from larder.catalog import metadata
 from larder.core.settings import Paths
 
 Ask = Callable[..., Any]
+PAGE = PROJECT / "docs/agents.md"
 
 
 @contextmanager
@@ -105,6 +109,16 @@ def test_lineage_reaches_the_source_and_back(ask: Ask) -> None:
     assert ask("lineage", name="net_sales")["next"][0]["expression"] == "sum(sales_usd)"
     nodes = {one["node"]: one["steps"] for one in ask("lineage", name="fct_baskets")["nodes"]}
     assert nodes["model.larder.fct_basket_lines"] == 1 and "source.larder.pos.transactions" in nodes
+
+
+@pytest.mark.parametrize(
+    "call", re.findall(r"^```json\n(.*?)^```", PAGE.read_text(), flags=re.DOTALL | re.MULTILINE)
+)
+def test_the_calls_of_the_page_are_answered(ask: Ask, call: str) -> None:
+    asked = json.loads(call)
+    found = ask(asked["tool"], **asked["arguments"])
+    assert not isinstance(found, str), found
+    assert any(found.values())
 
 
 # ---- figures
@@ -229,6 +243,31 @@ def test_what_reaches_out_is_refused_in_a_sentence(published: Instance, ask: Ask
     assert "Traceback" not in said and "root:" not in said and "\n" not in said
     assert "spill" not in said
     assert not Path("/tmp/stolen.csv").exists()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "from read_text('/etc/passwd')",
+        "from '/etc/passwd.csv'",
+        "from glob('/etc/*')",
+        "copy marts.dim_stores to '/tmp/stolen.csv'",
+        "attach '/tmp/stolen.duckdb'",
+        "install httpfs",
+        "set enable_external_access = true",
+        "set memory_limit = '8GB'",
+        "set python_enable_replacements = true",
+        "create table larder.marts.mine as select 1",
+        "delete from larder.marts.dim_stores",
+        "from planted",
+    ],
+)
+def test_the_engine_refuses_it_as_well(published: Instance, sql: str) -> None:
+    """The second wall, without the first: nothing of what is refused by its form would work."""
+    planted = pyarrow.table({"x": [1]})
+    with Guard(Paths(published.data)).connect() as connection, pytest.raises(duckdb.Error):
+        connection.execute(sql)
+    assert planted and not Path("/tmp/stolen.csv").exists()
 
 
 PERSONAL = [
