@@ -43,10 +43,8 @@ Tool = TypeVar("Tool", bound=Callable[..., Any])
 
 def run(paths: Paths) -> None:
     """Serve until the client leaves, or Ctrl-C."""
-    for one in (
-        signal.SIGINT,
-        signal.SIGTERM,
-    ):  # a thread waits for input, and would not hear of an exception
+    # A thread waits for input, and would not hear of an exception.
+    for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, signal.SIG_DFL)
     server(paths).run("stdio")
 
