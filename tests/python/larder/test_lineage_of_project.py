@@ -51,6 +51,14 @@ def test_every_column_of_the_project_is_resolved(compiled: Compiled, whole: Proj
     ) + len(compiled.manifest["sources"])
 
 
+def test_a_build_compiles_what_a_project_without_data_does(compiled: Compiled, published: Instance) -> None:
+    """In the build's session the tables are there, on its own they are empty ones."""
+    kept = json.loads((published.data / "history/dbt/compiled.json").read_text())
+    assert kept["increments"] == compiled.increments
+    for name, node in compiled.manifest["nodes"].items():
+        assert kept["manifest"]["nodes"][name].get("compiled_code") == node.get("compiled_code")
+
+
 def test_every_column_begins_at_a_source_or_a_seed(whole: ProjectLineage) -> None:
     begins_nowhere = {
         (relation, column)
