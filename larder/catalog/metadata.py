@@ -52,9 +52,7 @@ def begin(
         ("traced_edge", _edges(manifest, lineage), _EDGE),
     ):
         found = pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema)
-        connection.register("found", found)
-        connection.execute(f"create table {name} as from found")
-        connection.unregister("found")
+        connection.from_arrow(found).create(name)
     for file in ("information_schema.sql", "build_results.sql"):
         connection.execute(Path(__file__).with_name(file).read_text())
     for table, words in _words().items():
