@@ -151,7 +151,7 @@ def test_no_value_of_a_person_is_shown(base: duckdb.DuckDBPyConnection, publishe
 
 
 @pytest.fixture
-def compiled_base() -> Iterator[duckdb.DuckDBPyConnection]:
+def compiled_base(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """The base of a project of one table, without a build."""
     column = {"name": "n", "data_type": "integer", "description": "", "config": {}}
     node = {
@@ -167,7 +167,7 @@ def compiled_base() -> Iterator[duckdb.DuckDBPyConnection]:
         "nodes": {"t": node},
         "parent_map": {},
     }
-    traced = project.of_manifest(manifest, {}, Path("/dev/null"))
+    traced = project.of_manifest(manifest, {}, tmp_path / "lineage.json")
     with metadata.begin(manifest, traced, {"main.t": {"n": "integer"}}, "") as connection:
         yield connection
 
