@@ -49,8 +49,8 @@ create table larder.column_profiles (
     shows_values boolean,
     row_count bigint,
     null_count bigint,
-    distinct_count bigint,
-    is_distinct_exact boolean,  -- estimated otherwise
+    distinct_count bigint,  -- null in tables above a million rows
+    is_distinct_exact boolean,  -- false where it is an estimate
     min_value varchar,
     max_value varchar,
     min_length bigint,
