@@ -7,6 +7,11 @@ create schema dbt;
 create macro said(body, path) as nullif(body ->> path, '');
 create macro names(body, path) as coalesce(from_json(body -> path, '["varchar"]'), []);
 
+-- What a test says in the comment at its head, without what to do when it fails.
+create macro head(code) as nullif(trim(
+    regexp_replace(regexp_extract(code, '^\s*\{#(.*?)(?:Fails\?.*)?#\}', 1, 's'), '\s+', ' ', 'g')
+), '');
+
 create view dbt.project as
 select
     1 as schema_version,
@@ -56,6 +61,7 @@ select
     said(body, '$.config.meta.tier') as tier,
     names(body, '$.config.meta.grain') as grain,
     coalesce(tested_grain.columns, []) as grain_tested,
+    coalesce(body -> 'constraints', '[]'::json) as constraints,
     body ->> '$.config.event_time' as event_time,
     said(body, 'raw_code') as raw_code,
     said(body, 'compiled_code') as compiled_code,
@@ -115,6 +121,7 @@ select
     said(declared.body, '$.config.meta.classification') as classification,
     said(declared.body, '$.config.meta.unit') as unit,
     coalesce((declared.body ->> '$.config.meta.synthetic')::boolean, false) as synthetic,
+    coalesce(declared.body -> 'constraints', '[]'::json) as constraints,
     traced_column.unresolved
 from traced_column
 left join declared using (node_unique_id, column_name);
@@ -122,14 +129,21 @@ left join declared using (node_unique_id, column_name);
 create view dbt.column_lineage as
 from traced_edge;
 
+create view generic_test as
+select
+    substr(body ->> 'name', 6) as name,
+    said(body, 'description') as description
+from resource
+where resource_type = 'macro' and starts_with(body ->> 'name', 'test_');
+
 create view dbt.data_tests as
 select
-    unique_id,
+    resource.unique_id,
     body ->> 'name' as name,
     body ->> 'package_name' as package_name,
     body ->> 'original_file_path' as original_file_path,
     names(body, 'fqn') as fqn,
-    said(body, 'description') as description,
+    coalesce(head(body ->> 'raw_code'), said(body, 'description'), generic_test.description) as description,
     names(body, 'tags') as tags,
     coalesce(body -> '$.config.meta', '{}'::json) as meta,
     body ->> '$.config.group' as "group",
@@ -144,6 +158,7 @@ select
     body ->> '$.config.where' as where_condition,
     names(body, '$.depends_on.nodes') as depends_on
 from resource
+left join generic_test on body ->> '$.test_metadata.name' = generic_test.name
 where resource_type = 'test';
 
 create view dbt.unit_tests as

@@ -6,6 +6,7 @@ them (build_results.sql). A generation and a project that is only compiled have 
 
 import json
 import shutil
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import yaml
 
 from ingestion.core import sql
 from ingestion.core.files import write_atomically
-from larder.catalog import metric_lineage
+from larder.catalog import comments, metric_lineage
 from larder.core.settings import PROJECT
 from larder.project.lineage.names import Origin
 from larder.project.lineage.project import ProjectLineage
@@ -53,7 +54,7 @@ def begin(
     ):
         found = pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema)
         connection.from_arrow(found).create(name)
-    for file in ("information_schema.sql", "build_results.sql"):
+    for file in ("information_schema.sql", "build_results.sql", "descriptions.sql"):
         connection.execute(Path(__file__).with_name(file).read_text())
     for table, words in _words().items():
         for word, text in words.items():
@@ -89,6 +90,23 @@ def open_base(folder: Path) -> duckdb.DuckDBPyConnection:
     return connection
 
 
+def rows(
+    base: duckdb.DuckDBPyConnection, query: str, given: Mapping[str, object] | None = None
+) -> list[dict[str, Any]]:
+    """What a query over the tables gives, each row by the names of its columns; `given` are the query's parameters."""
+    found = base.execute(query, given)
+    names = [column[0] for column in found.description]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+def grouped(base: duckdb.DuckDBPyConnection, query: str, key: str) -> dict[str, list[dict[str, Any]]]:
+    """The same rows by the value of one column; a value without rows has none."""
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows(base, query):
+        found[row[key]].append(row)
+    return found
+
+
 def relation_of(node: Mapping[str, Any]) -> str:
     """`<schema>.<table>` of a model, seed, snapshot or source of a manifest."""
     return f"{node['schema']}.{node.get('identifier') or node['alias']}"
@@ -120,12 +138,13 @@ _EDGE = pa.schema(
 
 def _resources(manifest: Artifact, git_sha: str) -> Iterator[tuple[str, str, str]]:
     """Every node of the project as JSON; of macros and texts only those of the project itself."""
-    project = manifest["metadata"]["project_name"]
+    project, said = manifest["metadata"]["project_name"], comments.of_macros(manifest, PROJECT)
     yield "project", "project", json.dumps({**manifest["metadata"], "git_sha": git_sha})
     for kind in KINDS:
         for name, node in sorted(manifest[kind].items()):
             if kind not in ("macros", "docs") or node["package_name"] == project:
-                yield name, node["resource_type"], json.dumps(node)
+                text = node.get("description") or said.get(name)
+                yield name, node["resource_type"], json.dumps({**node, "description": text})
 
 
 def _dependencies(manifest: Artifact) -> Iterator[tuple[str, str]]:

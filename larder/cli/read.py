@@ -89,3 +89,14 @@ def export(as_json: Json = False) -> None:
 
     found = export.run(current_paths())
     console.as_json(found) if as_json else export.render(found)
+
+
+@verbs.command(rich_help_panel=GROUP)
+def mcp() -> None:
+    """Serve the catalog, metrics and guarded SQL to agents (Model Context Protocol).
+
+    Started by an agent's client, on standard input and output. Example: `claude mcp add larder -- larder mcp`
+    """
+    from larder.agents import server
+
+    server.run(current_paths())

@@ -37,6 +37,8 @@ class Purpose:
 BUILD = Purpose("build", writes=True, reads_files=True)
 LOOK = Purpose("look", memory="1GB")
 QUERY = Purpose("query")
+AGENT = Purpose("agent", memory="1GB", threads=2, reads_files=True, keeps_order=True)
+"""It reads files until the warehouse is attached: whoever opens it closes that door, see larder/agents/guard.py."""
 PREVIEW = Purpose("preview", reads_files=True)
 DIFF = Purpose("diff", memory="1500MB", reads_files=True)
 EXPORT = Purpose("export", memory="1GB", threads=1, reads_files=True, keeps_order=True)

@@ -96,15 +96,3 @@ def test_a_text_names_the_mart_that_counts_and_not_the_count(folder: str) -> Non
 )
 def test_a_figure_is_recognised(text: str) -> None:
     assert figures(text)
-
-
-def test_every_mart_says_which_question_it_answers_and_what_a_row_is() -> None:
-    silent = [
-        f"{model['name']} {missing}"
-        for file in PROJECT.glob("models/marts/*/*.yml")
-        for model in yaml.safe_load(file.read_text())["models"]
-        for text in [" ".join(model["description"].partition("```")[0].split())]
-        for missing, told in (("asks no question", "?" in text), ("names no grain", "One row per" in text))
-        if not told
-    ]
-    assert silent == []

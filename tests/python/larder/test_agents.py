@@ -1,0 +1,361 @@
+"""`larder mcp` as agents meet it: a real process on a published generation, asked by the SDK's own client."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from anyio.from_thread import start_blocking_portal
+from conftest import PROJECT, Instance, copy_of
+from mcp import Client, StdioServerParameters
+
+from larder.agents import lookup
+from larder.agents.guard import SECONDS, Guard
+from larder.catalog import metadata
+from larder.core.settings import Paths
+
+Ask = Callable[..., Any]
+
+
+@contextmanager
+def serving(instance: Instance) -> Iterator[tuple[Any, Ask]]:
+    """The client, and a call of a tool: its text when it fails, what it gives else."""
+    command = StdioServerParameters(
+        command=sys.executable, args=["-m", "larder", "mcp"], cwd=PROJECT, env=instance.env
+    )
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(Client(command)) as client:
+
+        def ask(tool: str, **arguments: Any) -> Any:
+            found = portal.call(partial(client.call_tool, tool, arguments))
+            return found.content[0].text if found.is_error else found.structured_content
+
+        yield portal.call(client.list_tools), ask
+
+
+@pytest.fixture(scope="module")
+def served(published: Instance) -> Iterator[tuple[Any, Ask]]:
+    with serving(published) as found:
+        yield found
+
+
+@pytest.fixture
+def ask(served: tuple[Any, Ask]) -> Ask:
+    return served[1]
+
+
+def test_there_are_five_tools_and_none_writes(served: tuple[Any, Ask]) -> None:
+    tools = {tool.name: tool for tool in served[0].tools}
+    assert list(tools) == ["search", "describe", "lineage", "metric", "query"]
+    assert all(tool.annotations.read_only_hint and tool.description for tool in tools.values())
+    assert tools["query"].input_schema["properties"]["limit"]["maximum"] == 1000
+
+
+# ---- the catalog
+
+
+def test_search_finds_what_the_words_say(ask: Ask) -> None:
+    found = ask("search", text="net sales")["found"]
+    assert found[0]["id"] == "metric.larder.net_sales"
+    assert "model.larder.dim_households" in {
+        one["id"] for one in ask("search", text="dim household")["found"]
+    }
+    assert ask("search", text="no such words")["found"] == []
+    assert "Give words" in ask("search", text=" - ")
+
+
+def test_describe_says_what_a_row_and_a_column_are(ask: Ask) -> None:
+    table = ask("describe", name="fct_baskets")
+    assert (table["name"], table["grain"], table["owner"]) == ("marts.fct_baskets", ["basket_id"], "sales")
+    columns = {column["name"]: column for column in table["columns"]}
+    assert columns["units"]["unit"] == "items" and columns["units"]["is_served"]
+    assert ask("describe", name="marts.fct_baskets.units") == {
+        "table": "marts.fct_baskets",
+        **columns["units"],
+    }
+    hidden = ask("describe", name="dim_households.income_band")
+    assert (hidden["class"], hidden["is_served"]) == ("sensitive", False)
+    metric = ask("describe", name="net_sales")
+    assert metric["unit"] == "USD" and "department" in metric["dimensions"]
+    assert "income_band" not in metric["dimensions"]
+    assert ask("describe", name="question_customers")["reads"]
+    assert "Did you mean fct_baskets" in ask("describe", name="fct_basket")
+    assert "source.larder.pos.transactions" in ask("describe", name="raw.pos__transactions")["id"]
+
+
+def test_lineage_reaches_the_source_and_back(ask: Ask) -> None:
+    up = ask("lineage", name="fct_baskets.sales_usd")
+    step = next(one for one in up["next"] if one["how"] == "mod")
+    assert (step["node"], step["column"]) == ("model.larder.fct_basket_lines", "sales_usd")
+    assert "SUM(sales_usd)" in step["expression"]
+    reached = {(one["node"], one["column"]) for one in up["values"]}
+    assert ("source.larder.pos.transactions", "sales_value") in reached
+    down = ask("lineage", name="source.larder.pos.transactions.sales_value", direction="downstream")
+    assert ("metric.larder.net_sales", "net_sales") in {
+        (one["node"], one["column"]) for one in down["values"]
+    }
+    assert ask("lineage", name="net_sales")["next"][0]["expression"] == "sum(sales_usd)"
+    nodes = {one["node"]: one["steps"] for one in ask("lineage", name="fct_baskets")["nodes"]}
+    assert nodes["model.larder.fct_basket_lines"] == 1 and "source.larder.pos.transactions" in nodes
+
+
+# ---- figures
+
+
+def test_a_metric_is_what_the_command_says(published: Instance, ask: Ask) -> None:
+    shown = json.loads(published.larder("metric", "net_sales", "units", "--by", "week", "--json").stdout)
+    found = ask("metric", names=["net_sales", "units"], by=["week"])
+    rows = [dict(zip(found["columns"], row, strict=True)) for row in found["rows"]]
+    assert (found["generation"], rows) == (shown["generation"], shown["rows"])
+    grocery = {
+        "names": ["net_sales"],
+        "where": ["department = 'GROCERY'"],
+        "since": "2017-01-02",
+        "until": "2017-01-02",
+    }
+    [[sales]] = ask("metric", **grocery)["rows"]
+    asked = "select sum(sales_usd) from marts.fct_basket_lines join marts.dim_products using (product_id)"
+    assert published.query(f"{asked} where department = 'GROCERY' and business_date = '2017-01-02'")[0][
+        0
+    ] == (Decimal(sales))
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ({"names": ["sales"]}, "there is no metric named sales"),
+        ({"names": ["net_sales"], "by": ["colour"]}, "there is no dimension of net_sales named colour"),
+        ({"names": ["net_sales"], "by": ["income_band"]}, "income_band: not served here"),
+        ({"names": ["net_sales"], "where": ["income_band = '35-49K'"]}, "income_band: not served here"),
+        ({"names": ["net_sales"], "by": ["household", "product"]}, "more than 1000 rows"),
+        (
+            {"names": ["net_sales"], "where": ["department = current_setting('temp_directory')"]},
+            "is not answered",
+        ),
+        ({"names": ["net_sales"], "where": ["department = (select 'GROCERY')"]}, "more than a condition"),
+        ({"names": ["net_sales"], "since": "2020-01-01"}, "there are no data for this period"),
+    ],
+)
+def test_a_question_that_has_no_answer_says_why(ask: Ask, question: dict[str, Any], said: str) -> None:
+    assert said in ask("metric", **question)
+
+
+# ---- SQL
+
+
+def test_a_query_is_answered_with_its_types(published: Instance, ask: Ask) -> None:
+    sql = "select business_date, sum(sales_usd) as usd, count(*) as n, true as t, null as z from marts.fct_baskets group by 1 order by 1 desc"
+    found = ask("query", sql=sql)
+    assert found["columns"] == ["business_date", "usd", "n", "t", "z"]
+    assert found["rows"] == [[str(day), str(usd), n, t, z] for day, usd, n, t, z in published.query(sql)]
+    assert not found["is_cut"]
+
+
+def test_a_long_answer_is_cut(ask: Ask) -> None:
+    found = ask("query", sql="select * from range(1_000_000_000) order by 1")
+    assert (len(found["rows"]), found["is_cut"], found["rows"][199]) == (200, True, [199])
+    assert len(ask("query", sql="from range(5_000)", limit=1000)["rows"]) == 1000
+    assert "less than or equal to 1000" in ask("query", sql="from range(5_000)", limit=1001)
+    long = ask("query", sql="select repeat('x', 100_000_000) from range(200)", limit=3)
+    assert [len(row[0]) for row in long["rows"]] == [2000] * 3
+
+
+def test_a_query_without_end_is_stopped(ask: Ask) -> None:
+    endless = "with recursive a as (select 1 as x union all select x + 1 from a) select count(*) from a"
+    assert f"more than {SECONDS} seconds" in ask("query", sql=endless)
+    assert ask("query", sql="select 1")["rows"] == [[1]]
+
+
+REFUSED = [
+    "attach '{data}/warehouse/current/larder.duckdb' as other",
+    "copy marts.dim_stores to '/tmp/stolen.csv'",
+    "copy (select 1) to '/tmp/stolen.csv'",
+    "export database '/tmp/stolen'",
+    "create table mine as select 1",
+    "insert into marts.dim_stores values (1)",
+    "install httpfs",
+    "load httpfs",
+    "set enable_external_access = true",
+    "pragma database_list",
+    "call pragma_database_list()",
+    "explain select 1",
+    "select 1; select 2",
+    "select 1; drop schema marts cascade",
+    "",
+    "selec",
+    "from read_csv('/etc/passwd')",
+    "select * from read_text('/etc/passwd')",
+    "from '/etc/passwd'",
+    "from '{data}/lake/raw/loyalty/households/*.parquet'",
+    "from glob('/*')",
+    "select (select content from read_text('/etc/passwd'))",
+    "select * from (with \"/tmp/x.csv\" as (select 1) select 2), '/tmp/x.csv'",
+    "from duckdb_settings()",
+    "from duckdb_databases()",
+    "from duckdb_views()",
+    "from information_schema.columns",
+    "from pg_catalog.pg_class",
+    "from sqlite_master",
+    "select current_setting('temp_directory')",
+    "select getenv('HOME')",
+    "show tables",
+    "show all tables",
+    "describe marts.dim_households",
+    "summarize marts.dim_households",
+    "from query('select 1')",
+    "from query_table('larder.staging.stg_loyalty__households')",
+    "from staging.stg_loyalty__households",
+    "from larder.marts.dim_households",
+    "from memory.marts.dim_households",
+    "from raw.loyalty__households",
+    "from semantic.sem_household_months",
+    "from dim_stores",
+    "from sys",
+]
+
+
+@pytest.mark.parametrize("sql", REFUSED)
+def test_what_reaches_out_is_refused_in_a_sentence(published: Instance, ask: Ask, sql: str) -> None:
+    said = ask("query", sql=sql.replace("{data}", str(published.data)))
+    assert isinstance(said, str) and said.startswith("Error executing tool query: ")
+    assert "Traceback" not in said and "root:" not in said and "\n" not in said
+    assert "spill" not in said
+    assert not Path("/tmp/stolen.csv").exists()
+
+
+PERSONAL = [
+    "select income_band as harmless from marts.dim_households",
+    "with a as (from marts.dim_households) select a.income_band from a",
+    "select columns('income.*') from marts.dim_households",
+    "select max(income_band) from marts.dim_households",
+    "select count(*) from marts.dim_households where income_band = '35-49K'",
+    "select count(*) from marts.dim_households group by income_band",
+    "select household_id from marts.dim_households order by income_band",
+    "select h.income_band from marts.dim_households as h",
+    "select struct_extract(h, 'income_band') from marts.dim_households as h",
+    "unpivot marts.dim_households on income_band",
+    "select 1 from marts.fct_baskets join marts.dim_households using (household_id, income_band)",
+    "select segment from marts.agg_household_profile",
+    'select "Income_Band" from marts.dim_households',
+    "select email from marts.dim_households",
+]
+
+
+@pytest.mark.parametrize("sql", PERSONAL)
+def test_personal_values_are_served_by_no_name(ask: Ask, sql: str) -> None:
+    assert isinstance(ask("query", sql=sql), str)
+
+
+def test_every_table_is_served_without_its_personal_columns(published: Instance) -> None:
+    with metadata.open_base(published.warehouse.with_name("metadata")) as base:
+        stated = base.execute(
+            "select schema_name, identifier, list(column_name order by column_index)"
+            " filter (classification not in ('sensitive', 'direct_identifier'))"
+            " from dbt.models inner join dbt.node_columns on unique_id = node_unique_id"
+            " where schema_name in ('marts', 'observe') group by all order by all"
+        ).fetchall()
+    with Guard(Paths(published.data)).connect() as connection:
+        there = connection.execute(
+            "select schema_name, table_name, list(column_name order by column_index) from duckdb_columns()"
+            " where database_name = 'memory' and schema_name in ('marts', 'observe') group by all order by all"
+        ).fetchall()
+    assert there == stated and len(there) > 60
+
+
+def test_a_copy_of_a_hidden_column_is_hidden_and_so_is_what_nobody_has_classified(
+    published: Instance,
+) -> None:
+    copied = "node_unique_id = 'model.larder.agg_household_profile' and column_name = 'income_band'"
+    with lookup.open_base(published.warehouse.with_name("metadata")) as base:
+        base.execute(f"update dbt.node_columns set classification = 'public' where {copied}")
+        base.execute("update dbt.node_columns set classification = null where column_name = 'till_system'")
+        base.execute("update dbt.node_columns set unresolved = 'odd' where column_name = 'day_name'")
+        hidden = {
+            f"{name}.{column}"
+            for _, name, _, columns in base.execute(
+                "from served(['sensitive', 'direct_identifier'], ['marts'])"
+            ).fetchall()
+            for column in columns
+        }
+    assert {"agg_household_profile.income_band", "dim_stores.till_system", "dim_dates.day_name"} <= hidden
+    assert "dim_stores.store_id" not in hidden
+
+
+# ---- the process
+
+
+def test_a_publish_in_between_is_seen(published: Instance, tmp_path: Path) -> None:
+    own = Instance(tmp_path / "data")
+    copy_of(published, own.data)
+    with serving(own) as (_, ask):
+        before = ask("query", sql="select 1")["generation"]
+        generations = own.data / "warehouse/generations"
+        shutil.copytree(generations / before, generations / "20991231T000000000Z")
+        manifest = generations / "20991231T000000000Z/manifest.json"
+        manifest.write_text(manifest.read_text().replace(before, "20991231T000000000Z"))
+        (own.data / "warehouse/next").symlink_to("generations/20991231T000000000Z")
+        (own.data / "warehouse/next").rename(own.data / "warehouse/current")
+        assert ask("query", sql="select 1")["generation"] == "20991231T000000000Z"
+        assert ask("metric", names=["units"])["generation"] == "20991231T000000000Z"
+
+
+def test_what_is_missing_is_said(published: Instance, tmp_path: Path) -> None:
+    with serving(Instance(tmp_path / "empty")) as (_, ask):
+        assert "nothing is published yet" in ask("search", text="sales")
+    own = Instance(tmp_path / "data")
+    copy_of(published, own.data)
+    shutil.rmtree(own.warehouse.with_name("metadata"))
+    with serving(own) as (_, ask):
+        assert "has no metadata base" in ask("query", sql="select 1")
+
+
+def test_without_the_sdk_it_says_how_to_install_it() -> None:
+    code = "import sys; sys.modules['mcp'] = None; sys.argv = ['larder', 'mcp']; from larder.cli.main import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "pip install 'mcp" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_standard_output_has_the_protocol_alone_and_ctrl_c_ends_it_quietly(published: Instance) -> None:
+    hello = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {},
+            "clientInfo": {"name": "t", "version": "1"},
+        },
+    }
+    call = {
+        "jsonrpc": "2.0",
+        "id": 2,
+        "method": "tools/call",
+        "params": {"name": "query", "arguments": {"sql": "from duckdb_settings()"}},
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "larder", "mcp"],
+        cwd=PROJECT,
+        env={**os.environ, **published.env},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin and process.stdout
+    for message in (hello, {"jsonrpc": "2.0", "method": "notifications/initialized"}, call):
+        process.stdin.write(json.dumps(message) + "\n")
+    process.stdin.flush()
+    answers = [json.loads(process.stdout.readline()) for _ in range(2)]
+    assert [one["id"] for one in answers] == [1, 2] and answers[1]["result"]["isError"]
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=10)
+    assert (process.returncode, out, err) == (-signal.SIGINT, "", "")
