@@ -25,7 +25,7 @@ from (
 create or replace view site.layer_texts as
 select
     layers.layer,
-    coalesce(tiers.description, 'What the source systems delivered, as it came: the loads that are complete.') as description
+    coalesce(tiers.description, 'What the source systems delivered, as it came.') as description
 from site.layers as layers
 left join larder.tiers as tiers on layers.tier = tiers.tier
 where tiers.tier is not null or layers.layer = 'sources';
@@ -170,36 +170,61 @@ left join larder.column_profiles as profiles
     on columns.node_unique_id = profiles.node_unique_id and columns.column_name = profiles.column_name
 order by columns.node_unique_id, columns.column_index;
 
--- One row per test and node that it looks at.
+-- One row per test and node that it looks at; `says` is what it holds, in words. Of a personal column no listed value is named.
 create or replace table site.tests as
+with test as (
+    select
+        *,
+        unnest(if(node_unique_id is null, depends_on, [node_unique_id])) as of_node,
+        list_filter(depends_on, lambda one: one <> node_unique_id)[1] as other,
+        from_json(arguments -> 'values', '["varchar"]') as listed
+    from (
+        select * exclude (fqn, tags, meta, package_name, original_file_path)
+        from dbt.data_tests
+        union all by name
+        select
+            unique_id,
+            name,
+            'unit test' as test_name,
+            description,
+            node_unique_id
+        from dbt.unit_tests
+    )
+)
+
 select
-    test.unique_id,
-    unnest(test.nodes) as node_unique_id,
-    test.* exclude (unique_id, nodes),
-    coalesce(runs.runs, []) as runs
-from (
-    select
-        unique_id,
-        name,
-        test_name,
-        column_name,
-        description,
-        arguments,
-        severity,
-        depends_on,
-        if(node_unique_id is null, depends_on, [node_unique_id]) as nodes
-    from dbt.data_tests
-    union all by name
-    select
-        unique_id,
-        name,
-        'unit test' as test_name,
-        description,
-        [node_unique_id] as nodes
-    from dbt.unit_tests
-) as test
+    test.of_node as node_unique_id,
+    test.test_name,
+    test.description,
+    case test.test_name
+        when 'primary_key' then array_to_string(from_json(arguments -> 'columns', '["varchar"]'), ', ') || ': unique and never null'
+        when 'not_null' then test.column_name || ': never null'
+        when 'unique' then test.column_name || ': unique'
+        when 'relationships'
+            then test.column_name || ': each has its member in ' || coalesce(other.name, 'itself') || '.' || (arguments ->> 'field')
+        when 'accepted_values'
+            then
+                test.column_name || ': '
+                || if(columns.is_personal, 'one of ' || len(listed) || ' values', array_to_string(listed, ', '))
+        when 'expression_is_true' then arguments ->> 'expression'
+        else
+            if(test.column_name is null, '', test.column_name || ': ')
+            || replace(if(test.test_name in ('singular', 'unit test'), test.name, test.test_name), '_', ' ')
+    end as says,
+    coalesce(runs.runs, []) as runs,
+    runs.runs[-1] as last
+from test
 left join site.runs as runs on test.unique_id = runs.unique_id
-order by node_unique_id, test.test_name = 'unit test', test.test_name, test.column_name, test.name;
+left join site.nodes as other on test.other = other.unique_id
+left join site.columns as columns on test.of_node = columns.node_unique_id and test.column_name = columns.name
+order by test.of_node, test.test_name = 'unit test', test.test_name, test.column_name, test.name;
+
+-- How the columns of a table have changed since the first generation that knew it.
+create or replace table site.history as
+select *
+from larder.column_history
+qualify first_invocation_id > min(first_invocation_id) over (partition by node_unique_id) or last_invocation_id is not null
+order by node_unique_id, first_invocation_id, column_name;
 
 -- Which page depends on which: by dbt, and by columns where dbt has a semantic model between.
 create or replace table site.edges as

@@ -58,6 +58,8 @@ class Line:
 
 @dataclass(frozen=True)
 class Drawing:
+    """Boxes in their places, and the lines between them, in pixels."""
+
     width: int
     height: int
     boxes: list[Box]

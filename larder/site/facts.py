@@ -73,13 +73,14 @@ def read(base: duckdb.DuckDBPyConnection) -> Facts:
         nodes={node["unique_id"]: node for node in rows(base, "from site.nodes")},
         columns=_grouped(rows(base, "from site.columns")),
         tests=_grouped(rows(base, "from site.tests")),
-        history=_grouped(rows(base, "from larder.column_history order by all")),
+        history=_grouped(rows(base, "from site.history")),
         graph=graph,
         reach=Reach([Edge((a, b), (c, d), how, text) for a, b, c, d, how, text in edges], graph),
     )
 
 
 def rows(base: duckdb.DuckDBPyConnection, query: str) -> list[Row]:
+    """What a query finds, by the names of its columns."""
     found = base.execute(query)
     names = [column[0] for column in found.description or []]
     return [dict(zip(names, row, strict=True)) for row in found.fetchall()]

@@ -1,13 +1,12 @@
 """What is on each page of the catalog, put together from the facts."""
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from larder.site import drawing, text
+from larder.site import drawing
 from larder.site.drawing import Box, Drawing, Edge
 from larder.site.facts import Facts, Row
 from larder.site.reach import by_node
@@ -120,16 +119,20 @@ def _node(facts: Facts, node: Row) -> dict[str, Any]:
     name = node["unique_id"]
     picture = _lineage(facts, node)
     drawn = picture.places
-    columns = [{**column, "lineage": _column_lineage(facts, name, column["name"])} for column in _columns(facts, node)]
+    columns = [
+        {**column, "lineage": _column_lineage(facts, name, column["name"])}
+        for column in _columns(facts, node)
+    ]
     return {
         "node": node,
         "columns": columns,
         "drawing": picture,
         "paths": {column["name"]: _path(facts, (name, column["name"]), drawn) for column in columns},
         "far": {"up": facts.graph.far(name, False), "down": facts.graph.far(name, True)},
+        "reads": [one for one in facts.nodes.values() if one["unique_id"] in facts.graph.near(name, False)],
         "not_drawn": len(facts.graph.far(name, False)) + len(facts.graph.far(name, True)) + 1 - len(drawn),
-        "tests": [_test(facts, test) for test in facts.tests[name]],
-        "history": _history(facts, name),
+        "tests": facts.tests[name],
+        "history": facts.history[name],
         "versions": [
             one
             for one in facts.of("model")
@@ -156,7 +159,9 @@ def _column_lineage(facts: Facts, node: str, column: str) -> dict[str, Any]:
         "computed": [edge.parent for edge in near if edge.how == "mod"],
         "expressions": sorted({edge.expression for edge in near if edge.how == "mod" and edge.expression}),
         "decided": by_node({edge.parent: "scan" for edge in near if edge.how == "scan"}),
-        "origins": by_node({one: how for one, how in up.items() if _kind(facts, one[0]) in ("source", "seed", None)}),
+        "origins": by_node(
+            {one: how for one, how in up.items() if _kind(facts, one[0]) in ("source", "seed", None)}
+        ),
         "readers": readers,
         "far_down": sum(map(len, readers.values())),
         "metrics": [one for one, _ in down if _kind(facts, one) == "metric"],
@@ -216,7 +221,11 @@ def _nearest(facts: Facts, name: str, down: bool, most: int) -> dict[str, int]:
 def _entities(facts: Facts, nodes: list[Row]) -> Drawing:
     """The tables of a domain and those that their keys lead to, by the tests that hold the keys."""
     inside = {node["unique_id"] for node in nodes}
-    found = [one for one in facts.rows("from site.relationships") if one["child"] in inside and one["parent"] in facts.nodes]
+    found = [
+        one
+        for one in facts.rows("from site.relationships")
+        if one["child"] in inside and one["parent"] in facts.nodes
+    ]
     edges = [
         Edge(one["child"], one["parent"], one["child_column"], one["parent_column"])
         for one in found
@@ -228,25 +237,13 @@ def _entities(facts: Facts, nodes: list[Row]) -> Drawing:
         if name in names:
             keys = [one["child_column"] for one in found if one["child"] == name]
             primary = list(facts.nodes[name]["primary_key"] or [])
-            boxes.append(_box(name, [facts.nodes[name]["name"], *primary, *(key for key in keys if key not in primary)]))
+            boxes.append(
+                _box(
+                    name, [facts.nodes[name]["name"], *primary, *(key for key in keys if key not in primary)]
+                )
+            )
     return drawing.draw(boxes, edges, drawing.ranked(edges, names))
 
 
 def _box(name: str, lines: list[str]) -> Box:
     return Box(name, lines, round(24 + LETTER * max(map(len, lines))), 24 + 18 * max(len(lines) - 1, 1))
-
-
-def _test(facts: Facts, test: Row) -> Row:
-    arguments = json.loads(test["arguments"] or "{}")
-    parents = [one for one in test["depends_on"] or [] if one != test["node_unique_id"]] or [test["node_unique_id"]]
-    parent = facts.nodes.get(parents[0], {}).get("name", parents[0])
-    personal = {one["name"] for one in facts.columns[test["node_unique_id"]] if one["is_personal"]}
-    says = text.test_says(test, arguments, parent, test["column_name"] in personal)
-    return {**test, "says": says, "last": test["runs"][-1] if test["runs"] else None}
-
-
-def _history(facts: Facts, name: str) -> list[Row]:
-    """How the columns have changed since the first generation that knew the table."""
-    spans = facts.history[name]
-    first = min((span["first_invocation_id"] for span in spans), default="")
-    return [span for span in spans if span["first_invocation_id"] != first or span["last_invocation_id"]]

@@ -32,6 +32,7 @@ def environment(shared: Mapping[str, Any]) -> Environment:
 
 
 def write(pages: Iterable[Page], templates: Environment, folder: Path) -> None:
+    """Write each page, and what all of them load."""
     for page in pages:
         file = folder / page.path
         file.parent.mkdir(parents=True, exist_ok=True)

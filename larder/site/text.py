@@ -1,7 +1,7 @@
 """How values and texts look on a page."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,8 +11,8 @@ from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 from markupsafe import Markup
 
-WORD = re.compile(r"(?:[a-z_]+\.)?[a-z][a-z0-9_]*_[a-z0-9_]+")
-"""What may be the name of a table or metric in a text: only names with an underscore, other words mean other things too."""
+WORD = re.compile(r"(?:[a-z][a-z0-9_]*\.){0,2}[a-z][a-z0-9_]*_[a-z0-9_]+")
+"""What may be the name of a table, column or metric in a text: with an underscore, as other words mean other things too."""
 
 
 class Descriptions:
@@ -47,6 +47,7 @@ class _Linking(RendererHTML):
 
 
 def number(value: Any) -> str:
+    """A count with its thousands apart."""
     return "–" if value is None else f"{value:,}"
 
 
@@ -61,6 +62,7 @@ def size(value: int | None) -> str:
 
 
 def seconds(value: float | None) -> str:
+    """A time that something took."""
     if value is None:
         return "–"
     return f"{value // 60:.0f} min {value % 60:.0f} s" if value >= 60 else f"{value:.2g} s"
@@ -77,6 +79,7 @@ def share(part: int | None, whole: int | None) -> str:
 
 
 def moment(value: datetime | None) -> str:
+    """A point of time, to the minute."""
     return "–" if value is None else f"{value:%Y-%m-%d %H:%M} UTC"
 
 
@@ -98,27 +101,3 @@ def sparkline(values: Sequence[float], width: int = 120, height: int = 24) -> st
         f"{place * step:.1f},{height - 2 - (height - 4) * value / highest:.1f}"
         for place, value in enumerate(values)
     )
-
-
-def test_says(test: Mapping[str, Any], arguments: Mapping[str, Any], parent: str, is_personal: bool) -> str:
-    """What a test holds, in words."""
-    column = test["column_name"]
-    match test["test_name"]:
-        case "primary_key":
-            return f"{', '.join(arguments.get('columns', []))}: unique and never null"
-        case "not_null":
-            return f"{column}: never null"
-        case "unique":
-            return f"{column}: unique"
-        case "relationships":
-            return f"{column}: each has its member in {parent}.{arguments.get('field')}"
-        case "accepted_values":
-            values = arguments.get("values", [])
-            listed = f"one of {len(values)} values" if is_personal else ", ".join(map(str, values))
-            return f"{column}: {listed}"
-        case "expression_is_true":
-            return str(arguments.get("expression"))
-        case "singular" | "unit test":
-            return words(test["name"])
-        case other:
-            return f"{column}: {words(other)}" if column else words(other)

@@ -19,12 +19,12 @@ window.larderSearch = ({ nodes, columns, texts }) => {
   const lower = texts.map((text) => text.toLowerCase());
   const fromNodes = nodes.map(([kind, title, label, page, text, owner]) => ({
     kind, title: label || title, page, text,
-    names: [title.toLowerCase(), title.toLowerCase().split(".").pop(), label.toLowerCase()],
-    words: `${title} ${label}`.toLowerCase(), more: `${text} ${owner}`.toLowerCase(),
+    names: [title, title.split(".").pop(), label].filter(Boolean).map((name) => name.toLowerCase()),
+    own: `${title} ${label}`.toLowerCase(), table: "", more: `${text} ${owner}`.toLowerCase(),
   }));
   const fromColumns = columns.map(([name, node, text]) => ({
     kind: "column", title: name, of: nodes[node][1], page: `${nodes[node][3]}#column-${name}`, text: texts[text],
-    names: [name.toLowerCase()], words: `${name} ${nodes[node][1]}`.toLowerCase(), more: lower[text],
+    names: [name, `${nodes[node][1].split(".").pop()}.${name}`].map((one) => one.toLowerCase()), own: name.toLowerCase(), table: nodes[node][1].toLowerCase(), more: lower[text],
   }));
   entries = [...fromNodes, ...fromColumns];
   if (document.activeElement === input) find();
@@ -38,41 +38,46 @@ function load() {
   document.head.append(script);
 }
 
-// How well an entry answers: 0 where one of the words is nowhere in it.
-function score(entry, words, whole) {
-  if (entry.names.includes(whole)) return 1000;
-  let sum = 0;
-  for (const word of words) {
-    const at = entry.words.indexOf(word);
-    if (at >= 0) {
-      const begins = at === 0 || /[^a-z0-9]/.test(entry.words[at - 1]);
-      sum += entry.names.some((name) => name.startsWith(word)) ? 60 : begins ? 40 : 20;
-    } else {
-      const there = entry.more.indexOf(word);
-      if (there < 0) return 0;
-      sum += there === 0 || /[^a-z0-9]/.test(entry.more[there - 1]) ? 12 : 4;
+const begins = (text, at) => at === 0 || !/[a-z0-9]/.test(text[at - 1]);
+
+// How well an entry answers one word: by its name, by its table's, by its text; 0 where the word is nowhere.
+function points(entry, word) {
+  if (entry.names.some((name) => name.startsWith(word))) return 60;
+  const [own, of, more] = [entry.own.indexOf(word), entry.table.indexOf(word), entry.more.indexOf(word)];
+  if (own >= 0) return begins(entry.own, own) ? 45 : 20;
+  if (of >= 0) return begins(entry.table, of) ? 16 : 8;
+  return more < 0 ? 0 : begins(entry.more, more) ? 12 : 4;
+}
+
+function ranked(words, whole, needed) {
+  const found = [];
+  entries.forEach((entry, place) => {
+    let sum = entry.names.includes(whole) ? 1000 : 0;
+    let hits = 0;
+    for (const word of words) {
+      const more = points(entry, word);
+      if (more) hits += 1;
+      else if (needed) break;
+      sum += more;
     }
-  }
-  return sum / words.length + (entry.kind === "column" ? 0 : 6);
+    if (sum && (hits === words.length || !needed)) found.push([sum + (entry.table ? 0 : 6), place]);
+  });
+  return found.sort(([a, i], [b, j]) => b - a || i - j);
 }
 
 function matches(text) {
   const whole = text.trim().toLowerCase();
-  const all = whole.split(/[\s.?!,]+/).filter(Boolean);
+  const all = whole.split(/[\s?!,]+|\.(?=\w)/).filter(Boolean);
   const telling = all.filter((word) => !IDLE_WORDS.has(word));
-  const words = telling.length ? telling : all;
+  const words = (telling.length ? telling : all).map((word) => (/^[a-z]{3,}s$/.test(word) ? word.slice(0, -1) : word));
   if (!words.length) return [];
-  const found = [];
-  entries.forEach((entry, place) => {
-    const points = score(entry, words, whole);
-    if (points) found.push([points, place]);
-  });
-  found.sort(([a, i], [b, j]) => b - a || i - j);
+  let found = ranked(words, whole, true);
+  if (!found.length) found = ranked(words, whole, false);
   const alike = new Map();
   const shown = [];
   for (const [, place] of found) {
     const entry = entries[place];
-    const before = entry.kind === "column" ? alike.get(entry.title) || 0 : 0;
+    const before = alike.get(entry.title) || 0;
     alike.set(entry.title, before + 1);
     if (before < MOST_ALIKE) shown.push(entry);
     if (shown.length === MOST) break;
