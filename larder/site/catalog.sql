@@ -58,16 +58,50 @@ select
 from dbt_rt.run_results
 group by unique_id;
 
+-- One row per column; a value of it is shown only where its class and its profile allow that.
+create or replace table site.columns as
+with shown as (
+    select
+        columns.node_unique_id,
+        columns.column_name as name,
+        coalesce(classes.is_personal, true) as is_personal,
+        profiles.* exclude (node_unique_id, column_name, data_type),
+        profiles.shows_values and not coalesce(classes.is_personal, true) as is_shown
+    from dbt.node_columns as columns
+    left join larder.classes as classes on columns.classification = classes.class
+    left join larder.column_profiles as profiles
+        on columns.node_unique_id = profiles.node_unique_id and columns.column_name = profiles.column_name
+)
+
+select
+    columns.node_unique_id,
+    columns.column_name as name,
+    lower(coalesce(columns.data_type_inferred, columns.data_type_declared)) as type,
+    columns.description,
+    columns.classification,
+    columns.unit,
+    columns.synthetic,
+    columns.unresolved,
+    shown.is_personal,
+    shown.row_count,
+    shown.null_count,
+    shown.distinct_count,
+    shown.sample_rows,
+    if(shown.is_shown, shown.min_value, null) as min_value,
+    if(shown.is_shown, shown.max_value, null) as max_value,
+    if(shown.is_shown, shown.top_values, []) as top_values,
+    if(shown.is_shown, shown.histogram, []) as histogram
+from dbt.node_columns as columns
+inner join shown on columns.node_unique_id = shown.node_unique_id and columns.column_name = shown.name
+order by columns.node_unique_id, columns.column_index;
+
 -- The last day of a table's data: the highest value of the column by which it grows, where that may be shown.
 create or replace view site.last_day as
 select
     models.unique_id,
-    max(profiles.max_value) as data_until
+    columns.max_value as data_until
 from dbt.models as models
-inner join larder.column_profiles as profiles
-    on models.unique_id = profiles.node_unique_id and models.event_time = profiles.column_name
-where profiles.shows_values
-group by models.unique_id;
+inner join site.columns as columns on models.unique_id = columns.node_unique_id and models.event_time = columns.name;
 
 -- One row per page of a node; `page` is its address below the catalog.
 create or replace table site.nodes as
@@ -141,34 +175,6 @@ left join (
     group by source_name
 ) as loads on node.source_name = loads.source_name
 order by place, node.layer, domain, title;
-
--- One row per column; a value of it is shown only where its class and its profile allow that.
-create or replace table site.columns as
-select
-    columns.node_unique_id,
-    columns.column_name as name,
-    columns.column_index,
-    lower(coalesce(columns.data_type_inferred, columns.data_type_declared)) as type,
-    columns.description,
-    columns.classification,
-    coalesce(classes.is_personal, true) as is_personal,
-    columns.unit,
-    columns.synthetic,
-    columns.unresolved,
-    profiles.row_count,
-    profiles.null_count,
-    profiles.distinct_count,
-    profiles.sample_rows,
-    profiles.shows_values and not coalesce(classes.is_personal, true) as shows_values,
-    if(shows_values, profiles.min_value, null) as min_value,
-    if(shows_values, profiles.max_value, null) as max_value,
-    if(shows_values, profiles.top_values, []) as top_values,
-    if(shows_values, profiles.histogram, []) as histogram
-from dbt.node_columns as columns
-left join larder.classes as classes on columns.classification = classes.class
-left join larder.column_profiles as profiles
-    on columns.node_unique_id = profiles.node_unique_id and columns.column_name = profiles.column_name
-order by columns.node_unique_id, columns.column_index;
 
 -- One row per test and node that it looks at; `says` is what it holds, in words. Of a personal column no listed value is named.
 create or replace table site.tests as

@@ -38,7 +38,7 @@ class Facts:
         [found] = self.rows("""
             select invocation.*, project.*,
                 (select count(*) from dbt.models) as models, (select count(*) from dbt.metrics) as metrics,
-                (select count(*) from dbt.node_columns) as columns, (select sum(row_count) from site.last_build) as row_count,
+                (select count(*) from dbt.node_columns) as columns, (select coalesce(sum(row_count), 0) from site.last_build) as row_count,
                 (select count(*) from dbt_rt.run_results_latest where resource_type in ('test', 'unit_test')) as tests,
                 (select count(*) from dbt_rt.run_results_latest
                  where resource_type in ('test', 'unit_test') and status = 'pass') as passed

@@ -34,7 +34,10 @@ class Descriptions:
 
 
 class _Linking(RendererHTML):
-    """Asks `link` of the environment about every word that may be a name."""
+    """Asks `link` of the environment about every word that may be a name. Code that is too wide is scrolled by keyboard, too."""
+
+    def fence(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        return super().fence(tokens, idx, options, env).replace("<pre>", '<pre tabindex="0">', 1)
 
     def text(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         shown = super().text(tokens, idx, options, env)
