@@ -1,7 +1,7 @@
 """What is on each page of the catalog, put together from the facts."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from larder.site import drawing
 from larder.site.drawing import Box, Drawing, Edge
 from larder.site.facts import Facts, Row
-from larder.site.reach import by_node
+from larder.site.reach import Column, by_node
 
 MOST_DRAWN = 40
 """Nodes in a drawing, about; one with more of them shows less."""
@@ -31,7 +31,8 @@ class Page:
 def pages(facts: Facts) -> Iterator[Page]:
     """Every page of the catalog."""
     yield Page("index.html", "overview.html", _overview(facts))
-    yield Page("tables.html", "tables.html", {"layers": _layers(facts)})
+    ordered = sorted(_layers(facts), key=lambda layer: layer["name"] != "marts")
+    yield Page("tables.html", "tables.html", {"layers": ordered})
     yield Page("metrics.html", "metrics.html", {"metrics": facts.of("metric")})
     yield Page("glossary.html", "glossary.html", {"terms": terms(facts)})
     yield Page("guide.html", "guide.html", {"guide": _guide(facts)})
@@ -46,6 +47,7 @@ def _overview(facts: Facts) -> dict[str, Any]:
     return {
         "layers": _layers(facts),
         "exposures": facts.of("exposure"),
+        "metrics": facts.of("metric"),
         "core": [node for node in facts.of("model") if (node["layer"], node["domain"]) == ("marts", "core")],
         "domains": [(domain, len(nodes)) for domain, nodes in _domains(facts)],
         "sources": facts.rows("""
@@ -182,15 +184,20 @@ def _kind(facts: Facts, node: str) -> str | None:
     return facts.nodes[node]["kind"] if node in facts.nodes else None
 
 
-def _path(facts: Facts, column: tuple[str, str], drawn: dict[str, int]) -> dict[int, str]:
-    """The boxes of a drawing that a column's values go through, with the names that they have there."""
-    found = by_node(
-        facts.reach.values(column, down=False) | facts.reach.values(column, down=True) | {column: "copy"}
-    )
+def _path(facts: Facts, column: Column, drawn: Mapping[str, int]) -> dict[str, Any]:
+    """The boxes of a drawing that the values of a column go through, with their names there, and the lines between."""
+    boxes, lines = {column: "copy"}, set()
+    for down in (False, True):
+        reached = facts.reach.values(column, down)
+        boxes |= reached
+        for one in [column, *reached]:
+            for edge in facts.reach.near(one, down):
+                if edge.how != "scan" and edge.parent[0] in drawn and edge.child[0] in drawn:
+                    lines.add((drawn[edge.parent[0]], drawn[edge.child[0]]))
+    found = by_node({one: how for one, how in boxes.items() if one[0] in drawn})
     return {
-        drawn[node]: ", ".join(name for name, _ in columns)
-        for node, columns in found.items()
-        if node in drawn
+        "boxes": {drawn[node]: ", ".join(name for name, _ in columns) for node, columns in found.items()},
+        "lines": [f"{start} {end}" for start, end in sorted(lines)],
     }
 
 
@@ -202,7 +209,7 @@ def _lineage(facts: Facts, node: Row) -> Drawing:
     after = _nearest(facts, name, True, max(MOST_DRAWN // 2, MOST_DRAWN - up))
     ranks = {one: -distance for one, distance in before.items()} | after
     edges = [Edge(start, end) for start, end in facts.graph.edges if start in ranks and end in ranks]
-    boxes = [_box(one, [facts.nodes[one]["name"]]) for one in facts.nodes if one in ranks]
+    boxes = [_box(one, [_short(facts.nodes[one])]) for one in facts.nodes if one in ranks]
     return drawing.draw(boxes, edges, ranks)
 
 
@@ -239,10 +246,15 @@ def _entities(facts: Facts, nodes: list[Row]) -> Drawing:
             primary = list(facts.nodes[name]["primary_key"] or [])
             boxes.append(
                 _box(
-                    name, [facts.nodes[name]["name"], *primary, *(key for key in keys if key not in primary)]
+                    name, [_short(facts.nodes[name]), *primary, *(key for key in keys if key not in primary)]
                 )
             )
     return drawing.draw(boxes, edges, drawing.ranked(edges, names))
+
+
+def _short(node: Row) -> str:
+    """A name without its schema."""
+    return str(node["identifier"] or node["name"])
 
 
 def _box(name: str, lines: list[str]) -> Box:

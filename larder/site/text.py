@@ -78,7 +78,7 @@ def share(part: int | None, whole: int | None) -> str:
     percent = 100 * part / whole
     if 0 < percent < 0.1:
         return "<0.1 %"
-    return ">99.9 %" if 99.9 < percent < 100 else f"{percent:.3g} %"
+    return ">99.9 %" if 99.9 < percent < 100 else f"{percent:.1f} %".replace(".0 ", " ")
 
 
 def moment(value: datetime | None) -> str:

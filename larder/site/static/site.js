@@ -175,7 +175,7 @@ function follow() {
   const path = JSON.parse(document.getElementById("paths").textContent)[trace.value];
   drawing.classList.toggle("followed", Boolean(path));
   for (const box of drawing.querySelectorAll(".box")) {
-    const names = path && path[box.dataset.box];
+    const names = path?.boxes[box.dataset.box];
     const below = box.querySelector(".below");
     below.dataset.usual ??= below.textContent;
     box.classList.toggle("on", Boolean(names));
@@ -183,7 +183,7 @@ function follow() {
     below.textContent = !names ? below.dataset.usual : names.length > room ? `${names.slice(0, room - 1)}…` : names;
   }
   for (const line of drawing.querySelectorAll(".line")) {
-    line.classList.toggle("on", Boolean(path && path[line.dataset.from] && path[line.dataset.to]));
+    line.classList.toggle("on", Boolean(path?.lines.includes(line.dataset.ends)));
   }
 }
 

@@ -230,7 +230,7 @@ def test_no_box_lies_over_another_and_lines_go_forward(pairs: list[tuple[int, in
         apart = abs(one.middle - other.middle) - (one.height + other.height) / 2
         assert one.x != other.x or apart >= BETWEEN_BOXES - 1
     assert all(ranks[edge.start] < ranks[edge.end] for edge in edges)
-    assert all(0 <= box.y and box.y + box.height <= found.height for box in found.boxes)
+    assert all(box.y >= 0 and box.y + box.height <= found.height for box in found.boxes)
 
 
 def test_a_circle_of_keys_is_drawn_all_the_same() -> None:
