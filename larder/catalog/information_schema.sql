@@ -45,6 +45,7 @@ select
     body ->> 'access' as access,
     body ->> '$.config.group' as "group",
     coalesce((body ->> '$.contract.enforced')::boolean, false) as contract_enforced,
+    coalesce(body -> 'constraints', '[]'::json) as "constraints",
     body ->> 'version' as version,
     body ->> 'latest_version' as latest_version,
     try_cast(body ->> 'deprecation_date' as timestamp) as deprecation_date,
@@ -115,6 +116,7 @@ select
     said(declared.body, '$.config.meta.classification') as classification,
     said(declared.body, '$.config.meta.unit') as unit,
     coalesce((declared.body ->> '$.config.meta.synthetic')::boolean, false) as synthetic,
+    coalesce(declared.body -> 'constraints', '[]'::json) as "constraints",
     traced_column.unresolved
 from traced_column
 left join declared using (node_unique_id, column_name);

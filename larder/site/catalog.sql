@@ -86,6 +86,7 @@ select
     shown.row_count,
     shown.null_count,
     shown.distinct_count,
+    shown.is_distinct_exact,
     shown.sample_rows,
     if(shown.is_shown, shown.min_value, null) as min_value,
     if(shown.is_shown, shown.max_value, null) as max_value,
@@ -231,6 +232,30 @@ select *
 from larder.column_history
 qualify first_invocation_id > min(first_invocation_id) over (partition by node_unique_id) or last_invocation_id is not null
 order by node_unique_id, first_invocation_id, column_name;
+
+-- What the contract of a table holds of every row that is written: columns that are never null, and conditions.
+create or replace table site.rules as
+with rule as (
+    select
+        unique_id as node_unique_id,
+        null as column_name,
+        unnest(from_json("constraints", '["json"]')) as body
+    from dbt.models
+    union all
+    select
+        node_unique_id,
+        column_name,
+        unnest(from_json("constraints", '["json"]'))
+    from dbt.node_columns
+)
+
+select
+    node_unique_id,
+    body ->> 'type' = 'not_null' as is_not_null,
+    coalesce(body ->> 'expression', column_name) as says
+from rule
+where body ->> 'type' in ('not_null', 'check')
+order by node_unique_id, says;
 
 -- Which page depends on which: by dbt, and by columns where dbt has a semantic model between.
 create or replace table site.edges as

@@ -25,6 +25,7 @@ class Facts:
     nodes: dict[str, Row]
     columns: dict[str, list[Row]]
     tests: dict[str, list[Row]]
+    rules: dict[str, list[Row]]
     history: dict[str, list[Row]]
     graph: Graph
     reach: Reach
@@ -73,6 +74,7 @@ def read(base: duckdb.DuckDBPyConnection) -> Facts:
         nodes={node["unique_id"]: node for node in rows(base, "from site.nodes")},
         columns=_grouped(rows(base, "from site.columns")),
         tests=_grouped(rows(base, "from site.tests")),
+        rules=_grouped(rows(base, "from site.rules")),
         history=_grouped(rows(base, "from site.history")),
         graph=graph,
         reach=Reach([Edge((a, b), (c, d), how, text) for a, b, c, d, how, text in edges], graph),

@@ -134,6 +134,7 @@ def _node(facts: Facts, node: Row) -> dict[str, Any]:
         "reads": [one for one in facts.nodes.values() if one["unique_id"] in facts.graph.near(name, False)],
         "not_drawn": len(facts.graph.far(name, False)) + len(facts.graph.far(name, True)) + 1 - len(drawn),
         "tests": facts.tests[name],
+        "rules": facts.rules[name],
         "history": facts.history[name],
         "versions": [
             one

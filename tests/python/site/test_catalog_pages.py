@@ -189,13 +189,18 @@ def test_readers_see_the_old_set_or_the_new_one(tmp_path: Path) -> None:
     assert len([*(tmp_path / "site").iterdir()]) == 2  # the link and what it leads to
 
 
-def test_a_generation_without_metadata_says_what_to_do(published: Instance, tmp_path: Path) -> None:
+@pytest.mark.parametrize("missing", ["metadata", "metadata/larder.glossary.parquet"])
+def test_a_generation_of_an_earlier_version_says_what_to_do(
+    missing: str, published: Instance, tmp_path: Path
+) -> None:
     instance = Instance(tmp_path / "data")
     copy_of(published, instance.data)
-    shutil.rmtree(instance.warehouse.parent / "metadata")
+    gone = instance.warehouse.parent / missing
+    shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
     said = instance.larder("docs", code=1).stderr
     assert "was built by an earlier version of Larder" in said
     assert "larder build --all" in said
+    assert (instance.data / "site/catalog/index.html").exists()  # the last one stays
 
 
 def test_names_in_a_text_are_links_and_nothing_else_is() -> None:
