@@ -97,7 +97,7 @@ def bars(values: Sequence[int]) -> list[float]:
     return [max(value / highest, 0.04) if value else 0.0 for value in values]
 
 
-def sparkline(values: Sequence[float], width: int = 120, height: int = 24) -> str:
+def sparkline(values: Sequence[float], width: int = 72, height: int = 20) -> str:
     """The points of a line through values, for an SVG of this size."""
     highest, step = max(values) or 1, width / max(len(values) - 1, 1)
     return " ".join(
