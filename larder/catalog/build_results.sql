@@ -102,3 +102,9 @@ create table larder.tiers (
     tier varchar,
     description varchar
 );
+
+create table larder.glossary (
+    term varchar,
+    description varchar,
+    see varchar[]  -- what implements it: a metric, schema.table or schema.table.column
+);

@@ -50,6 +50,7 @@ select
     body ->> 'access' as access,
     body ->> '$.config.group' as "group",
     coalesce((body ->> '$.contract.enforced')::boolean, false) as contract_enforced,
+    coalesce(body -> 'constraints', '[]'::json) as "constraints",
     body ->> 'version' as version,
     body ->> 'latest_version' as latest_version,
     try_cast(body ->> 'deprecation_date' as timestamp) as deprecation_date,
