@@ -62,7 +62,6 @@ select
     said(body, '$.config.meta.tier') as tier,
     names(body, '$.config.meta.grain') as grain,
     coalesce(tested_grain.columns, []) as grain_tested,
-    coalesce(body -> 'constraints', '[]'::json) as constraints,
     body ->> '$.config.event_time' as event_time,
     said(body, 'raw_code') as raw_code,
     said(body, 'compiled_code') as compiled_code,

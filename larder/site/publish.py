@@ -2,7 +2,7 @@
 
 import duckdb
 
-from larder.catalog import docs, metadata
+from larder.catalog import docs, formats, metadata
 from larder.core import console
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
@@ -21,7 +21,9 @@ def run(paths: Paths) -> None:
     folder = store.metadata(published)
     with lock(paths.locks, "catalog"), render.replaced(paths.catalog) as fresh:
         try:
-            catalog.write(metadata.open_base(folder), fresh)
+            with metadata.open_base(folder) as base:
+                catalog.write(base, fresh)
+                formats.write(base, fresh / "data")
         except (duckdb.BinderException, duckdb.CatalogException) as error:
             raise LarderError(
                 f"no catalog: generation {published.id} was built by an earlier version of Larder, {folder} has not all"
