@@ -20,7 +20,7 @@ def empty(folder: Path) -> duckdb.DuckDBPyConnection:
     """The base of a project without anything in it, as tables that can be filled."""
     with metadata.begin(MANIFEST, ProjectLineage({}, {}), {}, "") as base:
         for (table,) in base.execute(
-            "select table_name from information_schema.tables where table_schema = 'larder'"
+            "select table_name from duckdb_tables() where schema_name = 'larder'"
         ).fetchall():
             base.execute(f"delete from larder.{table}")
         metadata.save(base, folder)
