@@ -49,8 +49,8 @@ create table larder.column_profiles (
     shows_values boolean,
     row_count bigint,
     null_count bigint,
-    distinct_count bigint,
-    is_distinct_exact boolean,  -- estimated otherwise
+    distinct_count bigint,  -- null in tables above a million rows
+    is_distinct_exact boolean,  -- false where it is an estimate
     min_value varchar,
     max_value varchar,
     min_length bigint,
@@ -101,4 +101,10 @@ create table larder.classes (
 create table larder.tiers (
     tier varchar,
     description varchar
+);
+
+create table larder.glossary (
+    term varchar,
+    description varchar,
+    see varchar[]  -- what implements it: a metric, schema.table or schema.table.column
 );

@@ -53,14 +53,12 @@ def begin(
         ("traced_edge", _edges(manifest, lineage), _EDGE),
     ):
         found = pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema)
-        connection.register("found", found)
-        connection.execute(f"create table {name} as from found")
-        connection.unregister("found")
+        connection.from_arrow(found).create(name)
     for file in ("information_schema.sql", "build_results.sql", "descriptions.sql"):
         connection.execute(Path(__file__).with_name(file).read_text())
     for table, words in _words().items():
-        for word, text in words.items():
-            connection.execute(f"insert into larder.{table} values (?, ?)", [word, text])
+        for word in words:
+            connection.execute(f"insert into larder.{table} values ({', '.join('?' * len(word))})", word)
     return connection
 
 
@@ -188,11 +186,19 @@ def _relations(manifest: Artifact) -> dict[str, str]:
     }
 
 
-def _words() -> dict[str, dict[str, str]]:
-    """The classes and tiers of the dictionary; none where the project has no dictionary, and then no value is shown."""
-    file = PROJECT / "governance/columns.yml"
-    said = yaml.load(file.read_text(), yaml.CSafeLoader) if file.exists() else {}
-    return {table: said.get(table, {}) for table in ("classes", "tiers")}
+def _words() -> dict[str, list[tuple[Any, ...]]]:
+    """The rows of larder.classes, tiers and glossary; none where the project says nothing of them, and then no value is shown."""
+    columns, glossary = (_said(PROJECT / "governance" / name) for name in ("columns.yml", "glossary.yml"))
+    terms = glossary.get("terms", {})
+    return {
+        "classes": [*columns.get("classes", {}).items()],
+        "tiers": [*columns.get("tiers", {}).items()],
+        "glossary": [(term, said["text"], said["see"]) for term, said in terms.items()],
+    }
+
+
+def _said(file: Path) -> dict[str, Any]:
+    return yaml.load(file.read_text(), yaml.CSafeLoader) if file.exists() else {}
 
 
 def _tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:

@@ -1,7 +1,6 @@
 """OpenLineage events of the build that made a generation, as a file. Nothing is sent.
 
-Needs the extra `openlineage` (openlineage-python). For a generation the file is always the same: its times are those of the run, its
-ids follow from the generation's.
+For a generation the file is always the same: its times are those of the run, its ids follow from the generation's.
 """
 
 import re

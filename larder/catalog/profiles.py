@@ -14,8 +14,8 @@ from larder.warehouse.relations import quoted
 SAMPLE = 10_000
 """Rows from which frequent values and histograms are taken; counts, minimum and maximum are of all rows."""
 
-EXACT = 200_000
-"""Rows up to which different values are counted; of larger tables their number is estimated, within some percent."""
+EXACT, ESTIMATED = 200_000, 1_000_000
+"""Rows up to which different values are counted, and up to which their number is estimated, within a tenth: it costs most."""
 
 TOP = 8
 BINS = 10
@@ -67,24 +67,23 @@ def of_table(
     columns = [*columns]
     table = quoted(relation)
     rows: int = _one(connection, table, ["count(*)"])[0]
-    is_exact = rows <= EXACT
     if not columns:
         return
-    found = _one(connection, table, [part for column in columns for part in _counted(column, is_exact)])
+    found = _one(connection, table, [part for column in columns for part in _counted(column, rows)])
     counts = [_Counts(*found[8 * n : 8 * n + 8]) for n in range(len(columns))]
     step = max(1, rows // SAMPLE)
     shapes = [_shape(column, count) for column, count in zip(columns, counts, strict=True)]
     sampled, *shaped = _one(connection, f"{table} where rowid % {step} = 0", ["count(*)", *shapes])
     for column, count, shape in zip(columns, counts, shaped, strict=True):
-        is_histogram = column.is_range and count.distinct > TOP
+        is_histogram = column.is_range and count.has_many
         yield (
             column.name,
             column.type,
             column.shows_values,
             rows,
             rows - count.filled,
-            min(count.distinct, count.filled),
-            is_exact,
+            None if count.distinct is None else min(count.distinct, count.filled),
+            rows <= EXACT,
             count.minimum,
             count.maximum,
             count.shortest,
@@ -100,7 +99,7 @@ class _Counts:
     """What is counted over all rows of a column; `low` and `high` are its ends as numbers, of times in seconds."""
 
     filled: int
-    distinct: int
+    distinct: int | None
     minimum: str | None
     maximum: str | None
     low: float | None
@@ -109,12 +108,17 @@ class _Counts:
     longest: int | None
 
     @property
+    def has_many(self) -> bool:
+        """Whether there are more values than can be listed."""
+        return self.distinct is None or self.distinct > TOP
+
+    @property
     def width(self) -> float:
         """Of one of BINS equal ranges from the lowest to the highest value; 0 where there is none."""
         return (self.high - self.low) / BINS if self.low is not None and self.high is not None else 0
 
 
-def _counted(column: Column, is_exact: bool) -> list[str]:
+def _counted(column: Column, rows: int) -> list[str]:
     """The aggregates of `_Counts`."""
     name = sql.name(column.name)
     nothing = ["null", "null"]
@@ -129,7 +133,9 @@ def _counted(column: Column, is_exact: bool) -> list[str]:
         else nothing
     )
     lengths = [f"{f}(length({name}))" for f in ("min", "max")] if column.is_text else nothing
-    distinct = f"count(distinct {name})" if is_exact else f"approx_count_distinct({name})"
+    distinct = f"count(distinct {name})" if rows <= EXACT else f"approx_count_distinct({name})"
+    if rows > ESTIMATED:
+        distinct = "null"
     return [f"count({name})", distinct, *ends, *span, *lengths]
 
 
@@ -138,7 +144,7 @@ def _shape(column: Column, count: _Counts) -> str:
     name = sql.name(column.name)
     if not column.shows_values or not column.is_scalar or not count.filled:
         return "null"
-    if column.is_range and count.distinct > TOP:
+    if column.is_range and count.has_many:
         if not count.width or not math.isfinite(count.width):
             return "null"
         return f"histogram(least(floor(({column.number} - {count.low!r}) / {count.width!r}), {BINS - 1})::integer)"

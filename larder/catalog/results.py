@@ -1,6 +1,6 @@
 """What a build found, for the metadata base of its generation: results, sizes, profiles, deliveries, schemas over time."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -117,10 +117,11 @@ def _add_tables(base: duckdb.DuckDBPyConnection, build: Build, warehouse: duckdb
     )
     sizes = [(build.id, name, *_size(warehouse, relation), build.began_at) for name, relation in tables]
     _insert(base, "dbt_rt.relations", sizes)
+    columns = _columns(base)
     found = (
         (build.id, name, *row)
         for name, relation in tables
-        for row in profiles.of_table(warehouse, relation, _columns(base, name))
+        for row in profiles.of_table(warehouse, relation, columns.get(name, []))
     )
     _insert(base, "larder.column_profiles", found)
 
@@ -142,14 +143,16 @@ def _size(warehouse: duckdb.DuckDBPyConnection, relation: str) -> tuple[int, int
     return found or (0, 0)
 
 
-def _columns(base: duckdb.DuckDBPyConnection, unique_id: str) -> Iterator[Column]:
-    """The columns of a table; a value is shown only of a class that is known to reveal nothing about a person."""
+def _columns(base: duckdb.DuckDBPyConnection) -> dict[str, list[Column]]:
+    """The columns of each node; a value is shown only of a class that is known to reveal nothing about a person."""
+    found: dict[str, list[Column]] = {}
     rows = base.execute(
-        "select column_name, data_type_inferred, coalesce(not is_personal, false) from dbt.node_columns"
-        " left join larder.classes on classification = class where node_unique_id = ? order by column_index",
-        [unique_id],
+        "select node_unique_id, column_name, data_type_inferred, coalesce(not is_personal, false) from dbt.node_columns"
+        " left join larder.classes on classification = class order by node_unique_id, column_index"
     ).fetchall()
-    return (Column(*row) for row in rows)
+    for node, *column in rows:
+        found.setdefault(node, []).append(Column(*column))
+    return found
 
 
 def _add_history(base: duckdb.DuckDBPyConnection, generation: str) -> None:
@@ -192,6 +195,4 @@ def _add_deliveries(
 def _insert(base: duckdb.DuckDBPyConnection, table: str, rows: Iterable[tuple[object, ...]]) -> None:
     schema = base.execute(f"from {table} limit 0").to_arrow_table().schema
     found = pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema)
-    base.register("found", found)
-    base.execute(f"insert into {table} from found")
-    base.unregister("found")
+    base.from_arrow(found).insert_into(table)

@@ -69,13 +69,13 @@ def offers(
 
 @verbs.command(rich_help_panel=GROUP)
 def docs() -> None:
-    """Generate dbt's docs of what is published as one page.
+    """Generate the catalog of what is published, and dbt's docs, as pages to open from disk.
 
     Example: `larder docs`
     """
-    from larder.catalog import docs
+    from larder.site import publish
 
-    docs.run(current_paths())
+    publish.run(current_paths())
 
 
 @verbs.command(rich_help_panel=GROUP)

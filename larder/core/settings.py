@@ -60,6 +60,10 @@ class Paths:
         return self.data / "site"
 
     @property
+    def catalog(self) -> Path:
+        return self.site / "catalog"
+
+    @property
     def docs(self) -> Path:
         return self.site / "docs" / "index.html"
 

@@ -1,11 +1,11 @@
 """`larder run`: ingest, build, publish, docs, export; then say what there is now."""
 
 from larder.build import candidate, publish
-from larder.catalog import docs
 from larder.core import console
 from larder.core.settings import Paths
 from larder.lake import compact, ingest
 from larder.ops import status
+from larder.site import publish as site
 from larder.warehouse import export
 from larder.warehouse.store import Store
 
@@ -20,14 +20,18 @@ def run(paths: Paths) -> None:
     candidate.run(paths, everything=False)
     publish.run(paths)
     compact.tidy(paths)
-    if not _docs_are_current(paths):
-        docs.run(paths)
+    if not _site_is_current(paths):
+        site.run(paths)
     export.run(paths)
     console.out.print()
     status.render(status.collect(paths))
     ingest.complain(loaded, failures)
 
 
-def _docs_are_current(paths: Paths) -> bool:
-    pointer = Store(paths.warehouse).reader_address().parent
-    return paths.docs.exists() and paths.docs.stat().st_mtime >= pointer.lstat().st_mtime
+def _site_is_current(paths: Paths) -> bool:
+    """Whether both the catalog and dbt's docs were written after the pointer moved."""
+    published = Store(paths.warehouse).reader_address().parent.lstat().st_mtime
+    return all(
+        page.exists() and page.stat().st_mtime >= published
+        for page in (paths.catalog / "index.html", paths.docs)
+    )

@@ -2,8 +2,6 @@
 
 import json
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ import duckdb
 import jsonschema
 import pytest
 import yaml
-from conftest import PROJECT, Instance
+from conftest import Instance
 from open_data_contract_standard.model import OpenDataContractStandard
 from openlineage.client import event_v2, facet_v2
 
@@ -226,21 +224,3 @@ def test_the_same_generation_gives_the_same_files(
     files = [file.relative_to(written) for file in written.rglob("*.*") if file.is_file()]
     assert len(files) > 60
     assert not [file for file in files if (written / file).read_bytes() != (tmp_path / file).read_bytes()]
-
-
-def test_without_its_client_there_are_no_events_and_a_note_says_why(
-    published: Instance, tmp_path: Path
-) -> None:
-    code = (
-        "import sys; from pathlib import Path; from larder.catalog import formats, metadata\n"
-        "sys.modules['openlineage'] = None\n"
-        "formats.write(metadata.open_base(Path(sys.argv[1])), Path(sys.argv[2]))"
-    )
-    command = [sys.executable, "-c", code, str(published.warehouse.with_name("metadata")), str(tmp_path)]
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
-    assert (done.returncode, "pip install 'openlineage-python" in done.stderr + done.stdout) == (0, True)
-    assert sorted(file.name for file in tmp_path.iterdir()) == [
-        "catalog.json",
-        "catalog.schema.json",
-        "contracts",
-    ]
