@@ -45,19 +45,23 @@ def write(pages: Iterable[Page], templates: Environment, folder: Path) -> None:
 
 @contextmanager
 def replaced(target: Path) -> Iterator[Path]:
-    """Give an empty folder that becomes `target` in one step at the end, unless an error is raised; the old one goes.
+    """Give an empty folder that becomes `target` in one step at the end, unless an error is raised.
 
-    `target` is a symbolic link to it: no system that we run on replaces a folder that has files in one step.
+    `target` is a symbolic link to it: no system that we run on replaces a folder that has files in one step. What it led to stays
+    until the next time, for whoever is reading it.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
+    current = target.readlink().name if target.is_symlink() else None
+    for left in target.parent.glob(f".{target.name}-*"):
+        if left.name != current:
+            left.unlink() if left.is_symlink() else shutil.rmtree(left)
     fresh = target.with_name(f".{target.name}-{secrets.token_hex(4)}")
     link = fresh.with_suffix(".link")
     fresh.mkdir()
     try:
         yield fresh
-        link.symlink_to(fresh.name)
-        link.replace(target)
-    finally:
-        for other in target.parent.glob(f".{target.name}-*"):
-            if other.name != (target.readlink().name if target.is_symlink() else None):
-                other.unlink() if other.is_symlink() else shutil.rmtree(other)
+    except BaseException:
+        shutil.rmtree(fresh)
+        raise
+    link.symlink_to(fresh.name)
+    link.replace(target)

@@ -13,7 +13,7 @@ from larder.site.pages import pages
 
 MANIFEST = {"metadata": {"project_name": "shop"}, "parent_map": {}, **{kind: {} for kind in metadata.KINDS}}
 
-HTML = "<script>alert('x')</script>"
+HTML = "<script>alert('x')</script><img src=x onerror=alert('y')>"
 
 
 def empty(folder: Path) -> duckdb.DuckDBPyConnection:
@@ -112,7 +112,7 @@ def shop(folder: Path) -> duckdb.DuckDBPyConnection:
         "model",
         "stg_orders",
         "staging",
-        {"order_id": "internal", "paid_usd": "internal", "note": "sensitive"},
+        {"order_id": "internal", "paid_usd": "internal", "is_valid": "internal", "note": "sensitive"},
         raw_code=f"select 1 -- {HTML}",
         description=HTML,
         materialized="view",
@@ -136,7 +136,9 @@ def shop(folder: Path) -> duckdb.DuckDBPyConnection:
     edge(base, f"{staged}#order_id", f"{mart}#order_id", "copy")
     edge(base, f"{staged}#paid_usd", f"{mart}#sales_usd", "copy")
     edge(base, f"{staged}#note", f"{mart}#note", "copy")
-    edge(base, f"{staged}#note", f"{mart}#*", "scan")
+    edge(base, f"{staged}#is_valid", f"{mart}#*", "scan")
+    for column in ("order_id", "paid_usd", "note"):
+        edge(base, f"{staged}#{column}", f"{mart}#odd", "mod")
     base.execute(
         "update dbt.node_columns set unresolved = 'a function that nobody knows' where column_name = 'odd'"
     )
