@@ -109,7 +109,7 @@ with recursive hidden(node_unique_id, column_name) as (
     from dbt.column_lineage
     inner join hidden
         on parent_node_unique_id = hidden.node_unique_id and parent_column_name = hidden.column_name
-    where evolution = 'copy'
+    where keeps_value
 )
 
 select

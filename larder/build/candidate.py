@@ -127,7 +127,7 @@ def _run_dbt(paths: Paths, store: Store, manifest: Manifest, todo: Plan) -> dbt.
         if alone and not outcome.broken:
             outcome = outcome.with_more(command(["test", "--select", *alone], report, "unit-tests"))
         if not outcome.broken:
-            compiled.keep(paths, command, report)
+            compiled.keep(paths, command, report, outcome.artifacts)
     return outcome
 
 

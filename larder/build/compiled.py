@@ -1,11 +1,11 @@
 """The compiled project: the SQL of every node, and of both branches of incremental models. dbt compiles it once for a state of the files."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ingestion.core.files import write_atomically
+from ingestion.core.files import exclusive, write_atomically
 from ingestion.core.sql import name
 from larder.core import console
 from larder.core.errors import LarderError
@@ -15,6 +15,9 @@ from larder.project import manifest as project_manifest
 from larder.project.manifest import SEMANTICS, Artifact
 from larder.warehouse.connection import BUILD, connect
 from larder.warehouse.store import FILE
+
+PARSED = "partial_parse.msgpack"
+"""dbt's file of what it has parsed."""
 
 
 @dataclass(frozen=True)
@@ -38,26 +41,41 @@ def compiled(paths: Paths, folder: str = "compile") -> Compiled:
         return found
     warehouse = paths.dbt / folder / "empty" / FILE
     warehouse.parent.mkdir(parents=True, exist_ok=True)
+    with exclusive(warehouse.parent):
+        return _kept(paths) or _compile_alone(paths, warehouse, folder)
+
+
+def _compile_alone(paths: Paths, warehouse: Path, folder: str) -> Compiled:
     warehouse.unlink(missing_ok=True)
     with (
         console.progress("compile the project") as report,
         dbt.session(paths, "candidate", folder, LARDER_CANDIDATE=str(warehouse)) as command,
     ):
         _create(warehouse, project_manifest.read(command(["parse"], report).artifacts))
-        return _compile(paths, command, report)
+        return _compile(paths, command, report, folder)
 
 
-def keep(paths: Paths, command: dbt.Command, report: Callable[[str], None]) -> None:
-    """The same within a session whose warehouse has all tables, for the next call of `compiled`."""
+def keep(paths: Paths, command: dbt.Command, report: Callable[[str], None], parsed: Path) -> None:
+    """The same within a session whose warehouse has all tables, for the next call of `compiled`.
+
+    `parsed` is the folder of artifacts whose parse of the project is taken over: they stay as they are.
+    """
     if not _kept(paths):
-        _compile(paths, command, report)
+        _compile(paths, command, report, "compile", ["--partial-parse-file-path", str(parsed / PARSED)])
 
 
-def _compile(paths: Paths, command: dbt.Command, report: Callable[[str], None]) -> Compiled:
-    """Compile both branches; the artifacts that stay in the folder are those of a whole build."""
+def _compile(
+    paths: Paths,
+    command: dbt.Command,
+    report: Callable[[str], None],
+    folder: str,
+    options: Sequence[str] = (),
+) -> Compiled:
+    """Compile both branches."""
     now = fingerprint.project()
-    increments = _required(command(["compile", "--select", "config.materialized:incremental"], report)).nodes
-    whole = _required(command(["compile", "--full-refresh"], report))
+    select = ["--select", "config.materialized:incremental"]
+    increments = _required(command(["compile", *select, *options], report, folder)).nodes
+    whole = _required(command(["compile", "--full-refresh", *options], report, folder))
     found = Compiled(
         project=now,
         manifest=project_manifest.read(whole.artifacts),
@@ -79,7 +97,7 @@ def _kept(paths: Paths) -> Compiled | None:
         found = Compiled(**json.loads(_file(paths).read_text()))
     except (OSError, ValueError, TypeError):
         return None
-    return found if found.project == fingerprint.project() else None
+    return found if found.manifest and found.project == fingerprint.project() else None
 
 
 def _create(warehouse: Path, manifest: Artifact) -> None:

@@ -8,6 +8,7 @@ from larder.build.compiled import compiled
 from larder.catalog import metadata, results
 from larder.catalog.results import Build
 from larder.core import console
+from larder.core.errors import LarderError
 from larder.core.settings import Paths
 from larder.project import dbt, fingerprint, types
 from larder.warehouse.connection import LOOK
@@ -15,7 +16,9 @@ from larder.warehouse.store import Manifest, Store
 
 
 def project(paths: Paths, folder: Path) -> None:
-    """Write the base of the project as it is: no build, so what builds find is empty."""
+    """Write the base of the project as it is: no build, so what builds find is empty. Raises LarderError where no folder can be."""
+    if folder.exists() and not folder.is_dir():
+        raise LarderError(f"{folder} is no folder", "Name one that is empty, or a new one.")
     found = compiled(paths, "metadata")
     traced = lineage.of_compiled(paths, found)
     known = {

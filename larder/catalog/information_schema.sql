@@ -126,7 +126,22 @@ select
 from traced_column
 left join declared using (node_unique_id, column_name);
 
+-- Whether what is computed is still the value: cast, filled, trimmed, or picked out of several.
+create macro keeps_value(evolution, expression) as evolution = 'copy'
+    or evolution = 'mod'
+    and not regexp_matches(expression, '[+*/<>=|%-]|\b(CASE|NOT|IS|BETWEEN|AND|OR|IN|LIKE)\b')
+    and list_has_all(
+        [
+            'CAST', 'TRY_CAST', 'DECIMAL', 'COALESCE', 'NULLIF', 'TRIM', 'LOWER', 'UPPER', 'CONCAT', 'LPAD', 'MIN', 'MAX', 'ANY_VALUE',
+            'FIRST', 'LAST', 'ARG_MIN', 'ARG_MAX', 'FIRST_VALUE', 'LAST_VALUE', 'LAG', 'LEAD', 'LIST', 'ARRAY_AGG', 'STRING_AGG'
+        ],
+        regexp_extract_all(expression, '(\w+)\(', 1)
+    );
+
 create view dbt.column_lineage as
+select
+    *,
+    keeps_value(evolution, expression) as keeps_value
 from traced_edge;
 
 create view generic_test as

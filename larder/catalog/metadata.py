@@ -5,7 +5,6 @@ them (build_results.sql). A generation and a project that is only compiled have 
 """
 
 import json
-import shutil
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ import pyarrow as pa
 import yaml
 
 from ingestion.core import sql
-from ingestion.core.files import write_atomically
+from ingestion.core.files import atomically, write_atomically
 from larder.catalog import comments, metric_lineage
 from larder.core.settings import PROJECT
 from larder.project.lineage.names import Origin
@@ -63,19 +62,19 @@ def begin(
 
 
 def save(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    """Write each table as `<schema>.<table>.parquet`, and `views.sql`, which names them; a reader sees all of them or none."""
-    beside = folder.with_name(f".{folder.name}")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
+    """Write each table as `<schema>.<table>.parquet`, and `views.sql`, which names them. Other files in the folder stay."""
+    folder.mkdir(parents=True, exist_ok=True)
     tables = _tables(connection)
-    for schema, table in tables:
-        file = beside / f"{schema}.{table}.parquet"
-        connection.execute(
-            f"copy (from {sql.name(schema, table)} order by all) to {sql.literal(str(file))} (compression zstd)"
-        )
-    write_atomically(beside / VIEWS, _views(tables))
-    shutil.rmtree(folder, ignore_errors=True)
-    beside.rename(folder)
+    files = {folder / f"{schema}.{table}.parquet": sql.name(schema, table) for schema, table in tables}
+    for file, table in files.items():
+        with atomically(file) as beside:
+            connection.execute(
+                f"copy (from {table} order by all) to {sql.literal(str(beside))} (format parquet, compression zstd)"
+            )
+    write_atomically(folder / VIEWS, _views(tables))
+    for schema in SCHEMAS:
+        for file in {*folder.glob(f"{schema}.*.parquet")} - files.keys():
+            file.unlink()
 
 
 def open_base(folder: Path) -> duckdb.DuckDBPyConnection:

@@ -1,6 +1,7 @@
 """What the columns of a table contain, as counts and shapes; values only of columns that reveal nothing about a person."""
 
 import math
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,8 +20,14 @@ EXACT, ESTIMATED = 200_000, 1_000_000
 
 TOP = 8
 BINS = 10
-NUMBERS = ("decimal", "bigint", "integer", "hugeint", "double", "smallint", "tinyint", "float", "ubigint")
-TIMES = ("date", "timestamp")
+SHOWN = 100
+"""Characters of a value that are shown."""
+
+NUMBERS = re.compile(r"u?(tinyint|smallint|integer|bigint|hugeint)|float|double|decimal\(\d+, \d+\)")
+TIMES = re.compile(r"date|timestamp( with time zone|_s|_ms|_ns)?")
+YEARS = (-62_135_596_800, 253_402_300_799)
+"""The years 1 to 9999, in seconds since 1970: beyond them a day has no name in Python."""
+
 EPOCH = datetime(1970, 1, 1)
 
 Row = tuple[object, ...]
@@ -41,7 +48,11 @@ class Column:
 
     @property
     def is_range(self) -> bool:
-        return self.type.startswith((*NUMBERS, *TIMES))
+        return self.is_time or NUMBERS.fullmatch(self.type) is not None
+
+    @property
+    def is_time(self) -> bool:
+        return TIMES.fullmatch(self.type) is not None
 
     @property
     def is_scalar(self) -> bool:
@@ -51,11 +62,17 @@ class Column:
     def number(self) -> str:
         """SQL for a value as a number: of a time its seconds since 1970."""
         name = sql.name(self.name)
-        return f"epoch({name})" if self.type.startswith(TIMES) else f"{name}::double"
+        return f"epoch({name})" if self.is_time else f"{name}::double"
+
+    def can_be_cut(self, low: float | None, high: float | None) -> bool:
+        """Whether there are ranges between two values, each with a name."""
+        if low is None or high is None or not math.isfinite(high - low) or low == high:
+            return False
+        return not self.is_time or (YEARS[0] <= low and high <= YEARS[1])
 
     def label(self, number: float) -> str:
         """Such a number as people read it."""
-        if self.type.startswith(TIMES):
+        if self.is_time:
             return f"{EPOCH + timedelta(seconds=number):%Y-%m-%d}"
         return f"{number:.6g}"
 
@@ -73,7 +90,7 @@ def of_table(
     counts = [_Counts(*found[8 * n : 8 * n + 8]) for n in range(len(columns))]
     step = max(1, rows // SAMPLE)
     shapes = [_shape(column, count) for column, count in zip(columns, counts, strict=True)]
-    sampled, *shaped = _one(connection, f"{table} where rowid % {step} = 0", ["count(*)", *shapes])
+    sampled, *shaped = _one(connection, f"{table} where hash(rowid) % {step} = 0", ["count(*)", *shapes])
     for column, count, shape in zip(columns, counts, shaped, strict=True):
         is_histogram = column.is_range and count.has_many
         yield (
@@ -123,7 +140,7 @@ def _counted(column: Column, rows: int) -> list[str]:
     name = sql.name(column.name)
     nothing = ["null", "null"]
     ends = (
-        [f"{f}({name})::varchar" for f in ("min", "max")]
+        [f"left({f}({name})::varchar, {SHOWN})" for f in ("min", "max")]
         if column.shows_values and column.is_scalar
         else nothing
     )
@@ -145,11 +162,11 @@ def _shape(column: Column, count: _Counts) -> str:
     if not column.shows_values or not column.is_scalar or not count.filled:
         return "null"
     if column.is_range and count.has_many:
-        if not count.width or not math.isfinite(count.width):
+        if not column.can_be_cut(count.low, count.high):
             return "null"
         return f"histogram(least(floor(({column.number} - {count.low!r}) / {count.width!r}), {BINS - 1})::integer)"
     return (
-        f"list_transform(list_sort(list_transform(map_entries(histogram({name}::varchar)),"
+        f"list_transform(list_sort(list_transform(map_entries(histogram(left({name}::varchar, {SHOWN}))),"
         f" lambda e: {{'rank': -e.value::bigint, 'label': e.key}}))[:{TOP}],"
         " lambda e: {'label': e.label, 'rows': -e.rank})"
     )

@@ -24,6 +24,31 @@ KEPT = 200
 
 LEDGER = "observe.ledger"
 
+SHOWN = """
+with recursive personal(node_unique_id, column_name) as (
+    select node_unique_id, column_name
+    from dbt.node_columns
+    left join larder.classes on classification = class
+    where coalesce(is_personal, true)
+    union
+    select child_node_unique_id, child_column_name
+    from dbt.column_lineage
+    inner join personal on parent_node_unique_id = node_unique_id and parent_column_name = column_name
+    where keeps_value
+)
+
+select
+    node_unique_id,
+    column_name,
+    data_type_inferred,
+    not coalesce(is_personal, true) and (node_unique_id, column_name) not in (from personal)
+from dbt.node_columns
+left join larder.classes on classification = class
+where data_type_inferred is not null
+order by node_unique_id, column_index
+"""
+"""The columns of tables that there are, and whether their values may be shown."""
+
 HISTORIES = ("dbt_rt.invocations", "dbt_rt.run_results", "dbt_rt.relations")
 """Tables to which each build adds."""
 
@@ -107,9 +132,13 @@ def _add_results(base: duckdb.DuckDBPyConnection, build: Build) -> None:
 
 
 def _add_tables(base: duckdb.DuckDBPyConnection, build: Build, warehouse: duckdb.DuckDBPyConnection) -> None:
-    """Size and profile of each table that was built; a view has neither."""
+    """Size and profile of each table that was built, or has none from an earlier build; a view has neither."""
     built = {node.unique_id for node in build.nodes}
-    tables = [(name, relation) for name, relation in _tables(base) if name in built]
+    known = {
+        name
+        for (name,) in base.execute("select distinct node_unique_id from larder.column_profiles").fetchall()
+    }
+    tables = [(name, relation) for name, relation in _tables(base) if name in built or name not in known]
     base.execute(
         "delete from larder.column_profiles where list_contains(?, node_unique_id)"
         " or node_unique_id not in (from dbt.dag_nodes select unique_id)",
@@ -144,13 +173,9 @@ def _size(warehouse: duckdb.DuckDBPyConnection, relation: str) -> tuple[int, int
 
 
 def _columns(base: duckdb.DuckDBPyConnection) -> dict[str, list[Column]]:
-    """The columns of each node; a value is shown only of a class that is known to reveal nothing about a person."""
+    """The columns of each node. A value is shown of a class that reveals nothing about a person, unless it is kept from one that does."""
     found: dict[str, list[Column]] = {}
-    rows = base.execute(
-        "select node_unique_id, column_name, data_type_inferred, coalesce(not is_personal, false) from dbt.node_columns"
-        " left join larder.classes on classification = class order by node_unique_id, column_index"
-    ).fetchall()
-    for node, *column in rows:
+    for node, *column in base.execute(SHOWN).fetchall():
         found.setdefault(node, []).append(Column(*column))
     return found
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from larder.cli.options import Json
+from larder.cli.options import CALLER, Json
 from larder.core.settings import current_paths
 
 verbs = typer.Typer()
@@ -99,7 +99,7 @@ def lineage(
 
 @verbs.command(rich_help_panel=GROUP)
 def metadata(
-    folder: Annotated[Path, typer.Argument(help="Where to write it; what is there is replaced.")],
+    folder: Annotated[Path, typer.Argument(help="Where to write it. Tables that are there are replaced.")],
 ) -> None:
     """Write the metadata base of the project as its files are now: tables of models, columns, tests, lineage and more.
 
@@ -109,4 +109,4 @@ def metadata(
     """
     from larder.build import described
 
-    described.project(current_paths(), folder)
+    described.project(current_paths(), CALLER / folder)

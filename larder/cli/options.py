@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,6 +10,8 @@ import typer
 from larder.core.errors import LarderError
 
 DAY = "%Y-%m-%d"
+CALLER = Path.cwd()
+"""Where the command was called: afterwards the process works in the repository."""
 
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 

@@ -29,6 +29,8 @@ PROJECT_PARTS = (
     "seeds",
     "tests",
 )
+SUFFIXES = {".sql", ".yml", ".yaml", ".csv", ".md", ".txt"}
+
 CONFIG = (
     "materialized",
     "incremental_strategy",
@@ -381,6 +383,8 @@ def _files() -> list[Path]:
         found += (
             [path]
             if path.is_file()
-            else [p for p in path.rglob("*") if p.suffix in {".sql", ".yml", ".yaml", ".csv", ".md", ".txt"}]
+            else [
+                p for p in path.rglob("*") if p.suffix in SUFFIXES or (part == "models" and p.suffix == ".py")
+            ]
         )
     return sorted(found)

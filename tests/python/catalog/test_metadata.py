@@ -130,6 +130,57 @@ def test_a_shape_has_every_row_that_has_a_value() -> None:
     assert rows["secret"] == ("varchar", False, 1000, 0, 1000, True, None, None, 2, 4, None, None, None)
 
 
+def test_odd_values_have_a_profile() -> None:
+    with duckdb.connect() as connection:
+        connection.execute(
+            "create table t as select [range, 1]::integer[] as numbers, {'a': range} as parts,"
+            " date '9990-01-01' + 1000 * range::integer as far, repeat('x', 5000) as long,"
+            " if(range = 5, 'nan'::double, range::double) as odd from range(20)"
+        )
+        kinds = connection.execute(
+            "select column_name, lower(data_type) from duckdb_columns() where table_name = 't'"
+        ).fetchall()
+        columns = [Column(name, kind, True) for name, kind in kinds]
+        rows = {row[0]: row[1:] for row in profiles.of_table(connection, "main.t", columns)}
+    assert {name: row[2:5] for name, row in rows.items() if name != "odd"} == {
+        name: (20, 0, 20) if name != "long" else (20, 0, 1) for name in rows if name != "odd"
+    }
+    for name in ("numbers", "parts", "far", "odd"):
+        assert rows[name][10:12] == (None, None)
+    assert rows["long"][10] == [{"label": 100 * "x", "rows": 20}]
+    assert rows["long"][6] == 100 * "x"
+
+
+def test_a_sample_is_not_of_every_nth_row() -> None:
+    with duckdb.connect() as connection:
+        connection.execute("create table t as select range % 3 as few from range(90000)")
+        (row,) = profiles.of_table(connection, "main.t", [Column("few", "bigint", True)])
+    top = row[11]
+    assert isinstance(top, list)
+    assert [part["label"] for part in sorted(top, key=lambda part: part["label"])] == ["0", "1", "2"]
+    assert all(2500 < part["rows"] < 4200 for part in top)
+
+
+KEPT = [
+    "CAST(id AS TEXT)",
+    "COALESCE(id, 0)",
+    "MAX(id)",
+    "TRIM(id) → LOWER(id)",
+    "CAST(id AS DECIMAL(18, 2))",
+]
+MADE = ["COUNT(DISTINCT id)", "id + 1", "NOT id IS NULL", "CASE WHEN a THEN id END", "MAX(id) → SUM(usd)"]
+
+
+def test_what_is_cast_or_picked_is_still_the_value(compiled_base: duckdb.DuckDBPyConnection) -> None:
+    def keeps(how: str, expression: str) -> object:
+        return compiled_base.execute("select keeps_value(?, ?)", [how, expression]).fetchall()[0][0]
+
+    assert [keeps("mod", one) for one in KEPT] == [True] * len(KEPT)
+    assert [keeps("mod", one) for one in MADE] == [False] * len(MADE)
+    assert keeps("copy", "")
+    assert not keeps("scan", "CAST(id AS TEXT)")
+
+
 def test_no_value_of_a_person_is_shown(base: duckdb.DuckDBPyConnection, published: Instance) -> None:
     shown = base.execute(
         "select count(*) from larder.column_profiles inner join dbt.node_columns using (node_unique_id, column_name)"
@@ -148,6 +199,15 @@ def test_no_value_of_a_person_is_shown(base: duckdb.DuckDBPyConnection, publishe
     for *_, email, phone in people:
         assert email not in everything
         assert phone not in everything
+
+
+def test_files_of_others_stay(compiled_base: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    (tmp_path / "larder.gone.parquet").write_text("of an earlier version")
+    metadata.save(compiled_base, tmp_path)
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+    assert not (tmp_path / "larder.gone.parquet").exists()
+    assert (tmp_path / "dbt.models.parquet").exists()
 
 
 @pytest.fixture
