@@ -1,16 +1,13 @@
 """What the pages show, read once from a metadata base by catalog.sql."""
 
-from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from larder.catalog.metadata import grouped, rows
 from larder.site.reach import Edge, Graph, Reach
 
 Row = dict[str, Any]
@@ -72,25 +69,10 @@ def read(base: duckdb.DuckDBPyConnection) -> Facts:
     return Facts(
         base=base,
         nodes={node["unique_id"]: node for node in rows(base, "from site.nodes")},
-        columns=_grouped(rows(base, "from site.columns")),
-        tests=_grouped(rows(base, "from site.tests")),
-        rules=_grouped(rows(base, "from site.rules")),
-        history=_grouped(rows(base, "from site.history")),
+        columns=grouped(base, "from site.columns", "node_unique_id"),
+        tests=grouped(base, "from site.tests", "node_unique_id"),
+        rules=grouped(base, "from site.rules", "node_unique_id"),
+        history=grouped(base, "from site.history", "node_unique_id"),
         graph=graph,
         reach=Reach([Edge((a, b), (c, d), how, text) for a, b, c, d, how, text in edges], graph),
     )
-
-
-def rows(base: duckdb.DuckDBPyConnection, query: str) -> list[Row]:
-    """What a query finds, by the names of its columns."""
-    found = base.execute(query)
-    names = [column[0] for column in found.description or []]
-    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-
-
-def _grouped(found: Iterable[Row]) -> dict[str, list[Row]]:
-    """Rows by the node that they are about; none for any other."""
-    by_node: dict[str, list[Row]] = defaultdict(list)
-    for node, of_node in groupby(found, itemgetter("node_unique_id")):
-        by_node[node] += of_node
-    return by_node
