@@ -27,6 +27,8 @@ def main() -> int:
         "--raise", dest="higher", action="store_true", help="Write the floor where it has risen."
     )
     higher = parser.parse_args().higher
+    if not BASE.exists():
+        sys.exit(f"there is no {BASE}; write it: .venv/bin/larder metadata {BASE.parent}")
     floor: dict[str, float] = yaml.safe_load(FLOOR.read_text())
     shares = dict(duckdb.execute(SHARES, [str(BASE)]).fetchall())
     below = [kind for kind in floor if shares.get(kind, 1.0) < floor[kind]]
