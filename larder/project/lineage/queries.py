@@ -2,7 +2,6 @@
 
 import re
 
-import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
@@ -16,11 +15,13 @@ from larder.project.lineage.names import (
     Scope,
     Source,
     declared,
+    distinct_names,
     merged,
     unknown,
     unresolved,
 )
-from larder.project.lineage.selects import Columns, distinct_names, in_order, select
+from larder.project.lineage.parsing import parsed
+from larder.project.lineage.selects import Columns, Keys, in_order, select
 from larder.project.lineage.sources import not_understood
 from larder.project.lineage.turned import turned
 
@@ -44,7 +45,7 @@ def columns_of(sql: str, schema: Schema) -> Lineage:
     edge from everything that the query reads; nothing is raised.
     """
     try:
-        tree = sqlglot.parse_one(sql, dialect="duckdb")
+        tree = parsed(sql)
     except (SqlglotError, RecursionError) as error:
         found = unknown(f"sqlglot cannot read it: {str(error).splitlines()[0]}")
         return finished(found, mentioned(sql, schema))
@@ -67,13 +68,16 @@ def mentioned(sql: str, schema: Schema) -> Schema:
 
 
 def _tables(tree: exp.Expr, schema: Schema) -> Schema:
-    """The tables that a query names, those without columns that the schema does not have."""
+    """The tables that a query names, those without columns that the schema does not have; all, where a function may name any."""
     known = {name.lower(): name for name in schema}
     ctes = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
-    names = (_table_name(table) for table in tree.find_all(exp.Table))
+    tables = list(tree.find_all(exp.Table))
+    names = (_table_name(table) for table in tables)
     found = {
         known.get(name.lower(), name) for name in names if name.lower() in known or name.lower() not in ctes
     }
+    if not all(isinstance(table.this, exp.Identifier | exp.GenerateSeries) for table in tables):
+        found |= schema.keys()
     return {name: schema.get(name, {}) for name in sorted(found)}
 
 
@@ -140,7 +144,7 @@ def _hows(relation: Relation) -> list[object]:
 def _sorted_as_named(node: exp.Expr, result: Relation, scope: Scope) -> Relation:
     """The same of a union or of a query in parentheses, whose result alone has names in ORDER BY."""
     scope.sources = [Source((), result)]
-    return in_order(node, result, scope)
+    return in_order(node, result, Keys(result, {}, scope))
 
 
 def _set(node: exp.SetOperation, scope: Scope) -> Relation:
@@ -190,4 +194,5 @@ def _parenthesis(node: exp.Subquery, scope: Scope) -> Relation:
         return sources.pivoted(node, _query(node.this, scope), scope)
     inside, rows = scope.inner(), Bag()
     sources.add(node.this, inside, rows)
-    return Relation(distinct_names(inside.star()), rows.column(), inside.doubt())
+    shown = distinct_names((name, column) for _, name, column in inside.star())
+    return Relation(shown, rows.column(), inside.doubt())
