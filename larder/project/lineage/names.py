@@ -156,13 +156,13 @@ def unknown(reason: str) -> Relation:
     return Relation([], unresolved(reason), reason)
 
 
-def declared(name: str, columns: Mapping[str, str]) -> Relation:
-    """A relation of the schema."""
+def declared(name: str, columns: Mapping[str, str], doubt: str) -> Relation:
+    """A relation of the schema; `doubt` says why it may have more columns."""
     own = [
         (column, Column({(name, column): Via("copy")}, "", kind, _fields(name, column, kind)))
         for column, kind in columns.items()
     ]
-    return Relation(own, Column({(name, ROWS): Via("scan")}))
+    return Relation(own, Column({(name, ROWS): Via("scan")}), doubt, name if doubt else "")
 
 
 def _fields(relation: str, column: str, kind: str) -> Mapping[str, Column] | None:

@@ -1,6 +1,7 @@
 """Column lineage of one query: for every column of its result, the columns of relations that it derives from."""
 
 import re
+from collections.abc import Mapping
 
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
@@ -38,23 +39,27 @@ ROUNDS = 50
 """A recursive query is followed until nothing is new: each round adds a step of a path from column to column."""
 
 
-def columns_of(sql: str, schema: Schema) -> Lineage:
+def columns_of(sql: str, schema: Schema, doubts: Mapping[str, str] | None = None) -> Lineage:
     """Where the columns of a query's result come from.
 
-    `schema` has the columns of each relation that the query reads. What cannot be told is unresolved, with the reason, and has an
+    `schema` has the columns of each relation that the query reads; `doubts` says of some why they may have more. What cannot be told is unresolved, with the reason, and has an
     edge from everything that the query reads; nothing is raised.
     """
+    doubts = doubts or {}
     try:
         tree = parsed(sql)
     except (SqlglotError, RecursionError) as error:
         found = unknown(f"sqlglot cannot read it: {str(error).splitlines()[0]}")
-        return finished(found, mentioned(sql, schema))
-    relations = {name.lower(): (name, declared(name, columns)) for name, columns in schema.items()}
+        return finished(found, mentioned(sql, schema), doubts)
+    relations = {
+        name.lower(): (name, declared(name, columns, doubts.get(name, "")))
+        for name, columns in schema.items()
+    }
     try:
         found = _query(tree, Scope(relations, _query))
-        return finished(found, _tables(tree, schema))
+        return finished(found, _tables(tree, schema), doubts)
     except Exception as error:  # a query of a shape that nobody thought of must not end a build
-        return finished(unknown(f"it is not understood: {error!r}"), mentioned(sql, schema))
+        return finished(unknown(f"it is not understood: {error!r}"), mentioned(sql, schema), doubts)
 
 
 def mentioned(sql: str, schema: Schema) -> Schema:
