@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, reduce
 from graphlib import TopologicalSorter
 from importlib.metadata import version
@@ -28,13 +28,15 @@ Columns = dict[str, str]
 
 @dataclass(frozen=True)
 class ProjectLineage:
-    """The lineage of each relation by `<schema>.<name>`, parents before children. `kinds` are model, seed and source.
+    """The lineage of each relation by `<schema>.<name>`, parents before children. `kinds` are model, seed and source, `called`
+    has the names by which the project speaks of a relation.
 
     Snapshots are of kind snapshot. A column of a seed or a source comes from nothing. Relations that the project does not declare are only origins.
     """
 
     relations: Mapping[str, Lineage]
     kinds: Mapping[str, str]
+    called: Mapping[str, list[str]] = field(default_factory=dict)
 
     @cached_property
     def _up(self) -> dict[Origin, Edges]:
@@ -134,7 +136,8 @@ def of_manifest(manifest: Artifact, increments: Mapping[str, str], file: Path) -
             doubts[relation] = now[relation]["unknown"]
     if now != before:
         write_atomically(file, json.dumps(now))
-    return _of_entries(now).completed({})
+    called = {names[node["unique_id"]]: _called(node) for node in _parents_first(manifest)}
+    return replace(_of_entries(now), called=called).completed({})
 
 
 def _of_entries(entries: Mapping[str, Any]) -> ProjectLineage:
@@ -146,6 +149,15 @@ def _of_entries(entries: Mapping[str, Any]) -> ProjectLineage:
 
 def _relation(node: Mapping[str, Any]) -> str:
     return f"{node['schema']}.{node['identifier' if node['resource_type'] == 'source' else 'alias']}"
+
+
+def _called(node: Mapping[str, Any]) -> list[str]:
+    """The names of a relation in the project: a source's with and without its group, a version's, and the latest one's without it."""
+    name, version = node.get("name", ""), node.get("version")
+    if node["resource_type"] == "source":
+        return [f"{node.get('source_name')}.{name}", name]
+    versions = [f"{name}_v{version}", f"{name}.v{version}"] if version else []
+    return [*versions, *([name] if version == node.get("latest_version") else [])]
 
 
 def _parents_first(manifest: Artifact) -> Iterator[Mapping[str, Any]]:

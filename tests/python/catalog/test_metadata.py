@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-
 from typing import Any
 
 import duckdb

@@ -306,6 +306,21 @@ def test_find(whole: ProjectLineage) -> None:
     assert "fct_baskets.sales_usd" in error.value.next_step
 
 
+def test_find_by_the_names_that_the_project_uses(whole: ProjectLineage) -> None:
+    there = [("raw.pos__transactions", "sales_value")]
+    for short in ("raw.pos__transactions", "pos__transactions", "pos.transactions"):
+        assert lineage.find(whole, f"{short}.sales_value") == there
+    latest = lineage.find(whole, "agg_sales_daily.sales_usd")
+    for version in ("agg_sales_daily_v2", "agg_sales_daily.v2"):
+        assert lineage.find(whole, f"{version}.sales_usd") == latest
+    assert lineage.find(whole, "fct_baskets.*") == [("marts.fct_baskets", ROWS)]
+    (rows,) = lineage.as_dict(whole, [("marts.fct_baskets", ROWS)], down=False)
+    assert rows["edges"]
+    with pytest.raises(LarderError) as error:
+        lineage.find(whole, " ")
+    assert "no name" in str(error.value)
+
+
 def test_shown(whole: ProjectLineage, capsys: pytest.CaptureFixture[str]) -> None:
     lineage.render(whole, [("marts.fct_baskets", "sales_usd")], down=False)
     shown = capsys.readouterr().out
