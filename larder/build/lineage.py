@@ -10,7 +10,7 @@ from larder.core import console
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
 from larder.project.lineage import project
-from larder.project.lineage.edges import Lineage
+from larder.project.lineage.edges import Edges, Lineage
 from larder.project.lineage.names import ROWS, How, Origin
 from larder.project.lineage.project import ProjectLineage
 
@@ -28,12 +28,18 @@ def of_compiled(paths: Paths, found: Compiled) -> ProjectLineage:
 
 
 def find(lineage: ProjectLineage, name: str) -> list[Origin]:
-    """The columns that `model` or `model.column` names, with or without a schema before it."""
+    """The columns that `model` or `model.column` names: as a relation, with or without its schema, or as the project calls it.
+
+    `model.*` are its rows.
+    """
+    if not name.strip():
+        raise LarderError("no name is given", "Name MODEL or MODEL.COLUMN.")
     known: dict[str, list[Origin]] = {}
     for relation, own in lineage.relations.items():
-        for short in (relation, relation.partition(".")[2]):
-            known[short.lower()] = [(relation, column) for column in own.values]
-            known |= {f"{short}.{column}".lower(): [(relation, column)] for column in own.values}
+        for short in (relation, relation.partition(".")[2], *lineage.called.get(relation, ())):
+            known.setdefault(short.lower(), [(relation, column) for column in own.values])
+            for column in (*own.values, ROWS):
+                known.setdefault(f"{short}.{column}".lower(), [(relation, column)])
     if name.lower() not in known:
         near = get_close_matches(name.lower(), known, 1)
         raise LarderError(
@@ -50,7 +56,7 @@ def as_dict(lineage: ProjectLineage, columns: list[Origin], down: bool) -> list[
             "relation": relation,
             "column": column,
             "unresolved": lineage.relations[relation].unresolved.get(column),
-            "edges": [asdict(edge) for edge in lineage.relations[relation].columns[column]],
+            "edges": [asdict(edge) for edge in _edges(lineage, (relation, column))],
             key: [[*there, how] for there, how in sorted(follow(relation, column).items())],
         }
         for relation, column in columns
@@ -78,7 +84,7 @@ def _branch(lineage: ProjectLineage, here: Origin, depth: int, shown: set[Origin
     relation = lineage.relations.get(here[0], Lineage())
     if reason := relation.unresolved.get(here[1]):
         console.note(f"unresolved, so it counts as derived from all that is read: {reason}")
-    for edge in (edge for edge in relation.columns.get(here[1], ()) if edge.how != "scan"):
+    for edge in (edge for edge in _edges(lineage, here) if edge.how != "scan"):
         there = (edge.relation, edge.column)
         console.out.print(
             f"{'  ' * depth}{WORDS[edge.how]}  {'.'.join(there)}  {edge.expression[:80]}".rstrip()
@@ -86,6 +92,12 @@ def _branch(lineage: ProjectLineage, here: Origin, depth: int, shown: set[Origin
         if shown is not None and there not in shown:
             shown.add(there)
             _branch(lineage, there, depth + 1, shown)
+
+
+def _edges(lineage: ProjectLineage, here: Origin) -> Edges:
+    """The direct edges of a column, or of a relation's rows."""
+    relation = lineage.relations.get(here[0], Lineage())
+    return relation.rows if here[1] == ROWS else relation.columns.get(here[1], ())
 
 
 def _listed(title: str, columns: list[tuple[str, Origin]]) -> None:

@@ -44,6 +44,7 @@ def begin(
     manifest: Artifact, lineage: ProjectLineage, types: Types, git_sha: str
 ) -> duckdb.DuckDBPyConnection:
     """A database with the tables of a compiled project, and empty ones for what builds find."""
+    lineage = lineage.completed(types)
     connection = duckdb.connect()
     for name, rows, schema in (
         ("resource", _resources(manifest, git_sha), _RESOURCE),
@@ -157,7 +158,7 @@ def _columns(
     """Every column of every relation, declared or not."""
     for name, relation in _relations(manifest).items():
         found = lineage.relations[relation]
-        for index, column in enumerate(found.values or types.get(relation, {})):
+        for index, column in enumerate(found.values):
             kind = types.get(relation, {}).get(column)
             yield name, column, index, kind, found.unresolved.get(column)
 

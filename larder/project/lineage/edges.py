@@ -1,6 +1,6 @@
 """The lineage of one relation, as it is handed out and kept."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -64,6 +64,28 @@ class Lineage:
                 unresolved[name] = reason
         return replace(self, values=values, unresolved=unresolved, unknown="")
 
+    def certain(self) -> "Lineage":
+        """Nothing but doubt where there may be more columns: whoever reads its rows may read those, and all that they derive from."""
+        if not self.unknown:
+            return self
+        reasons = dict.fromkeys([*self.values, ROWS], self.unknown)
+        return replace(
+            self,
+            values=dict.fromkeys(self.values, self.everything),
+            rows=self.everything,
+            unresolved={**reasons, **self.unresolved},
+        )
+
+    def with_more(self, names: Iterable[str], reason: str) -> "Lineage":
+        """With columns that it does not have: they are unresolved."""
+        own = {name.lower() for name in self.values}
+        more = [name for name in names if name.lower() not in own]
+        return replace(
+            self,
+            values={**self.values, **dict.fromkeys(more, self.everything)},
+            unresolved={**self.unresolved, **dict.fromkeys(more, reason)} if reason else self.unresolved,
+        )
+
     def joined(self, other: "Lineage") -> "Lineage":
         """What is true of either of two queries that write the same relation."""
         values = {name: _strongest(edges, other.values.get(name, ())) for name, edges in self.values.items()}
@@ -91,25 +113,36 @@ class Lineage:
             return tuple(edge for edge in _strongest(found) if edge.relation != relation)
 
         values = {name: followed(edges) for name, edges in self.values.items()}
-        return replace(self, values=values, rows=followed(self.rows))
+        return replace(self, values=values, rows=followed(self.rows), everything=followed(self.everything))
 
     def as_json(self) -> dict[str, Any]:
-        """What `from_json` takes: all but `everything`."""
-        values = {name: [_row(edge) for edge in edges] for name, edges in self.values.items()}
-        rows = [_row(edge) for edge in self.rows]
-        return {"values": values, "rows": rows, "unresolved": self.unresolved, "unknown": self.unknown}
+        """What `from_json` takes."""
+        return {
+            "values": {name: [_row(edge) for edge in edges] for name, edges in self.values.items()},
+            "rows": [_row(edge) for edge in self.rows],
+            "unresolved": self.unresolved,
+            "unknown": self.unknown,
+            "everything": [_row(edge) for edge in self.everything],
+        }
 
 
 def from_json(kept: Mapping[str, Any]) -> Lineage:
     """The lineage that was kept."""
-    values = {name: tuple(Edge(*edge) for edge in edges) for name, edges in kept["values"].items()}
-    return Lineage(values, tuple(Edge(*edge) for edge in kept["rows"]), kept["unresolved"], kept["unknown"])
+    values = {name: _edges_of(edges) for name, edges in kept["values"].items()}
+    rows, everything = _edges_of(kept["rows"]), _edges_of(kept["everything"])
+    return Lineage(values, rows, kept["unresolved"], kept["unknown"], everything)
 
 
-def finished(relation: Relation, reads: Schema) -> Lineage:
-    """The lineage of a query's result, which reads no more than the relations of `reads`."""
+def _edges_of(rows: Iterable[Iterable[Any]]) -> Edges:
+    return tuple(Edge(*row) for row in rows)
+
+
+def finished(relation: Relation, reads: Schema, doubts: Collection[str] = ()) -> Lineage:
+    """The lineage of a query's result, which reads no more than the relations of `reads`; those of `doubts` may have more columns."""
     everything = tuple(
-        Edge(name, column, "mod") for name, columns in reads.items() for column in columns or (ROWS,)
+        Edge(name, column, "mod")
+        for name, columns in reads.items()
+        for column in ([*columns, ROWS] if name in doubts else columns or (ROWS,))
     )
     rows = relation.rows
     reasons = {name: column.unresolved or rows.unresolved for name, column in relation.columns}

@@ -16,9 +16,6 @@ CONSTANTS = (
     exp.Null,
     exp.Boolean,
     exp.DataType,
-    exp.Var,
-    exp.Placeholder,
-    exp.Parameter,
     exp.JSONPath,
     exp.IntervalSpan,
 )
@@ -30,7 +27,6 @@ TRANSPARENT = (
     exp.Between,
     exp.In,
     exp.Case,
-    exp.Interval,
     exp.Bracket,
     exp.Slice,
     exp.Tuple,
@@ -39,9 +35,6 @@ TRANSPARENT = (
     exp.IgnoreNulls,
     exp.RespectNulls,
     exp.AtTimeZone,
-    exp.GroupingSets,
-    exp.Rollup,
-    exp.Cube,
     exp.HavingMax,
 )
 """Kinds of nodes that give nothing but what is computed from their parts."""
@@ -89,10 +82,24 @@ def collect(node: exp.Expr, scope: Scope, bag: Bag, scan: bool = False) -> None:
 def is_aggregate(node: exp.Expr) -> bool:
     """Whether a projection has one value for a group of rows."""
     return any(
-        (isinstance(found, exp.AggFunc) or functions().get(found.name.lower()) == "aggregate")
-        and not found.find_ancestor(exp.Window, exp.Query)
+        is_call_of_aggregate(found) and not found.find_ancestor(exp.Window, exp.Query)
         for found in node.find_all(exp.AggFunc, exp.Anonymous)
     )
+
+
+def is_call_of_aggregate(node: exp.Expr) -> bool:
+    """Whether a call is one of an aggregate."""
+    return isinstance(node, exp.AggFunc) or functions().get(node.name.lower()) == "aggregate"
+
+
+@cache
+def take_lambdas() -> frozenset[str]:
+    """DuckDB's functions to which an arrow is a lambda; to all others it reads JSON."""
+    with duckdb.connect() as connection:
+        found = connection.execute(
+            "select distinct function_name from duckdb_functions() where list_contains(parameter_types, 'LAMBDA')"
+        )
+        return frozenset(name for (name,) in found.fetchall())
 
 
 @cache
@@ -159,7 +166,7 @@ def _method(node: exp.Dot, scope: Scope) -> Column:
 
 def _path(node: exp.Expr) -> list[str]:
     """The names of a path, where there is nothing else in it."""
-    if isinstance(node, exp.Identifier):
+    if isinstance(node, exp.Identifier | exp.Placeholder):
         return [node.name]
     if isinstance(node, exp.Dot) and isinstance(node.expression, exp.Identifier):
         before = _path(node.this)
@@ -224,12 +231,11 @@ def _count(node: exp.Expr, scope: Scope, bag: Bag, scan: bool) -> None:
 
 
 def _lambda(node: exp.Expr, scope: Scope, bag: Bag, scan: bool) -> None:
-    """A lambda; sqlglot also takes `column -> 'json path'` for one, whose parameter then is not used in it."""
+    """A lambda; sqlglot also takes `column -> 'json path'` for one."""
     names = [parameter.name for parameter in node.expressions]
-    used = {found.name.lower() for found in node.this.find_all(exp.Identifier)}
-    for name in names:
-        if name.lower() not in used and scope.has(name):
-            bag.add(scope.column([name], node), scan)
+    called = node.parent.sql("duckdb").partition("(")[0].lower() if node.parent else ""
+    for name in names if called not in take_lambdas() else []:
+        bag.add(scope.column([name], node).computed(node), scan)
     collect(node.this, scope.with_parameters(names), bag, scan)
 
 
@@ -251,6 +257,21 @@ def _named_argument(node: exp.Expr, scope: Scope, bag: Bag, scan: bool) -> None:
     collect(node.expression, scope, bag, scan)
 
 
+def _named(node: exp.Expr, scope: Scope, bag: Bag, scan: bool) -> None:
+    """What sqlglot takes for a parameter or a word: the bound in `l[:id]`, the unit in `time_trunc(g, at)`."""
+    bag.add(scope.column([node.name], node), scan)
+
+
+def _before_a_word(node: exp.Expr, scope: Scope, bag: Bag, scan: bool) -> None:
+    """`interval (a) day`, `s collate nocase`."""
+    collect(node.this, scope, bag, scan)
+
+
+def _extract(node: exp.Expr, scope: Scope, bag: Bag, scan: bool) -> None:
+    """`extract(year from a)`."""
+    collect(node.expression, scope, bag, scan)
+
+
 def _not_understood(node: exp.Expr, scope: Scope, bag: Bag, scan: bool) -> None:
     bag.add(unresolved(f"{node.sql('duckdb')} is not understood"), scan)
 
@@ -268,6 +289,11 @@ SPECIAL: Mapping[type[exp.Expr], Reader] = {
     exp.Comprehension: _comprehension,
     exp.Identifier: _identifier,
     exp.PropertyEQ: _named_argument,
+    exp.Placeholder: _named,
+    exp.Var: _named,
+    exp.Interval: _before_a_word,
+    exp.Collate: _before_a_word,
+    exp.Extract: _extract,
     exp.Columns: _not_understood,
     exp.Star: _not_understood,
 }

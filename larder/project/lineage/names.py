@@ -1,6 +1,6 @@
 """What the names of a query stand for: columns with what they derive from, relations, scopes."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -131,7 +131,7 @@ class Relation:
             return unknown(self.unknown)
         rest = self.columns[len(names) :]
         columns = [(new, column) for new, (_, column) in zip(names, self.columns, strict=False)]
-        return Relation([*columns, *rest], self.rows)
+        return Relation(distinct_names([*columns, *rest]), self.rows)
 
     def whole(self, step: exp.Expr | str) -> Column:
         """A row of it as one value."""
@@ -139,18 +139,30 @@ class Relation:
         return merged([*columns, unresolved(self.unknown)]).computed(step)
 
 
+def distinct_names(columns: Iterable[tuple[str, Column]]) -> list[tuple[str, Column]]:
+    """As DuckDB names the columns of a table: the second `k` is `k_1`."""
+    found: dict[str, tuple[str, Column]] = {}
+    for name, column in columns:
+        unique, number = name, 0
+        while unique.lower() in found:
+            number += 1
+            unique = f"{name}_{number}"
+        found[unique.lower()] = (unique, column)
+    return list(found.values())
+
+
 def unknown(reason: str) -> Relation:
     """A relation of which nothing is known but why."""
     return Relation([], unresolved(reason), reason)
 
 
-def declared(name: str, columns: Mapping[str, str]) -> Relation:
-    """A relation of the schema."""
+def declared(name: str, columns: Mapping[str, str], doubt: str) -> Relation:
+    """A relation of the schema; `doubt` says why it may have more columns."""
     own = [
         (column, Column({(name, column): Via("copy")}, "", kind, _fields(name, column, kind)))
         for column, kind in columns.items()
     ]
-    return Relation(own, Column({(name, ROWS): Via("scan")}))
+    return Relation(own, Column({(name, ROWS): Via("scan")}), doubt, name if doubt else "")
 
 
 def _fields(relation: str, column: str, kind: str) -> Mapping[str, Column] | None:
@@ -167,15 +179,32 @@ def _fields(relation: str, column: str, kind: str) -> Mapping[str, Column] | Non
 
 @dataclass(frozen=True)
 class Source:
-    """A relation in a FROM: the names that it answers to, and the columns that `*` shows elsewhere (join using)."""
+    """A relation in a FROM: the names that it answers to, and what a join by equal names has made of its columns.
+
+    Of two columns one is left, in the place of the first: `joined` has what that is then, `hidden` the other's name.
+    """
 
     names: tuple[str, ...]
     relation: Relation
     hidden: frozenset[str] = frozenset()
+    joined: Mapping[str, Column] = field(default_factory=dict)
 
     def without(self, names: list[str]) -> "Source":
-        """The same, of which `*` does not show some columns."""
+        """The same, of which a name without a qualifier does not find some columns."""
         return replace(self, hidden=self.hidden.union(name.lower() for name in names))
+
+    def find(self, name: str) -> Column | None:
+        """What a name without a qualifier finds in it."""
+        return None if name in self.hidden else self.joined.get(name) or self.relation.find(name)
+
+    def shown(self) -> "list[Shown]":
+        """The columns that `*` shows of it, in order."""
+        columns = self.relation.columns
+        return [
+            (self, name, self.joined.get(name.lower(), column))
+            for name, column in columns
+            if name.lower() not in self.hidden
+        ]
 
 
 @dataclass
@@ -187,7 +216,6 @@ class Scope:
     ctes: dict[str, Relation] = field(default_factory=dict)
     outer: "Scope | None" = None
     sources: list[Source] = field(default_factory=list)
-    joined: dict[str, Column] = field(default_factory=dict)
     aliases: dict[str, Column] = field(default_factory=dict)
     windows: dict[str, exp.Expr] = field(default_factory=dict)
     parameters: frozenset[str] = frozenset()
@@ -198,7 +226,15 @@ class Scope:
 
     def copy(self) -> "Scope":
         """The same scope, to which nothing is added that is added to this one."""
-        return replace(self, sources=list(self.sources), joined=dict(self.joined))
+        return replace(self, sources=list(self.sources))
+
+    def join(self, name: str, column: Column) -> None:
+        """Let a join's column be what one of the sources has by its name; the first that can have it, if none is known to."""
+        having = [number for number, source in enumerate(self.sources) if source.find(name)]
+        doubtful = [number for number, source in enumerate(self.sources) if source.relation.unknown]
+        for number in [*having, *doubtful][:1]:
+            source = self.sources[number]
+            self.sources[number] = replace(source, joined={**source.joined, name: column})
 
     def with_parameters(self, names: Iterable[str]) -> "Scope":
         """The same scope within a lambda, whose parameters are no columns."""
@@ -251,9 +287,7 @@ class Scope:
         return None
 
     def _unqualified(self, name: str, parts: list[str], step: exp.Expr | str) -> Column | None:
-        if name in self.joined:
-            return self.joined[name].part(parts[1:], step)
-        found = [column for source in self.sources if (column := source.relation.find(name))]
+        found = [column for source in self.sources if (column := source.find(name))]
         if len(found) > 1:
             return unresolved(f"{parts[0]} is in several relations")
         if found:
@@ -278,16 +312,17 @@ class Scope:
         named = [source.relation for source in self.sources if lowered[0] in source.names]
         return named[0].whole(step) if named and len(lowered) == 1 else None
 
-    def star(self) -> Iterator[tuple[str, Column]]:
+    def star(self) -> "list[Shown]":
         """The columns of `*`, in order."""
-        for source in self.sources:
-            for name, column in source.relation.columns:
-                if name.lower() not in source.hidden:
-                    yield name, self.joined.get(name.lower(), column)
+        return [shown for source in self.sources for shown in source.shown()]
 
     def doubt(self) -> str:
         """Why `*` may have more columns than are known."""
         return next((source.relation.unknown for source in self.sources if source.relation.unknown), "")
+
+
+Shown = tuple[Source, str, Column]
+"""A column of `*`, and what it is of."""
 
 
 def _member(relation: Relation, name: str, written: str) -> Column | None:

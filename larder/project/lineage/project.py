@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cache, cached_property
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property, reduce
 from graphlib import TopologicalSorter
 from importlib.metadata import version
 from pathlib import Path
@@ -16,19 +16,27 @@ from larder.project.lineage.names import ROWS, STRENGTH, How, Origin, Schema, un
 from larder.project.lineage.queries import columns_of, mentioned
 from larder.project.manifest import RELATIONS, Artifact
 
+BEGINNINGS = {"source", "seed"}
+"""Kinds of relations whose columns come from nothing."""
+
+SNAPSHOT = ("dbt_scd_id", "dbt_updated_at", "dbt_valid_from", "dbt_valid_to")
+"""The columns that dbt adds to those of a snapshot."""
+
 Columns = dict[str, str]
 """Types by name, in order."""
 
 
 @dataclass(frozen=True)
 class ProjectLineage:
-    """The lineage of each relation by `<schema>.<name>`, parents before children. `kinds` are model, seed and source.
+    """The lineage of each relation by `<schema>.<name>`, parents before children. `kinds` are model, seed and source, `called`
+    has the names by which the project speaks of a relation.
 
-    A column of a seed or a source comes from nothing. Relations that the project does not declare are only origins.
+    Snapshots are of kind snapshot. A column of a seed or a source comes from nothing. Relations that the project does not declare are only origins.
     """
 
     relations: Mapping[str, Lineage]
     kinds: Mapping[str, str]
+    called: Mapping[str, list[str]] = field(default_factory=dict)
 
     @cached_property
     def _up(self) -> dict[Origin, Edges]:
@@ -60,6 +68,28 @@ class ProjectLineage:
             for column, reason in lineage.unresolved.items()
         }
 
+    def completed(self, types: Mapping[str, Iterable[str]]) -> "ProjectLineage":
+        """With the columns that a model is known to have, by `types` or as another relation reads them, and its SQL does not tell of."""
+        more: dict[str, dict[str, None]] = {name: dict.fromkeys(own) for name, own in types.items()}
+        for _, edge in self.edges():
+            if (
+                edge.column != ROWS
+                and edge.relation in self.relations
+                and self.relations[edge.relation].unknown
+            ):
+                more.setdefault(edge.relation, {})[edge.column] = None
+        relations = {
+            name: self._with_more(name, more[name]) if name in more else found
+            for name, found in self.relations.items()
+        }
+        return replace(self, relations=relations)
+
+    def _with_more(self, name: str, columns: Iterable[str]) -> Lineage:
+        found = self.relations[name]
+        if self.kinds[name] in BEGINNINGS:
+            return found.with_more(columns, "") if found.unknown else found
+        return found.with_more(columns, found.unknown or "the SQL does not give it")
+
     def upstream(self, relation: str, column: str) -> dict[Origin, How]:
         """All that a column derives from, near or far: computed where any step of the way is."""
         return _reached((relation, column), self._up)
@@ -80,6 +110,7 @@ def of_manifest(manifest: Artifact, increments: Mapping[str, str], file: Path) -
     now: dict[str, Any] = {}
     schema: dict[str, Columns] = {}
     names: dict[str, str] = {}
+    doubts: dict[str, str] = {}
     for node in _parents_first(manifest):
         relation, declared = _relation(node), _columns(node)
         reads: dict[str, Mapping[str, str]] = {
@@ -87,21 +118,26 @@ def of_manifest(manifest: Artifact, increments: Mapping[str, str], file: Path) -
         }
         names[node["unique_id"]] = relation
         schema[relation] = declared  # an increment may read what is there
+        if not declared:
+            doubts[relation] = f"the columns of {relation} are not declared"
         queries = [sql for sql in (node.get("compiled_code"), increments.get(node["unique_id"])) if sql]
         for sql in queries:
             reads |= mentioned(sql, schema)
-        key = _key(
-            [queries, relation, list(declared.items()), [(n, list(c.items())) for n, c in reads.items()]]
-        )
+        known = [(name, list(columns.items()), doubts.get(name)) for name, columns in reads.items()]
+        key = _key([queries, relation, list(declared.items()), known, node["resource_type"]])
         if before.get(relation, {}).get("key") == key:
             now[relation] = before[relation]
         else:
-            lineage = _traced(node, queries, relation, reads).as_json()
+            lineage = _traced(node, queries, relation, reads, doubts).as_json()
             now[relation] = {"key": key, "kind": node["resource_type"], **lineage}
         schema[relation] = declared or dict.fromkeys(now[relation]["values"], "")
+        doubts.pop(relation, None)
+        if now[relation]["unknown"]:
+            doubts[relation] = now[relation]["unknown"]
     if now != before:
         write_atomically(file, json.dumps(now))
-    return _of_entries(now)
+    called = {names[node["unique_id"]]: _called(node) for node in _parents_first(manifest)}
+    return replace(_of_entries(now), called=called).completed({})
 
 
 def _of_entries(entries: Mapping[str, Any]) -> ProjectLineage:
@@ -115,16 +151,30 @@ def _relation(node: Mapping[str, Any]) -> str:
     return f"{node['schema']}.{node['identifier' if node['resource_type'] == 'source' else 'alias']}"
 
 
+def _called(node: Mapping[str, Any]) -> list[str]:
+    """The names of a relation in the project: a source's with and without its group, a version's, and the latest one's without it."""
+    name, version = node.get("name", ""), node.get("version")
+    if node["resource_type"] == "source":
+        return [f"{node.get('source_name')}.{name}", name]
+    versions = [f"{name}_v{version}", f"{name}.v{version}"] if version else []
+    return [*versions, *([name] if version == node.get("latest_version") else [])]
+
+
 def _parents_first(manifest: Artifact) -> Iterator[Mapping[str, Any]]:
-    """Sources, then seeds and models, as far as they leave a relation."""
-    nodes = {
-        name: node
-        for name, node in sorted(manifest["nodes"].items())
-        if node["resource_type"] in RELATIONS and node["config"]["materialized"] != "ephemeral"
-    }
-    parents = {name: _parents(node) for name, node in nodes.items()}
+    """Sources, then seeds, models and snapshots, as far as they leave a relation."""
+    nodes = dict(sorted(manifest["nodes"].items()))
+    parents = {name: _parents(node) for name, node in nodes.items()}  # also of those that leave none
     yield from manifest["sources"].values()
-    yield from (nodes[name] for name in TopologicalSorter(parents).static_order() if name in nodes)
+    yield from (
+        nodes[name]
+        for name in TopologicalSorter(parents).static_order()
+        if name in nodes and _leaves_a_relation(nodes[name])
+    )
+
+
+def _leaves_a_relation(node: Mapping[str, Any]) -> bool:
+    kinds = {*RELATIONS, "snapshot"}
+    return node["resource_type"] in kinds and node["config"].get("materialized") != "ephemeral"
 
 
 def _parents(node: Mapping[str, Any]) -> list[str]:
@@ -136,17 +186,26 @@ def _columns(node: Mapping[str, Any]) -> Columns:
     return {name: column["data_type"] or "" for name, column in node["columns"].items()}
 
 
-def _traced(node: Mapping[str, Any], queries: list[str], relation: str, reads: Schema) -> Lineage:
+def _traced(
+    node: Mapping[str, Any], queries: list[str], relation: str, reads: Schema, doubts: Mapping[str, str]
+) -> Lineage:
     """The lineage of one relation, with the columns of its contract if it has one."""
     declared = _columns(node)
-    if node["resource_type"] != "model":
-        return Lineage(dict.fromkeys(declared, ()))
-    if node["language"] != "sql" or not queries:
-        return finished(unknown(f"there is no compiled SQL of {node['name']}"), reads).declared(declared)
-    whole, *others = [columns_of(sql, reads) for sql in queries]
-    for other in others:
-        whole = whole.joined(other)
-    return whole.declared(declared or whole.values).without_itself(relation)
+    if node["resource_type"] in BEGINNINGS:
+        return Lineage(dict.fromkeys(declared, ()), unknown=doubts.get(relation, ""))
+    if node.get("language") != "sql" or not queries:
+        whole = finished(unknown(f"there is no compiled SQL of {node['name']}"), reads, doubts)
+    else:
+        whole = reduce(Lineage.joined, [columns_of(sql, reads, doubts) for sql in queries])
+    if node["resource_type"] == "snapshot":
+        whole = whole.with_more(_of_snapshots(node), "dbt fills it")
+    return (whole.declared(declared) if declared else whole.certain()).without_itself(relation)
+
+
+def _of_snapshots(node: Mapping[str, Any]) -> list[str]:
+    """The names of the columns that dbt adds, which a project can choose."""
+    chosen = node["config"].get("snapshot_meta_column_names") or {}
+    return [chosen.get(name) or name for name in SNAPSHOT]
 
 
 def _key(follows_from: list[Any]) -> str:

@@ -1,8 +1,8 @@
 """Column lineage of one query: for every column of its result, the columns of relations that it derives from."""
 
 import re
+from collections.abc import Mapping
 
-import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
@@ -16,11 +16,13 @@ from larder.project.lineage.names import (
     Scope,
     Source,
     declared,
+    distinct_names,
     merged,
     unknown,
     unresolved,
 )
-from larder.project.lineage.selects import Columns, distinct_names, in_order, select
+from larder.project.lineage.parsing import parsed
+from larder.project.lineage.selects import Columns, Keys, in_order, select
 from larder.project.lineage.sources import not_understood
 from larder.project.lineage.turned import turned
 
@@ -37,23 +39,27 @@ ROUNDS = 50
 """A recursive query is followed until nothing is new: each round adds a step of a path from column to column."""
 
 
-def columns_of(sql: str, schema: Schema) -> Lineage:
+def columns_of(sql: str, schema: Schema, doubts: Mapping[str, str] | None = None) -> Lineage:
     """Where the columns of a query's result come from.
 
-    `schema` has the columns of each relation that the query reads. What cannot be told is unresolved, with the reason, and has an
+    `schema` has the columns of each relation that the query reads; `doubts` says of some why they may have more. What cannot be told is unresolved, with the reason, and has an
     edge from everything that the query reads; nothing is raised.
     """
+    doubts = doubts or {}
     try:
-        tree = sqlglot.parse_one(sql, dialect="duckdb")
+        tree = parsed(sql)
     except (SqlglotError, RecursionError) as error:
         found = unknown(f"sqlglot cannot read it: {str(error).splitlines()[0]}")
-        return finished(found, mentioned(sql, schema))
-    relations = {name.lower(): (name, declared(name, columns)) for name, columns in schema.items()}
+        return finished(found, mentioned(sql, schema), doubts)
+    relations = {
+        name.lower(): (name, declared(name, columns, doubts.get(name, "")))
+        for name, columns in schema.items()
+    }
     try:
         found = _query(tree, Scope(relations, _query))
-        return finished(found, _tables(tree, schema))
+        return finished(found, _tables(tree, schema), doubts)
     except Exception as error:  # a query of a shape that nobody thought of must not end a build
-        return finished(unknown(f"it is not understood: {error!r}"), mentioned(sql, schema))
+        return finished(unknown(f"it is not understood: {error!r}"), mentioned(sql, schema), doubts)
 
 
 def mentioned(sql: str, schema: Schema) -> Schema:
@@ -67,13 +73,16 @@ def mentioned(sql: str, schema: Schema) -> Schema:
 
 
 def _tables(tree: exp.Expr, schema: Schema) -> Schema:
-    """The tables that a query names, those without columns that the schema does not have."""
+    """The tables that a query names, those without columns that the schema does not have; all, where a function may name any."""
     known = {name.lower(): name for name in schema}
     ctes = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
-    names = (_table_name(table) for table in tree.find_all(exp.Table))
+    tables = list(tree.find_all(exp.Table))
+    names = (_table_name(table) for table in tables)
     found = {
         known.get(name.lower(), name) for name in names if name.lower() in known or name.lower() not in ctes
     }
+    if not all(isinstance(table.this, exp.Identifier | exp.GenerateSeries) for table in tables):
+        found |= schema.keys()
     return {name: schema.get(name, {}) for name in sorted(found)}
 
 
@@ -140,7 +149,7 @@ def _hows(relation: Relation) -> list[object]:
 def _sorted_as_named(node: exp.Expr, result: Relation, scope: Scope) -> Relation:
     """The same of a union or of a query in parentheses, whose result alone has names in ORDER BY."""
     scope.sources = [Source((), result)]
-    return in_order(node, result, scope)
+    return in_order(node, result, Keys(result, {}, scope))
 
 
 def _set(node: exp.SetOperation, scope: Scope) -> Relation:
@@ -190,4 +199,5 @@ def _parenthesis(node: exp.Subquery, scope: Scope) -> Relation:
         return sources.pivoted(node, _query(node.this, scope), scope)
     inside, rows = scope.inner(), Bag()
     sources.add(node.this, inside, rows)
-    return Relation(distinct_names(inside.star()), rows.column(), inside.doubt())
+    shown = distinct_names((name, column) for _, name, column in inside.star())
+    return Relation(shown, rows.column(), inside.doubt())

@@ -57,11 +57,11 @@ def join(node: exp.Expr, scope: Scope, rows: Bag) -> None:
     for name in using:
         mine, theirs = left.column([name], name), right.column([name], name)
         rows.scan([mine, theirs])
-        scope.joined[name.lower()] = _joined(name, mine, theirs, node.args.get("side") or "")
+        scope.join(name.lower(), _joined(name, mine, theirs, node.args.get("side") or ""))
     if on := node.args.get("on"):
         collect(on, scope, rows, scan=True)
     if kind in {"SEMI", "ANTI"}:
-        scope.sources, scope.joined = left.sources, left.joined
+        scope.sources = left.sources
 
 
 def values(node: exp.Values, scope: Scope) -> Relation:
@@ -137,8 +137,8 @@ def _shared(left: Scope, right: Scope, rows: Bag) -> list[str]:
     """The columns by which a NATURAL join matches."""
     if reason := left.doubt() or right.doubt():
         rows.add(unresolved(reason))
-    theirs = {name.lower() for name, _ in right.star()}
-    return [name for name, _ in left.star() if name.lower() in theirs]
+    theirs = {name.lower() for _, name, _ in right.star()}
+    return [name for _, name, _ in left.star() if name.lower() in theirs]
 
 
 def _joined(name: str, left: Column, right: Column, side: str) -> Column:

@@ -3,7 +3,7 @@
 from sqlglot import exp
 
 from larder.project.lineage.expressions import collect, value
-from larder.project.lineage.names import Bag, Column, Relation, Scope, Source, merged, unknown
+from larder.project.lineage.names import Bag, Column, Relation, Scope, Source, distinct_names, merged, unknown
 
 PARTS = {
     "this",
@@ -47,7 +47,8 @@ def _unpivoted(node: exp.Expr, before: Relation, scope: Scope) -> Relation | Non
     rows = Bag(before.rows)
     if not node.args.get("include_nulls"):
         rows.scan(columns)
-    return Relation([*kept, (label.name, Column()), (values[0].name, merged(columns))], rows.column())
+    new = [(label.name, Column()), (values[0].name, merged(columns))]
+    return Relation(distinct_names([*kept, *new]), rows.column())
 
 
 def _pivoted(node: exp.Expr, before: Relation, scope: Scope) -> Relation | None:
@@ -79,4 +80,5 @@ def _pivoted(node: exp.Expr, before: Relation, scope: Scope) -> Relation | None:
     rows.scan(column for _, column in kept)
     cell = bag.column().computed(aggregate.unalias())
     ending = f"_{aggregate.alias}" if aggregate.alias else ""
-    return Relation([*kept, *((f"{label}{ending}", cell) for label in labels)], rows.column())
+    cells = [(f"{label}{ending}", cell) for label in labels]
+    return Relation(distinct_names([*kept, *cells]), rows.column())

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -230,6 +231,44 @@ def compiled_base(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     traced = project.of_manifest(manifest, {}, tmp_path / "lineage.json")
     with metadata.begin(manifest, traced, {"main.t": {"n": "integer"}}, "") as connection:
         yield connection
+
+
+def test_what_the_lineage_does_not_tell_is_unresolved(tmp_path: Path) -> None:
+    """A model without a contract, and a snapshot, have the columns that the warehouse has."""
+    column = {"name": "n", "data_type": "integer", "description": "", "config": {}}
+
+    def node(name: str, kind: str, sql: str, columns: dict[str, Any], parents: list[str]) -> dict[str, Any]:
+        return {
+            **dict.fromkeys(("name", "alias", "unique_id"), name),
+            **{"resource_type": kind, "schema": "main", "database": "memory", "package_name": "larder"},
+            **{"columns": columns, "config": {"materialized": "table", "meta": {}}, "language": "sql"},
+            **{"depends_on": {"nodes": parents}, "compiled_code": sql},
+        }
+
+    nodes = [
+        node("t", "model", "select 1 as n", {"n": column}, []),
+        node("hides", "model", "select columns('n') from main.t", {}, ["t"]),
+        node("kept", "snapshot", "select * from main.t", {}, ["t"]),
+    ]
+    manifest = {
+        **{kind: {} for kind in metadata.KINDS},
+        "metadata": {"project_name": "larder"},
+        "nodes": {node["unique_id"]: node for node in nodes},
+        "parent_map": {},
+    }
+    traced = project.of_manifest(manifest, {}, tmp_path / "lineage.json")
+    types = {"main.hides": {"n": "integer"}, "main.kept": {"n": "integer", "dbt_valid_to": "timestamp"}}
+    with metadata.begin(manifest, traced, types, "") as base:
+        found = base.execute(
+            "select node_unique_id, column_name from traced_column where unresolved is not null"
+            " and column_name in ('n', 'dbt_valid_to') order by all"
+        ).fetchall()
+        assert found == [("hides", "n"), ("kept", "dbt_valid_to")]
+        edges = base.execute(
+            "select parent_node_unique_id, parent_column_name from traced_edge"
+            " where child_node_unique_id = 'hides' and child_column_name = 'n'"
+        ).fetchall()
+        assert edges == [("t", "n")]
 
 
 def build(number: int, **more: object) -> Build:

@@ -218,6 +218,72 @@ def test_a_file_that_is_no_lineage_is_written_again(tmp_path: Path) -> None:
         assert kept.read_text() == written
 
 
+HIDDEN = (
+    "select columns('i.*') from marts.orders",
+    "pivot marts.orders on id using sum(usd)",
+    "from query_table('marts.orders')",
+)
+
+
+@pytest.mark.parametrize("sql", HIDDEN)
+def test_what_a_model_without_a_contract_may_have(sql: str, tmp_path: Path) -> None:
+    """Its columns are not known, so whatever reads it may derive from all that it reads."""
+    hides = model("hides", sql, {}, "orders")
+    star = model("star", "select * from marts.hides", {}, "hides")
+    one = model("one", "select id + 1 as next from marts.hides", {"next": "integer"}, "hides")
+    found = project.of_manifest(manifest_of(ORDERS, hides, star, one), {}, tmp_path / "kept")
+    assert found.unresolved()["marts.star", ROWS]
+    assert found.unresolved()["marts.hides", "id"]
+    for column in ("id", "usd"):
+        reached = found.downstream("raw.orders", column)
+        assert {("marts.hides", ROWS), ("marts.star", ROWS), ("marts.one", "next")} <= set(reached)
+    whole = found.completed({"marts.hides": ["id", "usd"], "marts.star": ["ID", "usd"]})
+    assert {("marts.hides", "usd"), ("marts.star", "ID")} <= set(whole.unresolved())
+    assert {("marts.hides", "usd"), ("marts.star", "ID")} <= set(whole.downstream("raw.orders", "id"))
+    assert project.of_manifest(manifest_of(ORDERS, hides, star, one), {}, tmp_path / "kept") == found
+
+
+def test_a_source_without_columns(tmp_path: Path) -> None:
+    star = model("star", "select * from raw.orders", {}, "raw.orders")
+    one = model("one", "select usd from raw.orders", {}, "raw.orders")
+    manifest = manifest_of(star, one)
+    manifest["sources"]["source.x.raw.orders"]["columns"] = {}
+    found = project.of_manifest(manifest, {}, tmp_path / "kept")
+    assert set(found.unresolved()) == {("marts.star", ROWS)}
+    assert found.upstream("marts.one", "usd")["raw.orders", "usd"] == "copy"
+
+
+def test_a_column_that_only_the_types_know_is_unresolved(tmp_path: Path) -> None:
+    found = project.of_manifest(manifest_of(ORDERS), {}, tmp_path / "kept")
+    whole = found.completed({"marts.orders": ["id", "usd", "more"], "raw.orders": ["_loaded"]})
+    assert whole.unresolved() == {("marts.orders", "more"): "the SQL does not give it"}
+    assert ("raw.orders", "usd") in whole.upstream("marts.orders", "more")
+
+
+def test_what_lies_behind_an_ephemeral_model_goes_first(tmp_path: Path) -> None:
+    base = model("z_base", "select id, usd from raw.orders", {})
+    between = model("b", "select * from marts.z_base", {}, "z_base", config={"materialized": "ephemeral"})
+    inlined = "with __dbt__cte__b as (select * from marts.z_base) select * from __dbt__cte__b"
+    child = model("a_child", inlined, {}, "b")
+    found = project.of_manifest(manifest_of(child, between, base), {}, tmp_path / "kept")
+    assert found.unresolved() == {}
+    assert found.upstream("marts.a_child", "usd")["raw.orders", "usd"] == "copy"
+
+
+def test_a_snapshot(tmp_path: Path) -> None:
+    named = {"materialized": "snapshot", "snapshot_meta_column_names": {"dbt_valid_to": "until"}}
+    snapshot = model(
+        "snap", "select * from marts.orders", {}, "orders", resource_type="snapshot", config=named
+    )
+    child = model("child", "select id, until from marts.snap", {"id": "", "until": ""}, "snap")
+    found = project.of_manifest(manifest_of(ORDERS, snapshot, child), {}, tmp_path / "kept")
+    assert found.kinds["marts.snap"] == "snapshot"
+    unresolved = {column for relation, column in found.unresolved() if relation == "marts.snap"}
+    assert unresolved == {"dbt_scd_id", "dbt_updated_at", "dbt_valid_from", "until"}
+    assert found.upstream("marts.child", "id")["raw.orders", "id"] == "copy"
+    assert found.upstream("marts.child", "until")["raw.orders", "usd"] == "mod"
+
+
 def test_edges_follow_each_other() -> None:
     inner, outer = Edge("a", "x", "mod", "x + 1"), Edge("b", "y", "mod", "y * 2")
     assert inner.through(outer) == Edge("a", "x", "mod", "x + 1 → y * 2")
@@ -238,6 +304,21 @@ def test_find(whole: ProjectLineage) -> None:
     with pytest.raises(LarderError) as error:
         lineage.find(whole, "fct_baskets.sales_us")
     assert "fct_baskets.sales_usd" in error.value.next_step
+
+
+def test_find_by_the_names_that_the_project_uses(whole: ProjectLineage) -> None:
+    there = [("raw.pos__transactions", "sales_value")]
+    for short in ("raw.pos__transactions", "pos__transactions", "pos.transactions"):
+        assert lineage.find(whole, f"{short}.sales_value") == there
+    latest = lineage.find(whole, "agg_sales_daily.sales_usd")
+    for version in ("agg_sales_daily_v2", "agg_sales_daily.v2"):
+        assert lineage.find(whole, f"{version}.sales_usd") == latest
+    assert lineage.find(whole, "fct_baskets.*") == [("marts.fct_baskets", ROWS)]
+    (rows,) = lineage.as_dict(whole, [("marts.fct_baskets", ROWS)], down=False)
+    assert rows["edges"]
+    with pytest.raises(LarderError) as error:
+        lineage.find(whole, " ")
+    assert "no name" in str(error.value)
 
 
 def test_shown(whole: ProjectLineage, capsys: pytest.CaptureFixture[str]) -> None:
