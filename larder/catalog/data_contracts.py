@@ -20,17 +20,35 @@ API = "v3.1.0"
 SERVER = "warehouse/current/larder.duckdb"
 """Where the marts are, from the root of the data folder."""
 
-LOGICAL = {"varchar": "string", "decimal": "number", "double": "number", "float": "number", "real": "number"}
-"""The standard's types, where they are not named as DuckDB's; all whole numbers are integers."""
+LOGICAL = {
+    **dict.fromkeys(("decimal", "double", "float", "real"), "number"),
+    **{
+        whole: "integer"
+        for size in ("tiny", "small", "", "big", "huge")
+        for whole in (f"{size}int", f"u{size}int")
+    },
+    **{"integer": "integer", "uinteger": "integer", "struct": "object", "map": "object"},
+    **dict.fromkeys(("boolean", "date", "time", "timestamp"), ""),
+}
+"""The standard's types by DuckDB's; empty where it is the same word, and anything else is a string."""
 
 Row = dict[str, Any]
 MARTS = "select * from dbt.models where access = 'public' order by identifier"
 COLUMNS = "select * from dbt.node_columns order by node_unique_id, column_index"
 TESTS = """
-    select *, unnest(if(test_name = 'singular', depends_on, [node_unique_id])) as tested
-    from dbt.data_tests
-    order by unique_id
+    select
+        tests.*,
+        unnest(if(test_name = 'singular', depends_on, [node_unique_id])) as tested,
+        marts.identifier as target
+    from dbt.data_tests as tests
+    left join dbt.models as marts
+        on list_contains(tests.depends_on, marts.unique_id)
+        and marts.unique_id <> tests.node_unique_id
+        and marts.access = 'public'
+        and test_name = 'relationships'
+    order by tests.unique_id
 """
+"""`target` is the mart that a foreign key points to, where that has a contract."""
 
 
 class _Dumper(yaml.SafeDumper):
@@ -53,14 +71,14 @@ def write(base: duckdb.DuckDBPyConnection, folder: Path) -> None:
     into.mkdir(parents=True, exist_ok=True)
     for mart in rows(base, MARTS):
         name = mart["unique_id"]
-        content = _contract(mart, columns[name], tests[name], teams[mart["group"]])
+        content = _contract(mart, columns[name], tests[name], teams.get(mart["group"]))
         text = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
         (into / f"{mart['identifier']}.odcs.yaml").write_text(text)
 
 
-def _contract(mart: Row, columns: list[Row], tests: list[Row], team: Row) -> dict[str, Any]:
+def _contract(mart: Row, columns: list[Row], tests: list[Row], team: Row | None) -> dict[str, Any]:
     end = mart["deprecation_date"]
-    purpose, _, example = mart["description"].partition("```sql\n")
+    purpose, _, example = (mart["description"] or "").partition("```sql\n")
     return {
         "apiVersion": API,
         "kind": "DataContract",
@@ -69,12 +87,9 @@ def _contract(mart: Row, columns: list[Row], tests: list[Row], team: Row) -> dic
         "version": f"{mart['version'] or 1}.0.0",
         "status": "deprecated" if end else "active",
         "dataProduct": "larder",
-        "domain": mart["fqn"][2],
+        **_present(domain="/".join(mart["fqn"][2:-1])),
         "description": _present(purpose=purpose.strip(), usage=example.partition("```")[0].strip()),
-        "team": {"name": mart["group"], "description": team["description"]},
-        "support": [
-            {"channel": team["owner_name"], "tool": "email", "url": f"mailto:{team['owner_email']}"},
-        ],
+        **(_team(team) if team else {}),
         "servers": [
             {
                 "server": "published",
@@ -90,10 +105,16 @@ def _contract(mart: Row, columns: list[Row], tests: list[Row], team: Row) -> dic
     }
 
 
+def _team(team: Row) -> dict[str, Any]:
+    support = {"channel": team["owner_name"], "tool": "email", "url": f"mailto:{team['owner_email']}"}
+    return {"team": {"name": team["name"], "description": team["description"]}, "support": [support]}
+
+
 def _schema(mart: Row, columns: list[Row], tests: list[Row]) -> dict[str, Any]:
     rules = [test for test in tests if not test["column_name"]]
     checks = [rule for part in (mart, *columns) for rule in _checks(mart, part)]
     return {
+        "id": mart["identifier"],
         "name": mart["identifier"],
         "physicalName": f"{mart['schema_name']}.{mart['identifier']}",
         "physicalType": "table",
@@ -114,6 +135,7 @@ def _property(mart: Row, column: Row, tests: list[Row]) -> dict[str, Any]:
     more = [{"property": "unit", "value": column["unit"]}] if column["unit"] else []
     more += [{"property": "synthetic", "value": True}] if column["synthetic"] else []
     return {
+        "id": name,
         "name": name,
         "logicalType": _logical(kind),
         "physicalType": kind,
@@ -123,21 +145,21 @@ def _property(mart: Row, column: Row, tests: list[Row]) -> dict[str, Any]:
         "classification": column["classification"],
         **_present(
             customProperties=more,
-            relationships=[_relationship(one) for one in tests if one["test_name"] == "relationships"],
+            relationships=[_relationship(one) for one in tests if one["target"]],
             quality=[rule for test in tests for rule in _quality(test)],
         ),
     }
 
 
 def _logical(kind: str) -> str:
-    base = re.sub(r"\W.*", "", kind)
-    return "array" if kind.endswith("]") else "integer" if "int" in base else LOGICAL.get(base, base)
+    base = re.sub(r"\W.*", "", kind.lower())
+    return "array" if kind.endswith("]") else LOGICAL.get(base, "string") or base
 
 
 def _relationship(test: Row) -> dict[str, str]:
-    arguments = json.loads(test["arguments"])
-    target = re.findall(r"'(\w+)'", arguments["to"])[-1]
-    return {"type": "foreignKey", "to": f"{target}.{arguments['field']}"}
+    """A key of another contract, which lies beside this one."""
+    target, field = test["target"], json.loads(test["arguments"])["field"]
+    return {"type": "foreignKey", "to": f"{target}.odcs.yaml#/schema/{target}/properties/{field}"}
 
 
 def _checks(mart: Row, part: Row) -> Iterator[dict[str, Any]]:
@@ -163,6 +185,12 @@ def _quality(test: Row) -> Iterator[dict[str, Any]]:
     elif test["test_name"] == "accepted_values":
         of = {"validValues": arguments["values"]}
         yield {"type": "library", "metric": "invalidValues", "arguments": of, "mustBe": 0, **said}
+    elif test["test_name"] == "relationships" and not test["target"]:
+        yield {
+            "type": "text",
+            "description": f"Each value is in {arguments['to']}, {arguments['field']}.",
+            **said,
+        }
     elif test["test_name"] not in ("not_null", "relationships"):
         yield {"type": "text", "name": test["name"], "description": test["description"], **said}
 

@@ -85,7 +85,7 @@ class _Base:
     """What the metadata base says of datasets, by the ids of their nodes."""
 
     def __init__(self, base: duckdb.DuckDBPyConnection) -> None:
-        self._names = {row["unique_id"]: row["name"] for row in rows(base, RELATIONS)}
+        self._names: dict[str, str] = {row["unique_id"]: row["name"] for row in rows(base, RELATIONS)}
         self._columns = grouped(base, COLUMNS, "node_unique_id")
         self._lineage = grouped(base, LINEAGE, "child_node_unique_id")
         self._reads = grouped(base, READS, "child_unique_id")
@@ -94,7 +94,10 @@ class _Base:
         name, began = run["unique_id"], run["created_at"]
         ended = began + timedelta(seconds=run["execution_time"])
         parents = [row["parent_unique_id"] for row in self._reads[name]]
-        inputs = [InputDataset(DATA, self._names[parent]) for parent in parents if parent in self._names]
+        traced = (edge["parent_node_unique_id"] for edge in self._lineage[name])
+        inputs = [
+            InputDataset(DATA, one) for one in sorted({*map(self._name, parents), *map(self._name, traced)})
+        ]
         for state, at in ((RunState.START, began), (RunState.COMPLETE, ended)):
             whole = self._facets(run) if state is RunState.COMPLETE else {}
             yield RunEvent(
@@ -139,9 +142,13 @@ class _Base:
             dataset=[self._field(origin, [_transformation("scan", "")]) for origin in sorted(rows_from)],
         )
 
+    def _name(self, node: str) -> str:
+        """The data set of a node; what is not declared goes by its relation, as the lineage does."""
+        return self._names.get(node, f"larder.{node}")
+
     def _field(self, origin: tuple[str, str], how: list[Any]) -> facets.column_lineage_dataset.InputField:
         node, column = origin
-        return facets.column_lineage_dataset.InputField(DATA, self._names.get(node, node), column, how)
+        return facets.column_lineage_dataset.InputField(DATA, self._name(node), column, how)
 
 
 def _parent_of(edge: Row) -> tuple[str, str]:

@@ -46,6 +46,7 @@ select
     arg_max(size_bytes, invocation_id) as size_bytes,
     max(created_at) as built_at
 from dbt_rt.relations
+semi join dbt.dag_nodes using (unique_id)
 group by unique_id;
 
 create or replace view site.runs as

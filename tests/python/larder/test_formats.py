@@ -99,7 +99,9 @@ def test_versions_of_a_mart_are_versions_of_one_contract(contracts: dict[str, di
     assert (new["version"], new["status"]) == ("2.0.0", "active")
     assert old["slaProperties"] == [{"property": "endOfLife", "value": "2027-06-30"}]
     [store] = [part for part in new["schema"][0]["properties"] if part["name"] == "store_id"]
-    assert store["relationships"] == [{"type": "foreignKey", "to": "dim_stores.store_id"}]
+    assert store["relationships"] == [
+        {"type": "foreignKey", "to": "dim_stores.odcs.yaml#/schema/dim_stores/properties/store_id"}
+    ]
     assert "from marts.agg_sales_daily\n" in new["description"]["usage"]
 
 
