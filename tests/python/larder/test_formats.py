@@ -105,6 +105,20 @@ def test_versions_of_a_mart_are_versions_of_one_contract(contracts: dict[str, di
     assert "from marts.agg_sales_daily\n" in new["description"]["usage"]
 
 
+def test_a_foreign_key_leads_to_the_property_of_another_contract(
+    contracts: dict[str, dict[str, Any]],
+) -> None:
+    properties = [part for one in contracts.values() for part in one["schema"][0]["properties"]]
+    keys = [one["to"] for part in properties for one in part.get("relationships", [])]
+    assert len(keys) > 30
+    for key in keys:
+        file, _, path = key.partition("#")
+        _, schema, _, column = path.removeprefix("/").split("/")
+        [found] = contracts[file.removesuffix(".odcs.yaml")]["schema"]
+        assert found["id"] == schema
+        assert column in [part["id"] for part in found["properties"]]
+
+
 # ---- catalog.json
 
 
@@ -147,6 +161,16 @@ def known_facets() -> dict[str, set[str]]:
     modules = [module for module in vars(facet_v2).values() if isinstance(module, type(facet_v2))]
     classes = [one for module in modules for one in vars(module).values() if hasattr(one, "_get_schema")]
     return {one._get_schema(): {field.name for field in attr.fields(one)} for one in classes}
+
+
+def test_what_a_column_derives_from_is_an_input(events: list[dict[str, Any]]) -> None:
+    for event in events:
+        if event["eventType"] == "COMPLETE":
+            inputs = {one["name"] for one in event["inputs"]}
+            lineage = event["outputs"][0]["facets"]["columnLineage"]
+            fields = [one for part in lineage["fields"].values() for one in part["inputFields"]]
+            assert {one["name"] for one in [*fields, *lineage.get("dataset", [])]} <= inputs
+            assert all(name.startswith("larder.") for name in inputs)
 
 
 def test_events_are_what_the_client_knows(events: list[dict[str, Any]]) -> None:
