@@ -236,6 +236,7 @@ def test_what_shows_in_no_compiled_sql_counts(checkout: Checkout) -> None:
     assert changed("model.larder.dim_stores") == ["configuration"]
 
 
+@pytest.mark.nightly
 def test_a_seed_that_is_renamed_stays_in_the_warehouse(checkout: Checkout) -> None:
     checkout.edit("seeds/closed_days.yml", "config: {", "config: {alias: days_off, ")
     assert built(checkout.plan(), "seed") == {"closed_days"}

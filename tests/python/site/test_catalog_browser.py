@@ -177,6 +177,7 @@ def test_the_first_page_is_quick_and_light(browser: Browser, web: str, folder: P
     page.close()
 
 
+@pytest.mark.nightly
 def test_2000_tables_with_40000_columns(browser: Browser, tmp_path: Path) -> None:
     """Opened and searched at a size that few warehouses have."""
     folder = bases.written_lists(bases.many(tmp_path / "base", 2000, 20), tmp_path / "catalog")
