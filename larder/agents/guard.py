@@ -10,6 +10,7 @@ import re
 import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -172,7 +173,8 @@ def in_time(paths: Paths, work: Callable[..., Any], *args: Any, **kwargs: Any) -
 
 
 def _work(there: Connection, paths: Paths, work: Callable[..., Any], args: Any, kwargs: Any) -> None:
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # the system ends the process, whatever runs in it
+    for one in (signal.SIGALRM, signal.SIGINT):  # the system ends the process, whatever runs in it
+        signal.signal(one, signal.SIG_DFL)
     signal.alarm(SECONDS)
     found, said = None, None
     try:
@@ -187,7 +189,8 @@ def _work(there: Connection, paths: Paths, work: Callable[..., Any], args: Any, 
         )
     except duckdb.Error as error:
         said = f"DuckDB cannot answer this: {first_line(error)}", "Ask in another way."
-    there.send((found, said))
+    with suppress(BrokenPipeError):  # nobody waits any more
+        there.send((found, said))
 
 
 def require_small(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
@@ -222,9 +225,11 @@ def require_allowed(sql: str) -> None:
 
 
 def _parsed(sql: str) -> tuple[Any, set[str]]:
-    """The query as DuckDB's own parser reads it, and the names of the engine's own views."""
+    """The query as DuckDB's own parser reads it, and the engine's own views that a name alone would mean."""
     with duckdb.connect() as connection:
-        own = connection.execute("select lower(view_name) from duckdb_views() where internal").fetchall()
+        own = connection.execute(
+            "select lower(view_name) from duckdb_views() where internal and schema_name <> 'information_schema'"
+        ).fetchall()
         [(text,)] = connection.execute("select json_serialize_sql(?::varchar)", [sql]).fetchall()
     found = json.loads(text)
     if found["error"]:

@@ -184,6 +184,7 @@ def test_a_query_is_answered_with_its_types(published: Instance, ask: Ask) -> No
     assert found["columns"] == ["business_date", "usd", "n", "t", "z"]
     assert found["rows"] == [[str(day), str(usd), n, t, z] for day, usd, n, t, z in published.query(sql)]
     assert not found["is_cut"]
+    assert ask("query", sql="with columns as (select 1 as a) from columns")["rows"] == [[1]]
 
 
 def test_a_long_answer_is_cut(ask: Ask) -> None:
@@ -274,6 +275,7 @@ REFUSED = [
     "select has_table_privilege('marts.dim_households', 'select')",
     "select in_search_path('memory', 'marts')",
     "select sleep_ms(100)",
+    "select * from columns, (with columns as (select 1) select 1) z",
 ]
 
 
