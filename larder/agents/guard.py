@@ -1,26 +1,31 @@
 """The door of agents to the published generation: what a query may name, which columns there are, and how long it may take.
 
 The engine keeps the rules. A query runs where the tables are views of the columns that may be shown, files and settings are out of
-reach, and each table and function that it names, as DuckDB's own parser reads it, is one of a short list.
+reach, and each table and function that it names, as DuckDB's own parser reads it, is one of a short list. What takes too long is
+killed with its process: there are functions that no interrupt ends.
 """
 
 import json
 import re
-import threading
+import shutil
+import signal
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from typing import Any
 
 import duckdb
 
 from ingestion.core import sql as quoting
+from ingestion.core.errors import ExpectedError
 from ingestion.core.text import first_line
 from larder.agents import lookup
 from larder.catalog.metadata import rows
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
-from larder.warehouse.connection import AGENT
+from larder.warehouse.connection import AGENT, SPILL
 from larder.warehouse.store import Store
 
 ROWS = 200
@@ -28,6 +33,9 @@ ROWS = 200
 MOST_ROWS = 1_000
 CHARACTERS = 2_000
 """Of a cell; the rest is cut."""
+MOST_COLUMNS = 200
+MOST_CHARACTERS = 1_000_000
+"""Of an answer."""
 SECONDS = 10
 LENGTH = 20_000
 """Characters of a query."""
@@ -40,7 +48,10 @@ SCHEMAS = ("marts", "observe", "seeds")
 WITH_METRICS = (*SCHEMAS, "semantic")
 """What metrics read as well."""
 TABLE_FUNCTIONS = {"generate_series", "range", "unnest"}
-REFUSED_FUNCTIONS = {"current_setting", "getenv", "getvariable", "write_log"}
+REFUSED_FUNCTIONS = re.compile(
+    r"current_setting|getenv|getvariable|write_log|sleep_ms|in_search_path|pg_.*|duckdb_.*|has_.*privilege|.*_description"
+)
+"""What reads settings or the engine's catalog, or only waits."""
 REFUSED_SOURCES = {"SHOW_REF": "DESCRIBE, SHOW and SUMMARIZE", "COLUMN_DATA": "data from outside"}
 
 HIDDEN = ("direct_identifier", "sensitive")
@@ -102,13 +113,15 @@ def query(paths: Paths, sql: str, limit: int) -> Answer:
     """Answer one SELECT. Raises LarderError where it is refused, does not run, or takes too long."""
     require_allowed(sql)
     opened = Guard(paths)
-    with opened.connect() as connection, time_limit(connection):
+    with opened.connect() as connection:
         try:
             asked = connection.sql(sql)
+            if len(asked.columns) > MOST_COLUMNS:
+                raise LarderError(
+                    f"the answer has more than {MOST_COLUMNS} columns", "Name those that you need."
+                )
             # Cut by the engine: what it holds of a long text is within its memory limit.
-            found = asked.limit(limit + 1).project(f"left(columns(*)::varchar, {CHARACTERS})").fetchall()
-        except duckdb.InterruptException:
-            raise  # to time_limit
+            found = _fetched(asked.limit(limit + 1).project(f"left(columns(*)::varchar, {CHARACTERS})"))
         except duckdb.Error as error:
             raise LarderError(
                 first_line(error), opened.hint(sql, "See the columns of a table: describe.")
@@ -118,27 +131,72 @@ def query(paths: Paths, sql: str, limit: int) -> Answer:
     return Answer(opened.published.id, asked.columns, rows, len(found) > limit)
 
 
-@contextmanager
-def time_limit(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Interrupt what runs on a connection after SECONDS. Raises LarderError then."""
-    timer = threading.Timer(SECONDS, connection.interrupt)
-    timer.start()
+def _fetched(relation: duckdb.DuckDBPyRelation) -> list[tuple[str | None, ...]]:
+    """Its rows. Raises LarderError where they have too many characters, before all are taken from the engine."""
+    found: list[tuple[str | None, ...]] = []
+    characters = 0
+    while some := relation.fetchmany(10):
+        found += some
+        characters += sum(len(cell) for row in some for cell in row if cell)
+        if characters > MOST_CHARACTERS:
+            raise LarderError(
+                f"the answer has more than {MOST_CHARACTERS} characters",
+                "Ask for fewer rows or columns, or shorten texts: left(…, 100).",
+            )
+    return found
+
+
+def in_time(paths: Paths, work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """What `work` gives in a process of its own, which ends after SECONDS. Raises LarderError then, and for what it raises."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["larder.agents.server", "larder.cli.main"])
+    here, there = context.Pipe(duplex=False)
+    child = context.Process(target=_work, args=(there, paths, work, args, kwargs))
+    child.start()
+    there.close()
     try:
-        yield
-    except duckdb.InterruptException as error:
-        raise LarderError(
-            f"it took more than {SECONDS} seconds and was stopped", "Ask for fewer days, or a smaller mart."
-        ) from error
-    finally:
-        timer.cancel()
+        found, said = here.recv()
+    except EOFError:
+        child.join()
+        found, said = None, (f"its process ended with {child.exitcode}", "Ask for less at once.")
+        if child.exitcode == -signal.SIGALRM:
+            said = (
+                f"it took more than {SECONDS} seconds and was stopped",
+                "Ask for fewer days, or a smaller mart.",
+            )
+    child.join()
+    here.close()
+    shutil.rmtree(paths.warehouse / f"{SPILL}{AGENT.name}-{child.pid}", ignore_errors=True)
+    if said:
+        raise LarderError(*said)
+    return found
+
+
+def _work(there: Connection, paths: Paths, work: Callable[..., Any], args: Any, kwargs: Any) -> None:
+    for one in (signal.SIGALRM, signal.SIGINT):  # the system ends the process, whatever runs in it
+        signal.signal(one, signal.SIG_DFL)
+    signal.alarm(SECONDS)
+    found, said = None, None
+    try:
+        found = work(*args, **kwargs)
+    except ExpectedError as error:
+        said = str(error), error.next_step
+    except (duckdb.BinderException, duckdb.CatalogException):  # of our own SQL: that of a query is explained
+        published = Store(paths.warehouse).require_published()
+        said = (
+            f"generation {published.id} was built by an earlier version of Larder, its metadata have not all that is asked",
+            "Build it again: larder build --all, then larder publish",
+        )
+    except duckdb.Error as error:
+        said = f"DuckDB cannot answer this: {first_line(error)}", "Ask in another way."
+    with suppress(BrokenPipeError):  # nobody waits any more
+        there.send((found, said))
 
 
 def require_small(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
     """Raises LarderError where an answer that is given as a whole would have too many rows, or none can be given."""
     try:
         found = connection.sql(sql).limit(MOST_ROWS + 1).count("*").fetchone()
-    except duckdb.InterruptException:
-        raise
     except duckdb.Error as error:
         raise LarderError(first_line(error), "See what it can be grouped by: describe.") from error
     if found and found[0] > MOST_ROWS:
@@ -157,22 +215,28 @@ def require_allowed(sql: str) -> None:
         raise LarderError(first_line(error), "Write one SELECT in DuckDB's SQL.") from error
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         raise LarderError("only one SELECT statement is answered", "Nothing can be changed or set here.")
-    nodes = list(_nodes(_parsed(sql)))
+    parsed, own = _parsed(sql)
+    nodes = list(_nodes(parsed))
     ctes = {entry["key"].lower() for node in nodes for entry in node.get("cte_map", {}).get("map", [])}
+    if taken := ctes & own:  # out of its scope the name would mean the engine's
+        raise LarderError(f"{min(taken)} is a name of the engine's own", "Give the CTE another name.")
     for node in nodes:
         _require_allowed_node(node, ctes)
 
 
-def _parsed(sql: str) -> Any:
-    """The query as DuckDB's own parser reads it."""
+def _parsed(sql: str) -> tuple[Any, set[str]]:
+    """The query as DuckDB's own parser reads it, and the engine's own views that a name alone would mean."""
     with duckdb.connect() as connection:
+        own = connection.execute(
+            "select lower(view_name) from duckdb_views() where internal and schema_name <> 'information_schema'"
+        ).fetchall()
         [(text,)] = connection.execute("select json_serialize_sql(?::varchar)", [sql]).fetchall()
     found = json.loads(text)
     if found["error"]:
         raise LarderError(
             f"this kind of SELECT is not answered: {found['error_message']}", "Write it without."
         )
-    return found["statements"]
+    return found["statements"], {name for (name,) in own}
 
 
 def _nodes(tree: Any) -> Iterator[Mapping[str, Any]]:
@@ -195,7 +259,7 @@ def _require_allowed_node(node: Mapping[str, Any], ctes: set[str]) -> None:
             f"the function {node['function']['function_name']} is not answered",
             f"Read tables of {', '.join(SCHEMAS)}.",
         )
-    elif kind == "FUNCTION" and node["function_name"].lower() in REFUSED_FUNCTIONS:
+    elif kind == "FUNCTION" and REFUSED_FUNCTIONS.fullmatch(node["function_name"].lower()):
         raise LarderError(f"the function {node['function_name']} is not answered", "Leave it out.")
     elif kind in REFUSED_SOURCES:
         raise LarderError(f"{REFUSED_SOURCES[kind]} are not answered", "Use the tools search and describe.")

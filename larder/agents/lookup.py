@@ -14,6 +14,9 @@ from larder.core.errors import LarderError
 
 Found = dict[str, Any]
 
+LENGTH = 200
+"""Characters of what is searched for."""
+
 
 def open_base(folder: Path) -> duckdb.DuckDBPyConnection:
     """A metadata base with the views and macros of lookup.sql."""
@@ -24,6 +27,8 @@ def open_base(folder: Path) -> duckdb.DuckDBPyConnection:
 
 def search(base: duckdb.DuckDBPyConnection, text: str) -> list[Found]:
     """The things that have all of the words in their name or description, the best first."""
+    if len(text) > LENGTH:
+        raise LarderError(f"a search may have {LENGTH} characters", "Give a few words.")
     words = re.findall(r"\w+", text.lower())
     if not words:
         raise LarderError("there is nothing to search for", "Give words, such as: coupon discount")
@@ -65,22 +70,25 @@ def _find(base: duckdb.DuckDBPyConnection, name: str) -> tuple[Found, str]:
     for one in rows(base, "from thing order by id"):
         for called in {one["id"], one["name"], one["name"].rpartition(".")[2]}:
             known.setdefault(called.lower(), []).append(one)
-    table, _, column = name.lower().rpartition(".")
-    for called, part in ((name.lower(), ""), (table, column)):
+    table, _, last = name.lower().rpartition(".")
+    for called, part in ((name.lower(), ""), (table, last)):
         found = known.get(called, [])
         if len(found) > 1:
             raise LarderError(f"{called} is {' or '.join(one['id'] for one in found)}", "Name it by its id.")
-        if found and (not part or _has(base, found[0], part)):
-            return found[0], part
+        column = _column(base, found[0], part) if found and part else ""
+        if found and (column or not part):
+            return found[0], column
     near = get_close_matches(name.lower(), known, 3, 0.5)
     raise LarderError(
         f"there is no {name}", f"Did you mean {' or '.join(near)}?" if near else "Look for it: search."
     )
 
 
-def _has(base: duckdb.DuckDBPyConnection, found: Found, column: str) -> bool:
-    given = {"id": found["id"], "name": column}
-    return bool(rows(base, "from found_column where id = $id and name = $name", given))
+def _column(base: duckdb.DuckDBPyConnection, found: Found, name: str) -> str:
+    """A column as it is written, or nothing where there is none."""
+    given = {"id": found["id"], "name": name}
+    known = rows(base, "select name from found_column where id = $id and lower(name) = $name", given)
+    return str(known[0]["name"]) if known else ""
 
 
 def _present(row: Found) -> Found:

@@ -46,7 +46,10 @@ def run(paths: Paths) -> None:
     # A thread waits for input, and would not hear of an exception.
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, signal.SIG_DFL)
-    server(paths).run("stdio")
+    try:
+        server(paths).run("stdio")
+    except* BrokenPipeError:
+        pass  # the client has left
 
 
 def server(paths: Paths) -> MCPServer[Any]:
@@ -56,7 +59,7 @@ def server(paths: Paths) -> MCPServer[Any]:
     )
     tools = Tools(paths)
     for tool in (tools.search, tools.describe, tools.lineage, tools.metric, tools.query):
-        made.add_tool(_one_at_a_time(tool), annotations=ToolAnnotations(read_only_hint=True))
+        made.add_tool(_one_at_a_time(paths, tool), annotations=ToolAnnotations(read_only_hint=True))
     return made
 
 
@@ -104,18 +107,18 @@ class Tools:
         until: Annotated[date | None, Field(description="Last day.")] = None,
     ) -> dict[str, Any]:
         """Answer metrics by dimensions, under conditions. Each has one definition; describe lists its dimensions."""
+        if not names:
+            raise LarderError("no metric is named", "Name one or more; search finds them.")
         question = Question(names, by or [], where or [], since, until)
         for condition in question.where:
             guard.require_allowed(f"select {condition}")
         opened = Guard(self._paths)
         semantics = _semantics(opened)
-        with opened.connect() as connection, guard.time_limit(connection):
+        with opened.connect() as connection:
             try:
                 guard.require_small(connection, semantics.sql(question))
                 found = metric.answer(_Source(opened.published.id, semantics, connection), question)
             except LarderError as error:
-                if isinstance(error.__cause__, duckdb.InterruptException):
-                    raise error.__cause__ from None
                 hint = opened.hint(" ".join([*question.by, *question.where]), error.next_step)
                 raise LarderError(str(error), hint) from error
         rows = [[cell if isinstance(cell, int | None) else str(cell) for cell in row] for row in found.rows]
@@ -146,17 +149,15 @@ def _semantics(opened: Guard) -> Semantics:
     return Semantics.of(opened.store.artifacts(opened.published))
 
 
-def _one_at_a_time(tool: Tool, lock: threading.Lock = threading.Lock()) -> Tool:  # noqa: B008 (one for all tools)
-    """A tool that waits for its turn, and whose errors are a sentence and what to do next."""
+def _one_at_a_time(paths: Paths, tool: Tool, lock: threading.Lock = threading.Lock()) -> Tool:  # noqa: B008 (one for all tools)
+    """A tool that waits for its turn, has limited time, and whose errors are a sentence and what to do next."""
 
     @wraps(tool)
     def call(*args: Any, **kwargs: Any) -> Any:
         with lock:
             try:
-                return tool(*args, **kwargs)
+                return guard.in_time(paths, tool, *args, **kwargs)
             except ExpectedError as error:
                 raise ToolError(f"{str(error).rstrip('.')}. {error.next_step}") from error
-            except duckdb.Error as error:
-                raise ToolError(f"DuckDB cannot answer this: {error}".splitlines()[0]) from error
 
     return cast(Tool, call)

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -74,6 +75,17 @@ def test_search_finds_what_the_words_say(ask: Ask) -> None:
     }
     assert ask("search", text="no such words")["found"] == []
     assert "Give words" in ask("search", text=" - ")
+
+
+def test_a_search_is_short(ask: Ask) -> None:
+    assert "may have 200 characters" in ask("search", text="sales " * 40)
+
+
+def test_a_column_is_found_however_it_is_written(published: Instance) -> None:
+    with lookup.open_base(published.warehouse.with_name("metadata")) as base:
+        base.execute("update dbt.node_columns set column_name = 'Units' where column_name = 'units'")
+        assert lookup.describe(base, "fct_baskets.UNITS", {})["name"] == "Units"
+        assert lookup.lineage(base, "fct_baskets.units", True)["column"] == "Units"
 
 
 def test_describe_says_what_a_row_and_a_column_are(ask: Ask) -> None:
@@ -145,6 +157,7 @@ def test_a_metric_is_what_the_command_says(published: Instance, ask: Ask) -> Non
 @pytest.mark.parametrize(
     ("question", "said"),
     [
+        ({"names": []}, "no metric is named. Name one or more"),
         ({"names": ["sales"]}, "there is no metric named sales"),
         ({"names": ["net_sales"], "by": ["colour"]}, "there is no dimension of net_sales named colour"),
         ({"names": ["net_sales"], "by": ["income_band"]}, "income_band: not served here"),
@@ -171,6 +184,7 @@ def test_a_query_is_answered_with_its_types(published: Instance, ask: Ask) -> No
     assert found["columns"] == ["business_date", "usd", "n", "t", "z"]
     assert found["rows"] == [[str(day), str(usd), n, t, z] for day, usd, n, t, z in published.query(sql)]
     assert not found["is_cut"]
+    assert ask("query", sql="with columns as (select 1 as a) from columns")["rows"] == [[1]]
 
 
 def test_a_long_answer_is_cut(ask: Ask) -> None:
@@ -182,9 +196,27 @@ def test_a_long_answer_is_cut(ask: Ask) -> None:
     assert [len(row[0]) for row in long["rows"]] == [2000] * 3
 
 
-def test_a_query_without_end_is_stopped(ask: Ask) -> None:
-    endless = "with recursive a as (select 1 as x union all select x + 1 from a) select count(*) from a"
-    assert f"more than {SECONDS} seconds" in ask("query", sql=endless)
+def test_an_answer_has_limits_as_a_whole(ask: Ask) -> None:
+    wide = ", ".join(["repeat('x', 2000)"] * 200)
+    assert "more than 1000000 characters. Ask for fewer rows" in ask(
+        "query", sql=f"select {wide} from range(9)"
+    )
+    assert len(ask("query", sql=f"select {wide}")["rows"][0]) == 200
+    assert "more than 200 columns. Name those" in ask("query", sql=f"select {wide}, 1")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "with recursive a as (select 1 as x union all select x + 1 from a) select count(*) from a",
+        "select count(*) from range(levenshtein(repeat('a', 36000), repeat('b', 36000)) + 1_000_000_000_000)",
+        "select contains(repeat('a', 100_000_000), repeat('a', 50_000_000) || 'b')",
+    ],
+)
+def test_a_query_without_end_is_stopped(ask: Ask, sql: str) -> None:
+    begun = time.monotonic()
+    assert f"more than {SECONDS} seconds" in ask("query", sql=sql)
+    assert time.monotonic() - begun < SECONDS + 5
     assert ask("query", sql="select 1")["rows"] == [[1]]
 
 
@@ -233,6 +265,17 @@ REFUSED = [
     "from semantic.sem_household_months",
     "from dim_stores",
     "from sys",
+    "select * from duckdb_columns, (with duckdb_columns as (select 1) select 1) z",
+    "select * from DUCKDB_VIEWS, (with duckdb_views as (select 1) select 1) z",
+    "select * from sqlite_master, (with sqlite_master as (select 1) select 1) z",
+    "select * from pg_settings, (with pg_settings as (select 1) select 1) z",
+    "select pg_get_viewdef(i) from range(20000, 26000) t(i)",
+    "select pg_catalog.PG_GET_VIEWDEF(1)",
+    "select obj_description(1)",
+    "select has_table_privilege('marts.dim_households', 'select')",
+    "select in_search_path('memory', 'marts')",
+    "select sleep_ms(100)",
+    "select * from columns, (with columns as (select 1) select 1) z",
 ]
 
 
@@ -356,6 +399,21 @@ def test_what_is_missing_is_said(published: Instance, tmp_path: Path) -> None:
         assert "has no metadata base" in ask("query", sql="select 1")
 
 
+def test_a_generation_of_an_earlier_version_says_so(published: Instance, tmp_path: Path) -> None:
+    own = Instance(tmp_path / "data")
+    copy_of(published, own.data)
+    file = own.warehouse.with_name("metadata") / "dbt.column_lineage.parquet"
+    with duckdb.connect() as connection:
+        connection.execute(f"create table a as select * exclude (keeps_value) from '{file}'")
+        connection.execute(f"copy a to '{file}'")
+    calls = [("search", {"text": "sales"}), ("metric", {"names": ["units"]}), ("query", {"sql": "select 1"})]
+    calls += [(tool, {"name": "fct_baskets"}) for tool in ("describe", "lineage")]
+    with serving(own) as (_, ask):
+        for tool, arguments in calls:
+            said = ask(tool, **arguments)
+            assert "built by an earlier version of Larder" in said and "Build it again" in said, tool
+
+
 def test_without_the_sdk_it_says_how_to_install_it() -> None:
     code = "import sys; sys.modules['mcp'] = None; sys.argv = ['larder', 'mcp']; from larder.cli.main import main; main()"
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True)
@@ -363,36 +421,56 @@ def test_without_the_sdk_it_says_how_to_install_it() -> None:
     assert "pip install 'mcp" in done.stderr and "Traceback" not in done.stderr
 
 
+HELLO = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "t", "version": "1"},
+    },
+}
+
+
+def started(instance: Instance, *messages: Any) -> "subprocess.Popen[str]":
+    """The process, to which these messages are written."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "larder", "mcp"],
+        cwd=PROJECT,
+        env={**os.environ, **instance.env},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin
+    for message in (HELLO, {"jsonrpc": "2.0", "method": "notifications/initialized"}, *messages):
+        process.stdin.write(json.dumps(message) + "\n")
+    process.stdin.flush()
+    return process
+
+
+def test_it_ends_quietly_when_the_client_has_left(published: Instance) -> None:
+    process = started(published)
+    assert process.stdin and process.stdout and process.stderr
+    process.stdout.readline()
+    process.stdout.close()
+    process.stdin.write(json.dumps({"jsonrpc": "2.0", "id": 2, "method": "tools/list"}) + "\n")
+    process.stdin.close()
+    assert process.wait(30) == 0
+    assert process.stderr.read() == ""
+
+
 def test_standard_output_has_the_protocol_alone_and_ctrl_c_ends_it_quietly(published: Instance) -> None:
-    hello = {
-        "jsonrpc": "2.0",
-        "id": 1,
-        "method": "initialize",
-        "params": {
-            "protocolVersion": "2025-06-18",
-            "capabilities": {},
-            "clientInfo": {"name": "t", "version": "1"},
-        },
-    }
     call = {
         "jsonrpc": "2.0",
         "id": 2,
         "method": "tools/call",
         "params": {"name": "query", "arguments": {"sql": "from duckdb_settings()"}},
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "larder", "mcp"],
-        cwd=PROJECT,
-        env={**os.environ, **published.env},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdin and process.stdout
-    for message in (hello, {"jsonrpc": "2.0", "method": "notifications/initialized"}, call):
-        process.stdin.write(json.dumps(message) + "\n")
-    process.stdin.flush()
+    process = started(published, call)
+    assert process.stdout
     answers = [json.loads(process.stdout.readline()) for _ in range(2)]
     assert [one["id"] for one in answers] == [1, 2] and answers[1]["result"]["isError"]
     process.send_signal(signal.SIGINT)
