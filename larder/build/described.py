@@ -11,6 +11,7 @@ from larder.core import console
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
 from larder.project import dbt, fingerprint, types
+from larder.project.manifest import relation as relation_of
 from larder.warehouse.connection import LOOK
 from larder.warehouse.store import Manifest, Store
 
@@ -22,7 +23,7 @@ def project(paths: Paths, folder: Path) -> None:
     found = compiled(paths, "metadata")
     traced = lineage.of_compiled(paths, found)
     known = {
-        metadata.relation_of(found.manifest["nodes"][name]): columns
+        relation_of(found.manifest["nodes"][name]): columns
         for name, columns in types.of_models(found.manifest).items()
     }
     with metadata.begin(found.manifest, traced, known, fingerprint.git_revision()) as base:

@@ -1,7 +1,7 @@
 """The metadata base: what the project says and what builds found, as tables that any DuckDB reads.
 
 Names and columns are those of dbt's information schema where the meaning is the same (information_schema.sql), and our own beside
-them (build_results.sql). A generation and a project that is only compiled have the same tables, written by `write`.
+them (build_results.sql). A generation and a project that is only compiled have the same tables: `begin` makes them, `save` writes them.
 """
 
 import json
@@ -20,7 +20,8 @@ from larder.catalog import comments, metric_lineage
 from larder.core.settings import PROJECT
 from larder.project.lineage.names import Origin
 from larder.project.lineage.project import ProjectLineage
-from larder.project.manifest import Artifact
+from larder.project.manifest import Artifact, leaves_a_relation
+from larder.project.manifest import relation as relation_of
 
 VIEWS = "views.sql"
 SCHEMAS = ("dbt", "dbt_rt", "larder")
@@ -107,11 +108,6 @@ def grouped(base: duckdb.DuckDBPyConnection, query: str, key: str) -> dict[str, 
     return found
 
 
-def relation_of(node: Mapping[str, Any]) -> str:
-    """`<schema>.<table>` of a model, seed, snapshot or source of a manifest."""
-    return f"{node['schema']}.{node.get('identifier') or node['alias']}"
-
-
 _TEXT = pa.string()
 _RESOURCE = pa.schema([("unique_id", _TEXT), ("resource_type", _TEXT), ("body", pa.json_(_TEXT))])
 _DEPENDENCY = pa.schema([("parent_unique_id", _TEXT), ("child_unique_id", _TEXT)])
@@ -177,13 +173,8 @@ def _edges(manifest: Artifact, lineage: ProjectLineage) -> Iterator[tuple[str, .
 
 def _relations(manifest: Artifact) -> dict[str, str]:
     """The relation of each node that leaves one, by the node's id."""
-    nodes = {**manifest["sources"], **manifest["nodes"]}
-    return {
-        name: relation_of(node)
-        for name, node in nodes.items()
-        if node["resource_type"] in ("model", "seed", "source", "snapshot")
-        and node["config"].get("materialized") != "ephemeral"
-    }
+    own = {name: node for name, node in manifest["nodes"].items() if leaves_a_relation(node)}
+    return {name: relation_of(node) for name, node in {**manifest["sources"], **own}.items()}
 
 
 def _words() -> dict[str, list[tuple[Any, ...]]]:

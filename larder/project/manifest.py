@@ -26,7 +26,7 @@ class Declared:
 
 def tables(artifacts: Path) -> dict[str, Declared]:
     """Every model and seed by `<schema>.<table>`; empty where dbt has left no manifest that can be read."""
-    return {_table(node): _declared(node) for node in _nodes(artifacts).values()}
+    return {relation(node): _declared(node) for node in _nodes(artifacts).values()}
 
 
 def deprecated(artifacts: Path) -> list[dict[str, str]]:
@@ -34,13 +34,24 @@ def deprecated(artifacts: Path) -> list[dict[str, str]]:
     nodes = _nodes(artifacts)
     return [
         {
-            "table": _table(node),
+            "table": relation(node),
             "until": node["deprecation_date"][:10],
-            "use": _table(nodes[f"{name.rpartition('.')[0]}.v{node['latest_version']}"]),
+            "use": relation(nodes[f"{name.rpartition('.')[0]}.v{node['latest_version']}"]),
         }
         for name, node in sorted(nodes.items())
         if node.get("version") and node["deprecation_date"]
     ]
+
+
+def relation(node: Mapping[str, Any]) -> str:
+    """`<schema>.<table>` of a model, seed, snapshot or source."""
+    return f"{node['schema']}.{node.get('identifier') or node['alias'] or node['name']}"
+
+
+def leaves_a_relation(node: Mapping[str, Any]) -> bool:
+    """Whether a node of dbt's graph is a table or view in the warehouse, snapshots included."""
+    kinds = {*RELATIONS, "snapshot"}
+    return node["resource_type"] in kinds and node["config"].get("materialized") != "ephemeral"
 
 
 def kind(node: str) -> str:
@@ -108,10 +119,6 @@ def _macros(node: Mapping[str, Any], manifest: Artifact) -> Iterator[tuple[str, 
 def _nodes(artifacts: Path) -> dict[str, dict[str, Any]]:
     nodes = read(artifacts).get("nodes", {})
     return {name: node for name, node in nodes.items() if node["resource_type"] in RELATIONS}
-
-
-def _table(node: dict[str, Any]) -> str:
-    return f"{node['schema']}.{node['alias'] or node['name']}"
 
 
 def _declared(node: dict[str, Any]) -> Declared:

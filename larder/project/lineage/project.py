@@ -14,7 +14,8 @@ from ingestion.core.files import write_atomically
 from larder.project.lineage.edges import LAST, Edge, Edges, Lineage, finished, from_json
 from larder.project.lineage.names import ROWS, STRENGTH, How, Origin, Schema, unknown
 from larder.project.lineage.queries import columns_of, mentioned
-from larder.project.manifest import RELATIONS, Artifact
+from larder.project.manifest import Artifact, leaves_a_relation
+from larder.project.manifest import relation as relation_of
 
 BEGINNINGS = {"source", "seed"}
 """Kinds of relations whose columns come from nothing."""
@@ -112,7 +113,7 @@ def of_manifest(manifest: Artifact, increments: Mapping[str, str], file: Path) -
     names: dict[str, str] = {}
     doubts: dict[str, str] = {}
     for node in _parents_first(manifest):
-        relation, declared = _relation(node), _columns(node)
+        relation, declared = relation_of(node), _columns(node)
         reads: dict[str, Mapping[str, str]] = {
             names[parent]: schema[names[parent]] for parent in _parents(node) if parent in names
         }
@@ -147,10 +148,6 @@ def _of_entries(entries: Mapping[str, Any]) -> ProjectLineage:
     )
 
 
-def _relation(node: Mapping[str, Any]) -> str:
-    return f"{node['schema']}.{node['identifier' if node['resource_type'] == 'source' else 'alias']}"
-
-
 def _called(node: Mapping[str, Any]) -> list[str]:
     """The names of a relation in the project: a source's with and without its group, a version's, and the latest one's without it."""
     name, version = node.get("name", ""), node.get("version")
@@ -168,13 +165,8 @@ def _parents_first(manifest: Artifact) -> Iterator[Mapping[str, Any]]:
     yield from (
         nodes[name]
         for name in TopologicalSorter(parents).static_order()
-        if name in nodes and _leaves_a_relation(nodes[name])
+        if name in nodes and leaves_a_relation(nodes[name])
     )
-
-
-def _leaves_a_relation(node: Mapping[str, Any]) -> bool:
-    kinds = {*RELATIONS, "snapshot"}
-    return node["resource_type"] in kinds and node["config"].get("materialized") != "ephemeral"
 
 
 def _parents(node: Mapping[str, Any]) -> list[str]:
