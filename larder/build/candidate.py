@@ -18,8 +18,6 @@ from larder.project import dbt, fingerprint
 from larder.project import manifest as project_manifest
 from larder.project.fingerprint import Fingerprint
 from larder.project.manifest import RELATIONS
-from larder.queries import metric
-from larder.queries.semantics import Semantics
 from larder.warehouse import ledger, table_hash
 from larder.warehouse.connection import BUILD, LOOK, QUERY
 from larder.warehouse.locks import lock
@@ -36,7 +34,7 @@ def run(paths: Paths, everything: bool) -> Manifest | None:
     with lock(paths.locks, "build"):
         store = Store(paths.warehouse)
         published = store.published()
-        project, loads = fingerprint.project(), loads_of(paths)
+        project, loads = fingerprint.project(paths.project), loads_of(paths)
         _require_loads(loads, published)
         if published and not everything:
             todo, wanted = _compare(paths, published, project, loads, "compile", reason="")
@@ -60,7 +58,7 @@ def plan_now(paths: Paths) -> Plan:
     published, loads = store.published(), loads_of(paths)
     _require_loads(loads, published)
     reason = "" if published else "nothing is published yet"
-    project = fingerprint.project()
+    project = fingerprint.project(paths.project)
     found, _ = _compare(paths, published, project, loads, "plan", reason)
     if published is None:
         return found
@@ -100,7 +98,7 @@ def _build(paths: Paths, store: Store, manifest: Manifest, todo: Plan) -> Manife
     if outcome.broken:
         _refuse(store, manifest, outcome)
     try:
-        _audit(store, manifest, outcome, todo)
+        _audit(paths, store, manifest, outcome, todo)
         described.candidate(paths, store, manifest, outcome)
     except LarderError:
         store.failed(manifest)
@@ -137,12 +135,12 @@ def unit_tests_alone(nodes: Mapping[str, Fingerprint], todo: Plan) -> list[str]:
     return [selector(node) for node in todo.nodes("build", "unit_test") if not built & {*nodes[node].parents}]
 
 
-def _audit(store: Store, manifest: Manifest, outcome: dbt.Outcome, todo: Plan) -> None:
+def _audit(paths: Paths, store: Store, manifest: Manifest, outcome: dbt.Outcome, todo: Plan) -> None:
     """Fill in what the candidate is. Raises LarderError unless all that was planned ran, and the whole can be published."""
     project = project_manifest.read(outcome.artifacts)
     audit.require_strict(project)
     audit.require_complete(outcome, todo.nodes("build") or audit.runnable(project))
-    if fingerprint.project() != manifest.project:
+    if fingerprint.project(paths.project) != manifest.project:
         raise LarderError("the project was changed while it was built", "Build again: larder build")
     manifest.nodes = manifest.nodes or fingerprint.nodes(project)
     parent = store.parent(manifest)
@@ -151,6 +149,9 @@ def _audit(store: Store, manifest: Manifest, outcome: dbt.Outcome, todo: Plan) -
     manifest.times = {name: round(times[name], 2) for name in manifest.nodes if name in times}
     _finish(store, manifest, todo)
     if project["metrics"]:
+        from larder.queries import metric  # a second to import
+        from larder.queries.semantics import Semantics
+
         with store.open(manifest, QUERY) as connection:
             metric.require_answers(Semantics.of(outcome.artifacts), connection)
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from ingestion.core.files import exclusive, write_atomically
 from ingestion.core.sql import name
@@ -23,12 +24,13 @@ PARSED = "partial_parse.msgpack"
 @dataclass(frozen=True)
 class Compiled:
     """A state of the project's files, by their hash: dbt's manifest, where incremental models have the SQL of a whole build, and by
-    their ids the SQL of an increment; and dbt's semantic manifest."""
+    their ids the SQL of an increment; dbt's semantic manifest; and what no manifest has, by `fingerprint.settings`."""
 
     project: str
     manifest: Artifact
     semantics: str
     increments: dict[str, str]
+    settings: dict[str, Any]
 
 
 def compiled(paths: Paths, folder: str = "compile") -> Compiled:
@@ -72,7 +74,7 @@ def _compile(
     options: Sequence[str] = (),
 ) -> Compiled:
     """Compile both branches."""
-    now = fingerprint.project()
+    now = fingerprint.project(paths.project)
     select = ["--select", "config.materialized:incremental"]
     increments = _required(command(["compile", *select, *options], report, folder)).nodes
     whole = _required(command(["compile", "--full-refresh", *options], report, folder))
@@ -81,8 +83,9 @@ def _compile(
         manifest=project_manifest.read(whole.artifacts),
         semantics=(whole.artifacts / SEMANTICS).read_text(),
         increments={node.unique_id: node.sql for node in increments if node.kind == "model"},
+        settings=fingerprint.settings(paths.project),
     )
-    if fingerprint.project() == now:
+    if fingerprint.project(paths.project) == now:
         write_atomically(_file(paths), json.dumps(asdict(found)))
     return found
 
@@ -97,7 +100,7 @@ def _kept(paths: Paths) -> Compiled | None:
         found = Compiled(**json.loads(_file(paths).read_text()))
     except (OSError, ValueError, TypeError):
         return None
-    return found if found.manifest and found.project == fingerprint.project() else None
+    return found if found.manifest and found.project == fingerprint.project(paths.project) else None
 
 
 def _create(warehouse: Path, manifest: Artifact) -> None:

@@ -1,6 +1,5 @@
 """What to say of a node of dbt's that failed: where its author wrote it, what is wrong, and how its user sees the rows."""
 
-import json
 import re
 import textwrap
 from collections.abc import Mapping
@@ -10,8 +9,10 @@ from typing import Any
 from larder.core import console
 from larder.core.console import shown_path
 from larder.core.settings import PROJECT
-from larder.project.complaints import line_of
+from larder.project import manifest, templates
+from larder.project.complaints import EXCERPT, line_of
 from larder.project.dbt import Node, Outcome
+from larder.project.fingerprint import OWN
 
 SHOWN = 10
 """Failed nodes that are shown in full; the others are named."""
@@ -20,14 +21,28 @@ HEADING = re.compile(r"\w+ Error in (model|seed|test|unit_test|snapshot) .*\n")
 """How dbt begins a message; what is wrong comes after it."""
 
 TAIL = re.compile(r"\n\s*compiled code at .*", re.DOTALL)
+STACK = re.compile(r"^\s*> (?:in|called by) .*$\n?", re.MULTILINE)
+"""The macros that dbt was in, which its user did not call."""
+
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 CHECK = re.compile(r"CHECK constraint failed on table \S+ with expression CHECK\((.*)\)$", re.MULTILINE)
 NOT_NULL = re.compile(r"NOT NULL constraint failed: \S+\.(\w+)")
-EXCERPT = re.compile(r"LINE \d+: (.*)")
-"""DuckDB's excerpt: the line of the compiled SQL, cut at both ends where it is long."""
+IN_CHECK = re.compile(r"column (\w+) referenced in check|LINE \d+:\s+check \((.*)\),?$", re.MULTILINE)
+"""What DuckDB says of a check that is wrong in itself: a name in it, or all of it."""
 
 MISMATCH = re.compile(r"^\s*\| (\w+) +\| (\S.*?)? *\| (\S.*?)? *\| (.+?) *\|$", re.MULTILINE)
 """A line of dbt's table of a contract and a model that differ: column, type in the SQL, type in the YAML, reason."""
+
+HINTS = {
+    "unit_test 'unit_test.": "a unit test gives rows for all that its model reads, if only `rows: []`: add it under given",
+    "syntax error at or near": "is a comma, a parenthesis or a quote missing before it?",
+    "could not cast value inf": "a division by zero: divide by nullif(…, 0), or by a macro such as money_per_unit",
+    "could not cast value nan": "zero divided by zero: divide by nullif(…, 0), or by a macro such as money_per_unit",
+    "when casting from source column": "both sides of a comparison need one type: cast one, or compare another column",
+}
+"""What is mostly meant by words of DuckDB's."""
+
+DIVIDED = re.compile(r"value (?:inf|nan)", re.IGNORECASE)
 
 ADVICE = re.compile(r"Fails\? (.*?)#\}", re.DOTALL)
 """What the header of a data test says to do when it fails."""
@@ -39,36 +54,50 @@ def show(outcome: Outcome, shell: str, told: Mapping[str, str] | None = None) ->
     `shell` is the command that opens the warehouse of that run; `told` says of a node by its name what was wrong, where that is
     known better than from dbt.
     """
-    described = _described(outcome.artifacts)
+    artifact = manifest.read(outcome.artifacts)
+    described = {**artifact.get("nodes", {}), **artifact.get("unit_tests", {})}
+    macros = manifest.macros(artifact)
     for node in outcome.broken[:SHOWN]:
         of_node = described.get(node.unique_id, {})
-        what = (told or {}).get(node.name) or reason(node)
+        what = (told or {}).get(node.name) or reason(node) + (_asked(of_node) if node.failures else "")
+        where = location(node, of_node)
+        if faulty := next(templates.faults(str(of_node.get("raw_code", "")), macros), None):
+            own = where.partition(":")[0]
+            where = (
+                f"{own}:{faulty[0]}" if own.endswith(".sql") else where
+            )  # YAML has no line of a generic test
+            what = f"{faulty[1]}\n{what}"
         query = rows(node, outcome.artifacts)
         steps = [advice(of_node), f"see the rows: {shell} -f {shown_path(query)}" if query else ""]
+        compiled = outcome.artifacts / "compiled" / OWN / str(of_node.get("original_file_path", ""))
         console.failed(
-            f"{location(node, of_node)}: {node.kind.replace('_', ' ')} {node.name}: {what}",
-            "\n        ".join(filter(None, steps)) or f"its SQL is in {outcome.artifacts}/compiled",
+            f"{where}: {node.kind.replace('_', ' ')} {node.name}: {what}",
+            "\n        ".join(filter(None, steps))
+            or f"correct it; what dbt made of it is in {shown_path(compiled)}",
         )
     if more := outcome.broken[SHOWN:]:
         console.note(f"and {len(more)} more failed: {', '.join(node.name for node in more)}")
 
 
-def _described(artifacts: Path) -> Mapping[str, Mapping[str, Any]]:
-    try:
-        manifest = json.loads((artifacts / "manifest.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return {**manifest["nodes"], **manifest["unit_tests"]}
+def _lines_with(file: Path, text: str) -> str:
+    """The lines of a file of SQL that contain a text, as they follow its path."""
+    code = file.read_text().splitlines() if file.is_file() else []
+    found = [str(n) for n, line in enumerate(code, 1) if text in line.partition("--")[0]]
+    return f":{', '.join(found)}" if found else ""
 
 
 def location(node: Node, described: Mapping[str, Any]) -> str:
     """The author's file, with the line where it can be told: that of DuckDB's excerpt, or of the unit test's name."""
     path = str(described.get("original_file_path", node.name))
-    if (_rule(node) or MISMATCH.search(node.message)) and described.get("patch_path"):
+    if DIVIDED.search(node.message):
+        return f"{path}{_lines_with(PROJECT / path, '/')}"
+    check, excerpt = IN_CHECK.search(node.message), EXCERPT.search(node.message)
+    if (_rule(node) or MISMATCH.search(node.message) or check) and described.get("patch_path"):
         path = described["patch_path"].partition("://")[2]
-    excerpt = EXCERPT.search(node.message)
     sought = f"name: {node.unique_id.split('.')[-1]}" if node.kind == "unit_test" else ""
-    line = line_of(PROJECT / path, excerpt[1].strip(". ") if excerpt else sought)
+    if check or excerpt:
+        sought = (check[1] or check[2]) if check else excerpt[1].strip(". ") if excerpt else ""
+    line = line_of(PROJECT / path, sought)
     return f"{path}:{line}" if line else path
 
 
@@ -79,28 +108,31 @@ def reason(node: Node) -> str:
     message = node.message if console.err.is_terminal else COLOUR.sub("", node.message)
     if node.kind == "test" and node.failures:
         return f"{node.failures:,} {'row' if node.failures == 1 else 'rows'} that should not be"
-    message = TAIL.sub("", HEADING.sub("", message, count=1))
-    parts = [textwrap.dedent(message).strip() or node.status, _yaml_to_paste(node.message)]
-    return "\n".join(filter(None, parts))
+    differs = [_differs(found, node.name) for found in MISMATCH.findall(message) if found[0] != "column_name"]
+    if differs:
+        return "\n  ".join(["its SQL and its YAML differ:", *differs])
+    message = textwrap.dedent(STACK.sub("", TAIL.sub("", HEADING.sub("", message, count=1)))).strip()
+    hints = [hint for words, hint in HINTS.items() if words in message.lower()]
+    return "\n".join([message or node.status, *hints])
 
 
-def _yaml_to_paste(message: str) -> str:
-    """For a model that differs from its contract, the columns as its YAML should have them."""
-    lines = []
-    for column, is_type, _, why in MISMATCH.findall(message):
-        if column == "column_name":
-            continue
-        if "missing in definition" in why:
-            lines.append(f"remove from the YAML, or select it: {column}")
-        else:
-            kind = _as_sql(is_type)
-            lines.append(f"- {{name: {column}, data_type: {kind}, …}}")
-    return "the YAML that fits the SQL (`larder yaml` writes it):\n  " + "\n  ".join(lines) if lines else ""
+def _asked(described: Mapping[str, Any]) -> str:
+    """Of a generic test, what it is and of which columns: its name alone may be cut."""
+    test = described.get("test_metadata") or {}
+    given = {name: value for name, value in test.get("kwargs", {}).items() if name != "model" and value}
+    said = ", ".join(f"{name}: {value}" for name, value in given.items())
+    return f", by {test['name']} ({said})" if test else ""
 
 
-def _as_sql(named: str) -> str:
-    """A type as YAML has it: quoted where it contains a comma."""
-    return f'"{named.lower()}"' if "," in named else named.lower()
+def _differs(found: tuple[str, str, str, str], model: str) -> str:
+    """One column that the SQL and the contract do not have in common, and what to do."""
+    column, in_sql, in_yaml, why = found
+    if "missing in definition" in why:
+        return f"{column} is not in the SQL (is the comma before it missing?); select it, or: larder yaml {model}"
+    if "missing in contract" in why:
+        return f"{column} ({in_sql.lower()}) is not in the YAML; add it: larder yaml {model}"
+    kinds = in_sql.lower(), in_yaml.lower()
+    return f"{column} is {kinds[0]} in the SQL, {kinds[1]} in the YAML; cast it, or, if it is meant: larder yaml {model}"
 
 
 def advice(described: Mapping[str, Any]) -> str:

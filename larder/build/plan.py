@@ -7,11 +7,8 @@ from datetime import date
 from typing import Any
 
 from larder.core.errors import LarderError
-from larder.project.fingerprint import Fingerprint
+from larder.project.fingerprint import Fingerprint, typed
 from larder.project.manifest import Artifact, edited_files
-
-PROMISES = {"not_null", "unique", "primary_key", "foreign_key"}
-"""Constraints of a column, as a fingerprint names them."""
 
 ARRIVED = "new loads of "
 FOLLOWS = "upstream of it changed: "
@@ -87,9 +84,9 @@ def make(
         if everything
         else [n for n in built if now[n].incremental and n in before and _logic_changed(n, now, before)]
     )
-    breaks = _breaks(now, before)
-    unversioned = [text for text, old, column in breaks if not _may_go(old, column, now)]
-    return Plan(steps, [text for text, _, _ in breaks], sorted(backfills), unversioned)
+    found = breaks(now, before)
+    unversioned = [one.text for one in found if not one.was_versioned]
+    return Plan(steps, [one.text for one in found], sorted(backfills), unversioned)
 
 
 def informed(plan: Plan, before: Artifact, now: Artifact, times: Mapping[str, float]) -> Plan:
@@ -162,10 +159,26 @@ def _roots(node: str, now: Mapping[str, Fingerprint], before: Mapping[str, Finge
     return found
 
 
-def _breaks(
-    now: Mapping[str, Fingerprint], before: Mapping[str, Fingerprint]
-) -> list[tuple[str, Fingerprint, str]]:
-    """Columns of marts that go away, change their type or promise less, with who reads the mart; then their model and name.
+@dataclass(frozen=True)
+class Break:
+    """A column of a mart that readers miss: `what` becomes of it, who in the project reads the mart, and whether a build accepts it."""
+
+    node: str
+    relation: str
+    column: str
+    kind: str
+    what: str
+    readers: list[str]
+    was_versioned: bool
+
+    @property
+    def text(self) -> str:
+        readers = ", ".join(self.readers) or "nobody in the project"
+        return f"{self.relation}.{self.column} ({self.kind}) {self.what}; read by {readers}"
+
+
+def breaks(now: Mapping[str, Fingerprint], before: Mapping[str, Fingerprint]) -> list[Break]:
+    """Columns of marts that go away, change their type or promise less.
 
     Whoever reads it knows its table by name: that may have become the table of another version.
     """
@@ -178,21 +191,14 @@ def _breaks(
             if not _keeps(new.get(column), kind):
                 what = f"becomes {new[column]}" if column in new else "goes away"
                 made_by = {old.node, table.node} if table else {old.node}
-                readers = ", ".join(_readers(made_by, now.values())) or "nobody in the project"
-                text = f"{old.relation}.{column} ({kind}) {what}; read by {readers}"
-                found.append((text, old, column))
+                readers, versioned = _readers(made_by, now.values()), _may_go(old, column, now)
+                found.append(Break(old.node, old.relation, column, kind, what, readers, versioned))
     return found
 
 
 def _keeps(now: str | None, before: str) -> bool:
     """Whether a column still has its type and all that was promised of it: more may be promised."""
-    return now is not None and _typed(now)[0] == _typed(before)[0] and _typed(now)[1] >= _typed(before)[1]
-
-
-def _typed(column: str) -> tuple[list[str], set[str]]:
-    """The words of the type, and those of the constraints."""
-    words = column.split()
-    return [w for w in words if w not in PROMISES], PROMISES.intersection(words)
+    return now is not None and typed(now)[0] == typed(before)[0] and typed(now)[1] >= typed(before)[1]
 
 
 def _may_go(old: Fingerprint, column: str, now: Mapping[str, Fingerprint]) -> bool:
@@ -205,7 +211,7 @@ def _may_go(old: Fingerprint, column: str, now: Mapping[str, Fingerprint]) -> bo
     named = [node for node in now.values() if node.relation == old.relation]
     versions = [n for n in now.values() if n.node.startswith("model.") and n.node.count(".") > 2]
     offered = [*named, *(version for version in versions if named and _family(version) == _family(old))]
-    return any(_typed(n.columns.get(column, ""))[0] == _typed(old.columns[column])[0] for n in offered)
+    return any(typed(n.columns.get(column, ""))[0] == typed(old.columns[column])[0] for n in offered)
 
 
 def _family(model: Fingerprint) -> str:

@@ -6,7 +6,7 @@ from larder.build import workspace
 from larder.build.compiled import compiled
 from larder.core.settings import Paths
 from larder.queries.semantics import Semantics
-from larder.warehouse.connection import PREVIEW, attach
+from larder.warehouse.connection import PREVIEW
 from larder.warehouse.store import Store
 
 
@@ -16,16 +16,13 @@ class Preview:
     def __init__(self, paths: Paths) -> None:
         base, own = workspace.layers(paths)
         self._warehouse = paths.warehouse
-        self._files = {"workspace": own} if own else {}
-        self._files["larder"] = Store(paths.warehouse).address(base)
+        self._files = {workspace.NAME: own} if own else {}
+        self._files[workspace.BASE] = Store(paths.warehouse).address(base)
         self.generation = base.id
         self.semantics = Semantics(compiled(paths, "metric-compile").semantics)
 
     def connect(self) -> duckdb.DuckDBPyConnection:
         """Both files, read-only; a name is looked for in the workspace first."""
-        connection = attach(self._files, PREVIEW, self._warehouse)
+        connection = workspace.layered(self._files, PREVIEW, self._warehouse)
         connection.execute("set enable_external_access = false")
-        there = connection.execute("select database_name, schema_name from duckdb_schemas()").fetchall()
-        path = [f"{file}.{s}" for file in self._files for s in workspace.SCHEMAS if (file, s) in there]
-        connection.execute(f"set search_path = '{','.join(path)}'")
         return connection

@@ -26,7 +26,7 @@ from larder.project import manifest as project_manifest
 from larder.project.fingerprint import Fingerprint
 from larder.project.manifest import RELATIONS
 from larder.warehouse import diff
-from larder.warehouse.connection import BUILD, LOOK, connect
+from larder.warehouse.connection import BUILD, LOOK, Purpose, attach, connect
 from larder.warehouse.diff import Difference
 from larder.warehouse.locks import lock
 from larder.warehouse.relations import drop, quoted, relations
@@ -34,6 +34,11 @@ from larder.warehouse.store import Manifest, Store
 
 SCHEMAS = ("marts", "semantic", "intermediate", "staging", "seeds")
 """Where a name without a schema is looked for, first in the workspace, then in the generation."""
+
+NAME, BASE = "workspace", "larder"
+"""What views call the workspace's own database, and that of its generation."""
+
+FILE = f"{NAME}.duckdb"
 
 SHOWN_ROWS = 20
 """Rows of a model that are printed."""
@@ -67,12 +72,13 @@ def run(paths: Paths, select: list[str], days: int | None) -> LarderError | None
         if starts:
             _empty(paths)
         before, failed = fingerprint.as_written(base.nodes), None
-        if base.project == fingerprint.project() and not select:
+        if base.project == fingerprint.project(paths.project) and not select:
             _drop_what_changed(paths, space, before)
             _write(paths, space)
         else:
             failed = _build(paths, store, base, space, before, select)
-        _show_what_there_is(paths, store, base, space)
+        if space.holds or not failed:
+            _show_what_there_is(paths, store, base, space)
         return failed
 
 
@@ -117,11 +123,25 @@ def layers(paths: Paths) -> tuple[Manifest, Path | None]:
     return base, _file(paths) if _file(paths).exists() else None
 
 
+def layered(files: Mapping[str, Path], purpose: Purpose, warehouse: Path) -> duckdb.DuckDBPyConnection:
+    """Files by the names of their databases, read-only; a relation is looked for in the first one first."""
+    connection = attach(files, purpose, warehouse)
+    there = connection.execute("select database_name, schema_name from duckdb_schemas()").fetchall()
+    path = [f"{file}.{schema}" for file in files for schema in SCHEMAS if (file, schema) in there]
+    connection.execute(f"set search_path = '{','.join(path)}'")
+    return connection
+
+
+def deferred(artifacts: Path) -> list[str]:
+    """dbt's arguments to read what it does not build from the generation of these artifacts."""
+    return ["--defer", "--state", str(artifacts)]
+
+
 def _empty(paths: Paths) -> None:
     """Remove the workspace's files, unless another program has them open."""
     if _file(paths).exists():
         _open(paths).close()
-    for name in ("workspace.duckdb", "workspace.duckdb.wal", "workspace.json", "open.sql"):
+    for name in (FILE, f"{FILE}.wal", "workspace.json", "open.sql"):
         (_folder(paths) / name).unlink(missing_ok=True)
 
 
@@ -183,8 +203,8 @@ def _build(
         chosen = ["--select", *select, "--indirect-selection", "eager"] if select else _changed(todo)
         _write(paths, space)
         # Whole models only: what an incremental one would keep from an earlier edit is what a developer must not see.
-        deferred = ["--defer", "--state", str(store.artifacts(base))]
-        arguments = ["build", *chosen, "--full-refresh", *deferred]
+        rest = deferred(store.artifacts(base))
+        arguments = ["build", *chosen, "--full-refresh", *rest]
         if space.days:
             # A reconciliation compares the sample with all days, which must fail.
             arguments += ["--sample", _slice(store, base, space.days), "--exclude", "test_type:singular"]
@@ -193,7 +213,7 @@ def _build(
                 outcome = command(arguments, report)
                 alone = [] if select else candidate.unit_tests_alone(now, todo)
                 if alone and not outcome.broken:
-                    outcome = outcome.with_more(command(["test", "--select", *alone, *deferred], report))
+                    outcome = outcome.with_more(command(["test", "--select", *alone, *rest], report))
     if not chosen:
         if not space.holds:
             _empty(paths)  # dbt makes the file where it only reads the project
@@ -248,12 +268,14 @@ def _is_current(
 def _report(paths: Paths, outcome: dbt.Outcome, base: Manifest) -> LarderError | None:
     failures.show(outcome, f"duckdb -init {_opener(paths)}")
     models, tests = outcome.count("model", "seed"), outcome.count("test", "unit_test")
-    console.done(f"{models} models built, {tests} tests passed; the rest is read from generation {base.id}")
+    if models or not outcome.broken:
+        console.done(
+            f"{models} models built, {tests} tests passed; the rest is read from generation {base.id}"
+        )
     if not outcome.broken:
         return None
     return LarderError(
-        f"{len(outcome.broken)} of {len(outcome.nodes)} nodes failed",
-        f"Look at the rows: duckdb -init {_opener(paths)}. Then fix it: larder dev",
+        f"{len(outcome.broken)} of {len(outcome.nodes)} nodes failed", "Correct it, then: larder dev"
     )
 
 
@@ -307,7 +329,7 @@ def _folder(paths: Paths) -> Path:
 
 
 def _file(paths: Paths) -> Path:
-    return _folder(paths) / "workspace.duckdb"
+    return _folder(paths) / FILE
 
 
 def _read(paths: Paths) -> Workspace:

@@ -17,9 +17,10 @@ PATTERN = "[]{}*?%"
 
 @dataclass(frozen=True)
 class Paths:
-    """The folders below one data root."""
+    """The folders below one data root, and the `project` whose files are built with it: another state of them for a review."""
 
     data: Path
+    project: Path = PROJECT
 
     @property
     def lake(self) -> Path:
@@ -52,7 +53,7 @@ class Paths:
     @property
     def dbt(self) -> Path:
         """dbt's artifacts and logs of the runs that `larder` starts."""
-        return self.history / "dbt"
+        return self.history / "dbt" if self.project == PROJECT else self.project / "target"
 
     @property
     def site(self) -> Path:

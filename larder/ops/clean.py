@@ -1,5 +1,6 @@
 """`larder clean`: remove leftovers of failed runs; what is published, loaded or still pending stays."""
 
+import shutil
 from pathlib import Path
 
 from ingestion.lake.loads import dead_files
@@ -17,7 +18,7 @@ STAGES = ("normalize/extracted", "load/new", "load/normalized")
 
 
 def run(paths: Paths) -> list[str]:
-    """Remove candidates, half-written exports, and files of loads that never completed; say what was removed.
+    """Remove candidates, half-written exports, what reviews built, and files of loads that never completed; say what was removed.
 
     A source that is being loaded is left as it is, and so are the files of a load that the next run will complete.
     """
@@ -25,6 +26,11 @@ def run(paths: Paths) -> list[str]:
         removed = Store(paths.warehouse).clean()
     with lock(paths.locks, "export"):
         removed += export.sweep(paths)
+    with lock(paths.locks, "review"):
+        for folder in (paths.warehouse / "review", paths.data / "review" / "base"):
+            if folder.exists():
+                shutil.rmtree(folder)
+                removed.append(f"{folder}: what reviews built")
     for source in SOURCES:
         try:
             with lock(paths.locks, f"ingest-{source}"):

@@ -52,11 +52,14 @@ ALWAYS = (
                 "NodeNotFoundOrDisabled",
                 "WrongResourceSchemaFile",
                 "DuplicateYAMLKeysDeprecation",
+                "CustomKeyInConfigDeprecation",
+                "CustomKeyInObjectDeprecation",
+                "CustomTopLevelKeyDeprecation",
             ]
         }
     ),
 )
-"""What no project file may decide. The warnings are tests that dbt would leave out, for a misspelt name or a key given twice."""
+"""What no project file may decide. The warnings are tests that dbt would leave out, for a misspelt name or key, or one given twice."""
 
 
 @dataclass(frozen=True)
@@ -135,11 +138,18 @@ def session(paths: Paths, target: str, folder: str = "", **env: str) -> Iterator
     """
     with _process([sys.executable, "-m", "larder.project.session"], paths, env) as process:
 
+        def ask(arguments: list[str], report: Callable[[str], None]) -> _Ended:
+            print(json.dumps(arguments), file=process.stdin, flush=True)
+            return _follow(process, report)
+
         def command(arguments: list[str], report: Callable[[str], None], folder: str = folder) -> Outcome:
             artifacts = _folder(paths, folder or target)
-            asked = json.dumps(_arguments(artifacts, paths, target, arguments))
-            print(asked, file=process.stdin, flush=True)
-            return _outcome(paths, arguments[0], artifacts, _follow(process, report))
+            ended = ask(_arguments(artifacts, paths, target, arguments), report)
+            if ended.code and arguments == [
+                "parse"
+            ]:  # what dbt has kept of an earlier parse may be what it stumbles over
+                ended = ask(_arguments(artifacts, paths, target, [*arguments, "--no-partial-parse"]), report)
+            return _outcome(paths, arguments[0], artifacts, ended)
 
         yield command
 
@@ -157,14 +167,17 @@ def _outcome(paths: Paths, command: str, artifacts: Path, ended: "_Ended") -> Ou
     outcome = Outcome(_nodes(results, ended.invocation), artifacts, ended.code, ended.errors)
     if (ended.code and not outcome.broken) or (command == "build" and not results.exists()):
         said = "\n".join(map(plain, ended.errors[:3])) or f"exit code {ended.code}"
-        raise LarderError(f"dbt {command} stopped: {said}", f"See {paths.dbt}/logs/dbt.log")
+        raise LarderError(
+            f"dbt {command} stopped: {said}",
+            f"Correct it, then run the same command again. All that dbt said: {paths.dbt}/logs/dbt.log",
+        )
     return outcome
 
 
 def _arguments(artifacts: Path, paths: Paths, target: str, arguments: list[str]) -> list[str]:
-    options = ["--target", target, "--target-path", str(artifacts), "--project-dir", str(PROJECT)]
+    options = ["--target", target, "--target-path", str(artifacts), "--project-dir", str(paths.project)]
     logs = ["--log-format", "json", "--log-path", str(paths.dbt / "logs")]
-    return [*logs, *arguments, *options, *ALWAYS, "--profiles-dir", str(PROJECT)]
+    return [*logs, *arguments, *options, *ALWAYS, "--profiles-dir", str(paths.project)]
 
 
 def _environment(paths: Paths, extra: dict[str, str]) -> dict[str, str]:

@@ -10,6 +10,8 @@ import re
 import subprocess
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import sqlglot
 import yaml
 from sqlglot.errors import SqlglotError
 
+from larder.core.errors import LarderError
 from larder.core.settings import PROJECT
 from larder.project.manifest import RELATIONS
 
@@ -41,6 +44,9 @@ CONFIG = (
     "quote_columns",
     "sql_header",
 )
+PROMISES = {"not_null", "unique", "primary_key", "foreign_key"}
+"""Constraints of a column that a reader relies on."""
+
 TEST_CONFIG = ("severity", "error_if", "warn_if", "where", "limit", "fail_calc")
 BUILTINS = {"ref", "source", "config", "var", "env_var", "adapter", "load_result", "store_result", "return"}
 """Functions of dbt that are no macros: one of the project by such a name goes before them."""
@@ -77,15 +83,17 @@ class Fingerprint:
     written: str = ""
 
 
-def project() -> str:
+def project(root: Path) -> str:
     """A hash of every file that may decide what dbt builds: the quick answer to "has anything changed?"."""
     digest = hashlib.sha256()
-    for path in _files():
-        digest.update(path.relative_to(PROJECT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in _files(root):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
-def nodes(manifest: Mapping[str, Any], is_compiled: bool = True) -> dict[str, Fingerprint]:
+def nodes(
+    manifest: Mapping[str, Any], is_compiled: bool = True, root: Path = PROJECT
+) -> dict[str, Fingerprint]:
     """Fingerprints of all models, seeds, tests, unit tests, saved queries and exposures of a manifest.
 
     Parents come before their children. Where dbt has only parsed the project, nodes consist of what is written: see `as_written`.
@@ -93,9 +101,13 @@ def nodes(manifest: Mapping[str, Any], is_compiled: bool = True) -> dict[str, Fi
     kinds = ("nodes", "unit_tests", "saved_queries", "exposures")
     everything = {name: node for kind in kinds for name, node in manifest[kind].items()}
     wanted = {name: node for name, node in everything.items() if node["resource_type"] != "operation"}
-    everywhere = {part: _hash(value) for part, value in _counts_everywhere(manifest).items()}
+    everywhere = {part: _hash(value) for part, value in counts_everywhere(manifest, root).items()}
     found: dict[str, Fingerprint] = {}
     for name in _parents_first(wanted):
+        if name.startswith("model.") and not wanted[name]["raw_code"].strip():
+            raise LarderError(
+                f"{wanted[name]['original_file_path']} is empty", "Write it: dbt leaves it out."
+            )
         found[name] = _fingerprint(wanted[name], manifest, everywhere, found, is_compiled)
     return found
 
@@ -110,15 +122,15 @@ def as_written(nodes: Mapping[str, Fingerprint]) -> dict[str, Fingerprint]:
     return found
 
 
-def _counts_everywhere(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def counts_everywhere(manifest: Mapping[str, Any], root: Path = PROJECT) -> dict[str, Any]:
     """What no node names and each depends on: the hooks of the run, and macros that dbt calls in place of its own."""
     operations = [
         node for _, node in sorted(manifest["nodes"].items()) if node["resource_type"] == "operation"
     ]
     named = [name for node in operations for name in _own_macros(node["raw_code"], manifest)]
     return {
-        "engine": _engine(),
-        "hooks of the run": [[_text(node["raw_code"]) for node in operations], _macros(named, manifest)],
+        "engine": settings(root)["engine"],
+        "hooks of the run": [[plain_text(node["raw_code"]) for node in operations], _macros(named, manifest)],
         "macros in place of dbt's": _macros(overriding(manifest), manifest),
     }
 
@@ -133,13 +145,21 @@ def overriding(manifest: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _engine() -> list[str]:
-    """The settings that SQL runs with, and the locked versions of what runs it."""
-    lock = (PROJECT / "requirements" / "run.txt").read_text()
-    return [
-        json.dumps(yaml.safe_load((PROJECT / "profiles.yml").read_text()), sort_keys=True, default=str),
-        *re.findall(r"^(?:dbt-core|dbt-duckdb|duckdb)==\S+", lock, re.MULTILINE),
-    ]
+def settings(root: Path) -> dict[str, Any]:
+    """What counts and no manifest has: the variables, the settings that SQL runs with, and the locked versions of what runs it."""
+    lock = (root / "requirements" / "run.txt").read_text()
+    return {
+        "engine": [
+            json.dumps(_yaml((root / "profiles.yml").read_text()), sort_keys=True, default=str),
+            *re.findall(r"^(?:dbt-core|dbt-duckdb|duckdb)==\S+", lock, re.MULTILINE),
+        ],
+        "variables": _yaml((root / "dbt_project.yml").read_text()).get("vars"),
+    }
+
+
+@lru_cache(maxsize=4)
+def _yaml(text: str) -> Any:
+    return yaml.safe_load(text) or {}
 
 
 def _overrides(macro: str, theirs: Collection[str]) -> bool:
@@ -178,7 +198,7 @@ def _fingerprint(
     written = _hash([_written(node, manifest), *shared.values()])
     parts = {"definition": written}
     if is_compiled:
-        parts = {**{part: _hash(value) for part, value in _parts(node, manifest).items()}, **shared}
+        parts = {**{part: _hash(value) for part, value in parts_of(node, manifest).items()}, **shared}
     sources = {name.split(".")[2] for name in depends if name.startswith("source.")}
     sources.update(source for parent in parents for source in above[parent].sources)
     materialized = node["config"].get("materialized")
@@ -200,7 +220,7 @@ def _fingerprint(
     )
 
 
-def _parts(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, Any]:
+def parts_of(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, Any]:
     """What the node itself consists of, by the words in which a person would name a change."""
     config, kind = node["config"], node["resource_type"]
     if kind == "seed":
@@ -236,8 +256,8 @@ def _parts(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, An
 def _written(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[str, Any]:
     """What the node consists of before it is compiled."""
     if node["resource_type"] not in {"model", "test"}:
-        return _parts(node, manifest)
-    written = _parts({**node, "compiled_code": ""}, manifest)
+        return parts_of(node, manifest)
+    written = parts_of({**node, "compiled_code": ""}, manifest)
     written["SQL"] = _as_written(node["raw_code"], manifest)
     return {**written, "arguments": node.get("test_metadata")}
 
@@ -250,18 +270,18 @@ def _hook_parts(node: Mapping[str, Any], manifest: Mapping[str, Any]) -> dict[st
 def _as_written(code: str, manifest: Mapping[str, Any]) -> list[Any]:
     """Jinja that does not show in compiled SQL, with the macros and the variables of the project that it may use."""
     macros = _macros(_own_macros(code, manifest), manifest)
-    return [_text(code), *macros, _variables() if "var(" in " ".join([code, *macros]) else None]
-
-
-def _variables() -> Any:
-    return (yaml.safe_load((PROJECT / "dbt_project.yml").read_text()) or {}).get("vars")
+    return [
+        plain_text(code),
+        *macros,
+        settings(PROJECT)["variables"] if "var(" in " ".join([code, *macros]) else None,
+    ]
 
 
 def _rows(node: Mapping[str, Any]) -> str:
     """A hash of a seed's file. dbt's own, of a large one, is its path."""
     if node["checksum"]["name"] != "path":
         return str(node["checksum"]["checksum"])
-    with (PROJECT / node["original_file_path"]).open("rb") as file:
+    with Path(node["root_path"], node["original_file_path"]).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -307,6 +327,12 @@ def _columns(node: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def typed(column: str) -> tuple[list[str], set[str]]:
+    """The words of a contracted column's type, and those of its constraints."""
+    words = column.split()
+    return [w for w in words if w not in PROMISES], PROMISES.intersection(words)
+
+
 def _promises(column: Mapping[str, Any]) -> list[str]:
     return [constraint["type"] for constraint in column["constraints"] if constraint["type"] != "check"]
 
@@ -314,7 +340,11 @@ def _promises(column: Mapping[str, Any]) -> list[str]:
 def _checks(node: Mapping[str, Any]) -> list[str]:
     """The conditions that the contract checks for every row: an existing table does not get new ones by itself."""
     constraints = [c for part in (node, *node["columns"].values()) for c in part.get("constraints", [])]
-    return sorted(_text(c["expression"]) for c in constraints if c["type"] == "check")
+    checks = [c["expression"] for c in constraints if c["type"] == "check"]
+    if not all(checks):
+        where = str(node.get("patch_path") or node["name"]).rpartition("://")[2]
+        raise LarderError(f"{where}: a check has no expression", "Say what must hold, or delete it.")
+    return sorted(map(plain_text, checks))
 
 
 def _macros(names: list[str], manifest: Mapping[str, Any]) -> list[str]:
@@ -325,12 +355,13 @@ def _macros(names: list[str], manifest: Mapping[str, Any]) -> list[str]:
         name = todo.pop()
         if name not in seen:
             macro = manifest["macros"][name]
-            seen[name] = _text(macro["macro_sql"])
+            seen[name] = plain_text(macro["macro_sql"])
             todo += _own_macros(macro["macro_sql"], manifest)
             todo += [above for above in macro["depends_on"]["macros"] if above.startswith(f"macro.{OWN}.")]
     return [seen[name] for name in sorted(seen)]
 
 
+@cache
 def normalised(sql: str) -> str:
     """SQL without what does not matter: layout, comments, case of keywords. What cannot be parsed stays as text."""
     try:
@@ -340,10 +371,10 @@ def normalised(sql: str) -> str:
             if tree
         )
     except SqlglotError:
-        return _text(sql)
+        return plain_text(sql)
 
 
-def _text(code: str) -> str:
+def plain_text(code: str) -> str:
     """Code without comments, and with single spaces outside of its strings."""
     pieces = re.split(r"('(?:[^']|'')*'|\{#.*?#\}|--[^\n]*|/\*.*?\*/)", code, flags=re.DOTALL)
     kept = [
@@ -354,17 +385,18 @@ def _text(code: str) -> str:
 
 
 def _parents_first(wanted: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    order: dict[str, None] = {}
-
-    def visit(name: str) -> None:
-        if name in wanted and name not in order:
-            for parent in _depends_on(wanted[name]):
-                visit(parent)
-            order[name] = None
-
-    for name in sorted(wanted):
-        visit(name)
-    return list(order)
+    parents = {
+        name: [above for above in _depends_on(node) if above in wanted] for name, node in wanted.items()
+    }
+    try:
+        return [*TopologicalSorter(parents).static_order()]
+    except CycleError as error:
+        ring = [wanted[name] for name in error.args[1]]
+        names = " → ".join(node["name"] for node in ring)
+        files = ", ".join(dict.fromkeys(node["original_file_path"] for node in ring))
+        raise LarderError(
+            f"models read each other in a ring: {names}", f"Take one of the refs out, in one of: {files}"
+        ) from error
 
 
 def _depends_on(node: Mapping[str, Any]) -> list[str]:
@@ -376,10 +408,10 @@ def _hash(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _files() -> list[Path]:
+def _files(root: Path) -> list[Path]:
     found = []
     for part in PROJECT_PARTS:
-        path = PROJECT / part
+        path = root / part
         found += (
             [path]
             if path.is_file()

@@ -68,6 +68,13 @@ def read(artifacts: Path) -> Artifact:
     return found
 
 
+def macros(manifest: Artifact) -> dict[str, str]:
+    """The code of each macro by its name: of two of a name, that of the project."""
+    ours = manifest.get("metadata", {}).get("project_name")
+    found = sorted(manifest.get("macros", {}).values(), key=lambda macro: macro["package_name"] == ours)
+    return {macro["name"]: macro["macro_sql"] for macro in found}
+
+
 def edited_files(node: str, before: Artifact, now: Artifact) -> list[str]:
     """The files that make a node another one than it was: its own, the macros that it uses, else its YAML."""
     new, old = _find(node, now), _find(node, before)
@@ -79,7 +86,7 @@ def edited_files(node: str, before: Artifact, now: Artifact) -> list[str]:
     own = [new["original_file_path"]] if any(new.get(p) != old.get(p) for p in parts) else []
     macros = [
         macro["original_file_path"]
-        for name, macro in _macros(new, now)
+        for name, macro in used_macros(new, now)
         if macro["macro_sql"] != before["macros"].get(name, {}).get("macro_sql")
     ]
     if new.get("resource_type") == "saved_query":  # it carries all definitions
@@ -104,7 +111,7 @@ def _find(node: str, manifest: Artifact) -> dict[str, Any]:
     return next((manifest[k][node] for k in kinds if node in manifest.get(k, {})), {})
 
 
-def _macros(node: Mapping[str, Any], manifest: Artifact) -> Iterator[tuple[str, dict[str, Any]]]:
+def used_macros(node: Mapping[str, Any], manifest: Artifact) -> Iterator[tuple[str, dict[str, Any]]]:
     """The macros that a node uses, directly or through others."""
     todo, seen = [*node["depends_on"].get("macros", [])], set()
     while todo:

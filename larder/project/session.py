@@ -1,22 +1,55 @@
 """dbt's commands one after the other in one process, which imports dbt once. Run by `larder.project.dbt.session`.
 
-Each line of standard input is one command, as a JSON list of its arguments. dbt's log goes to standard output as JSON lines; a
-line {"exit_code": N} ends each command's.
+Each line of standard input is one command, as a JSON list of its arguments. What `parse` has read, the commands after it take as it
+is. dbt's log goes to standard output as JSON lines; a line {"exit_code": N} ends each command's.
 """
 
 import json
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dbt.contracts.graph.manifest import Manifest
+
+PLACES = {"path", "attach", "config_options"}
+"""Where a warehouse lies, and how it is opened: dbt reads the project anew where they differ, though nothing in it depends on them."""
 
 
 def main() -> None:
     """Run what is asked for, until nothing more can be."""
     from dbt.cli.main import dbtRunner
+    from dbt.contracts.graph.manifest import Manifest
 
+    _set_up()
+    project: Manifest | None = None
     for line in sys.stdin:
-        ended = dbtRunner().invoke(json.loads(line))
+        arguments = json.loads(line)
+        _forget_compiled(project)
+        ended = dbtRunner(manifest=None if "parse" in arguments else project).invoke(arguments)
+        if isinstance(ended.result, Manifest):
+            project = ended.result
         code = 0 if ended.success else 2 if ended.exception else 1
         sys.stdout.write(json.dumps({"exit_code": code}) + "\n")
         sys.stdout.flush()
+
+
+def _set_up() -> None:
+    """Have dbt keep what it has parsed for another warehouse, and check the keys of YAML, which it does for other adapters."""
+    from dbt.adapters.duckdb.credentials import DuckDBCredentials
+    from dbt.jsonschemas import jsonschemas
+
+    counted = DuckDBCredentials._connection_keys
+    DuckDBCredentials._connection_keys = lambda own: {*counted(own)} - PLACES  # type: ignore
+    jsonschemas._JSONSCHEMA_SUPPORTED_ADAPTERS.add("duckdb")
+
+
+def _forget_compiled(project: "Manifest | None") -> None:
+    """What a command has compiled is not compiled anew by the next, where ephemeral models are in it."""
+    from dbt.contracts.graph.nodes import CompiledNode
+
+    for node in project.nodes.values() if project else ():
+        if isinstance(node, CompiledNode):
+            node.compiled, node.extra_ctes_injected, node.extra_ctes = False, False, []
 
 
 if __name__ == "__main__":

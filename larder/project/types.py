@@ -4,7 +4,8 @@ DuckDB prepares each compiled model in memory on empty tables: of the sources' a
 models before it. It takes half a second for the whole project, and is what a build would find.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from graphlib import TopologicalSorter
 from typing import Any
 
@@ -13,6 +14,8 @@ from sqlglot import exp
 
 from ingestion.core.text import first_line
 from larder.core.errors import LarderError
+from larder.core.settings import PROJECT
+from larder.project import complaints
 
 Columns = dict[str, str]
 """Types by name, in the SQL's order."""
@@ -22,6 +25,13 @@ ATTACH = "attach ':memory:' as larder; use larder; set timezone = 'UTC'"
 
 def of_models(manifest: Mapping[str, Any]) -> dict[str, Columns]:
     """The columns of each model of a compiled manifest, by its unique id; a model that DuckDB refuses is an error."""
+    with tables(manifest) as (_, found):
+        return found
+
+
+@contextmanager
+def tables(manifest: Mapping[str, Any]) -> Iterator[tuple[duckdb.DuckDBPyConnection, dict[str, Columns]]]:
+    """All relations of a compiled manifest as empty tables in memory, and the columns of each model by its unique id."""
     found: dict[str, Columns] = {}
     nodes = {
         name: node for name, node in manifest["nodes"].items() if node["resource_type"] in {"model", "seed"}
@@ -36,7 +46,14 @@ def of_models(manifest: Mapping[str, Any]) -> dict[str, Columns]:
                 _create_empty(connection, nodes[name], nodes[name]["alias"])
             else:
                 found[name] = _prepare(connection, nodes[name])
-    return found
+        _require_semantics(connection, manifest)
+        yield connection, found
+
+
+def of_query(connection: duckdb.DuckDBPyConnection, query: str) -> Columns:
+    """The columns that a query gives."""
+    rows: Iterable[tuple[Any, ...]] = connection.execute(f"describe {query}").fetchall()
+    return {name: written(type_) for name, type_, *_ in rows}
 
 
 def written(type_: str) -> str:
@@ -62,11 +79,30 @@ def _prepare(connection: duckdb.DuckDBPyConnection, node: Mapping[str, Any]) -> 
         connection.execute(f"create table {table} as ({node['compiled_code']}\n) with no data")
     except duckdb.Error as error:
         raise LarderError(
-            f"{node['name']}: DuckDB refuses its SQL: {first_line(error)}",
-            f"Look at it: dbt compile --select {node['name']}",
+            f"{complaints.of_duckdb(node['original_file_path'], str(error))}: model {node['name']}: {first_line(error)}"
+            f"{complaints.table_meant(str(error))}",
+            f"Correct it. As it is compiled: dbt compile --select {node['name']}",
         ) from error
-    rows: Iterable[tuple[Any, ...]] = connection.execute(f"describe {table}").fetchall()
-    return {name: written(type_) for name, type_, *_ in rows}
+    return of_query(connection, table)
+
+
+def _require_semantics(connection: duckdb.DuckDBPyConnection, manifest: Mapping[str, Any]) -> None:
+    """Every entity, dimension and measure is an expression over its model's columns: dbt does not look."""
+    for model in manifest["semantic_models"].values():
+        relation = model["node_relation"]
+        for part in (*model["entities"], *model["dimensions"], *model["measures"]):
+            written = part["expr"] or part["name"]
+            try:
+                connection.execute(
+                    f"select {written} from {_table(relation['schema_name'], relation['alias'])}"
+                )
+            except duckdb.Error as error:
+                file = model["original_file_path"]
+                line = complaints.line_of(PROJECT / file, written)
+                raise LarderError(
+                    f"{file}{f':{line}' if line else ''}: {part['name']} of semantic model {model['name']}: {str(error).partition('LINE')[0].strip()}",
+                    f"Correct it: it is a column of {relation['alias']}, or an expression over them.",
+                ) from error
 
 
 def _create_schema(connection: duckdb.DuckDBPyConnection, schema: str) -> None:

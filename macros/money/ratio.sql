@@ -50,7 +50,7 @@
         sign({{ numerator }}) * sign({{ denominator }}) * (
             ({{ 2 * 10 ** decimals }} * abs({{ numerator }}) + abs({{ denominator }}))
             // nullif(2 * abs({{ denominator }}), 0)
-        ) * cast({{ '%.*f' | format(decimals, 10 ** -decimals) }} as decimal({{ decimals + 1 }}, {{ decimals }}))
+        ) * cast({{ ('%.' ~ decimals ~ 'f') | format(10 ** -decimals) }} as decimal({{ decimals + 1 }}, {{ decimals }}))
         as decimal(18, {{ decimals }})
     )
 {%- endmacro %}

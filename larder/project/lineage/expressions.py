@@ -83,7 +83,7 @@ def is_aggregate(node: exp.Expr) -> bool:
     """Whether a projection has one value for a group of rows."""
     return any(
         is_call_of_aggregate(found) and not found.find_ancestor(exp.Window, exp.Query)
-        for found in node.find_all(exp.AggFunc, exp.Anonymous)
+        for found in node.copy().find_all(exp.AggFunc, exp.Anonymous)
     )
 
 
