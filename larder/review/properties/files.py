@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from larder.review.yaml_flow import LOADER, WIDTH, entry, flow, pair, plain
+from larder.review.properties.flow import LOADER, WIDTH, entry, flow, pair, plain
 
 Facts = dict[str, Any]
 """What the YAML says of one column."""

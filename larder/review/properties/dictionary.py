@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from larder.core.errors import LarderError
-from larder.review.yaml_flow import LOADER, WIDTH, Raw, entry, pair
+from larder.review.properties.flow import LOADER, WIDTH, Raw, entry, pair
 
 FILE = "governance/columns.yml"
 TEXTS = "models/_docs/columns.md"

@@ -18,9 +18,10 @@ from larder.core.errors import LarderError
 from larder.core.settings import PROJECT, Paths
 from larder.project import types
 from larder.project.types import Columns
-from larder.review import yaml_dictionary, yaml_files
-from larder.review.yaml_dictionary import FILE, Dictionary
-from larder.review.yaml_files import Item, Table
+from larder.review.properties import dictionary as yaml_dictionary
+from larder.review.properties import files as yaml_files
+from larder.review.properties.dictionary import FILE, Dictionary
+from larder.review.properties.files import Item, Table
 
 FOLDERS = ("models", "seeds")
 DIRECT = "direct_identifier"
@@ -92,14 +93,25 @@ def compare(
     for path, content in contents.items():
         if wanted and not wanted & {part for name in tables[path] for part in _names(name)}:
             continue
-        filler = _Filler(str(path.relative_to(project)), dictionary, models, report)
-        filled = yaml_files.laid_out(content, filler.fill)
-        used[filler.file] = filler.used
+        file = str(path.relative_to(project))
+        filled, used[file] = filled_in(file, content, dictionary, models, report)
         if not path.exists() or filled != path.read_text():
             report.files[path] = filled
-    if not wanted:
-        _look_at_dictionary(project, dictionary, set().union(*used.values()), report)
+    seen = {*dictionary.columns} if wanted else set().union(*used.values())
+    _look_at_dictionary(project, dictionary, seen, report)
     return report
+
+
+def filled_in(
+    file: str,
+    content: str,
+    dictionary: Dictionary,
+    models: Mapping[str, tuple[str, Columns]],
+    report: Report,
+) -> tuple[str, set[str]]:
+    """The content of one properties file, filled, and the columns that it names; the report gets what there is to say."""
+    filler = _Filler(file, dictionary, models, report)
+    return yaml_files.laid_out(content, filler.fill), filler.used
 
 
 def _contents(project: Path, models: Mapping[str, tuple[str, Columns]]) -> Iterator[tuple[Path, str]]:

@@ -1,0 +1,1 @@
+"""Properties files, filled from the dictionary and the SQL."""
