@@ -7,19 +7,17 @@ from typing import Any
 
 import duckdb
 
-from ingestion.core import sql
 from larder.core import console
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
 from larder.project import manifest as project_manifest
 from larder.project.fingerprint import Fingerprint
 from larder.project.manifest import Declared
+from larder.warehouse import comparison
+from larder.warehouse.comparison import Table
 from larder.warehouse.connection import DIFF, attach
-from larder.warehouse.relations import BUILD_RECORDS
+from larder.warehouse.relations import BUILD_RECORDS, quoted
 from larder.warehouse.store import Manifest, Store
-
-Columns = Mapping[str, str]
-"""Types by name."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class SchemaChange:
 
 @dataclass(frozen=True)
 class TableChange:
-    """One table of both generations. The counts of rows are None where they are not known, `note` says why.
+    """One table of both generations; `note` says how its rows were compared, or why they are the same.
 
     `columns` gives for each column in how many of the changed rows it differs.
     """
@@ -42,9 +40,9 @@ class TableChange:
     table: str
     rows_before: int
     rows_after: int
-    added: int | None = None
-    removed: int | None = None
-    changed: int | None = None
+    added: int = 0
+    removed: int = 0
+    changed: int = 0
     columns: dict[str, int] = field(default_factory=dict)
     note: str = ""
 
@@ -75,12 +73,12 @@ def compare(paths: Paths, before: str | None, after: str | None) -> Difference:
     known = project_manifest.tables(store.artifacts(new)) or project_manifest.tables(paths.dbt / "candidate")
     with store.open_together({"before": old, "after": new}, DIFF) as connection:
         with console.progress("compare") as report:
-            comparison = _Comparison(connection, old, new, known)
+            both = _Comparison(connection, old, new, known)
             tables = []
-            for table in comparison.in_both():
+            for table in both.in_both():
                 report(table)
-                tables.append(comparison.rows(table))
-        return Difference(old.id, new.id, comparison.schema(), tables)
+                tables.append(both.rows(table))
+        return Difference(old.id, new.id, both.schema(), tables)
 
 
 def compare_workspace(paths: Paths, base: Manifest, workspace: Path) -> Difference:
@@ -89,11 +87,9 @@ def compare_workspace(paths: Paths, base: Manifest, workspace: Path) -> Differen
     # nothing is known of it but its tables
     space = replace(base, id="workspace", nodes={}, marts={}, loads={})
     with attach({"before": address, "after": workspace}, DIFF, paths.warehouse) as connection:
-        comparison = _Comparison(connection, base, space, known)
-        schema = [change for change in comparison.schema() if change.column or change.after]
-        return Difference(
-            base.id, space.id, schema, [comparison.rows(table) for table in comparison.in_both()]
-        )
+        both = _Comparison(connection, base, space, known)
+        schema = [change for change in both.schema() if change.column or change.after]
+        return Difference(base.id, space.id, schema, [both.rows(table) for table in both.in_both()])
 
 
 def as_dict(difference: Difference) -> dict[str, Any]:
@@ -111,13 +107,13 @@ def render(difference: Difference) -> None:
     if differing:
         console.table(
             "Rows",
-            ["table", "before", "after", "added", "removed", "changed", "rows changed by column"],
+            ["table", "before", "after", "added", "removed", "changed", "rows changed by column", "compared"],
             [_row(table) for table in differing],
         )
     equal: dict[str, list[str]] = {}
     for table in difference.tables:
         if table.is_equal:
-            equal.setdefault(table.note or "compared row by row", []).append(table.table)
+            equal.setdefault(table.note, []).append(table.table)
     for why, names in equal.items():
         console.out.print(f"Equal ({why}): {', '.join(names)}")
     if not differing and not difference.schema:
@@ -125,9 +121,9 @@ def render(difference: Difference) -> None:
 
 
 def _row(table: TableChange) -> list[Any]:
-    counts = ["?" if count is None else count for count in (table.added, table.removed, table.changed)]
+    counts = [table.rows_before, table.rows_after, table.added, table.removed, table.changed]
     by_column = ", ".join(f"{name} {count:,}" for name, count in table.columns.items())
-    return [table.table, table.rows_before, table.rows_after, *counts, table.note or by_column]
+    return [table.table, *counts, by_column, table.note]
 
 
 class _Comparison:
@@ -141,27 +137,12 @@ class _Comparison:
         known: Mapping[str, Declared],
     ) -> None:
         self._connection, self._old, self._new, self._known = connection, old, new, known
-        self._before, self._after = self._columns("before"), self._columns("after")
-        self._kinds = {side: self._kinds_of(side) for side in ("before", "after")}
+        self._before, self._after = (comparison.columns(connection, side) for side in ("before", "after"))
 
     def schema(self) -> list[SchemaChange]:
         """Tables and views that came or went, and columns that came, went or changed their type."""
-        changes = []
-        for table in sorted(self._before.keys() | self._after.keys()):
-            old, new = self._before.get(table), self._after.get(table)
-            if old is None or new is None:
-                changes.append(SchemaChange(table, None, "there" if old else None, "there" if new else None))
-                continue
-            kinds = self._kinds["before"].get(table), self._kinds["after"].get(table)
-            if kinds[0] != kinds[1]:
-                changes.append(SchemaChange(table, None, *kinds))
-            names = [*old, *(name for name in new if name not in old)]
-            changes += [
-                SchemaChange(table, name, old.get(name), new.get(name))
-                for name in names
-                if old.get(name) != new.get(name)
-            ]
-        return changes
+        found = comparison.all_rows(self._connection, "diff_schema.sql")
+        return [SchemaChange(one["table"], one["column"], one["before"], one["after"]) for one in found]
 
     def in_both(self) -> list[str]:
         """Tables, not views, that both generations hold."""
@@ -173,22 +154,30 @@ class _Comparison:
         return [table for (table,) in found]
 
     def rows(self, table: str) -> TableChange:
-        """Compare the rows of a table by its key; not at all where both manifests say that they are the same."""
-        rows_before, rows_after = self._count("before", table), self._count("after", table)
+        """Compare the rows of a table; not at all where both manifests say that they are the same."""
+        old, new = (
+            Table(f"{side}.{quoted(table)}", columns[table])
+            for side, columns in (("before", self._before), ("after", self._after))
+        )
         same = self._same(table)
         if same:
-            return TableChange(table, rows_before, rows_after, 0, 0, 0, note=same)
-        old, new = self._before[table], self._after[table]
-        key = self._known[table].grain if table in self._known else []
-        if not key or any(old.get(column) != new.get(column) or column not in old for column in key):
-            return TableChange(table, rows_before, rows_after, note="no key that both have")
-        shared = [name for name in old if name not in key and old[name] == new.get(name)]
-        if not all(self._is_unique(side, table, key) for side in ("before", "after")):
-            return TableChange(table, rows_before, rows_after, note="its key is not unique")
-        counts = self._join(table, key, shared)
-        added, removed, changed, *by_column = counts
-        columns = {name: count for name, count in zip(shared, by_column, strict=True) if count}
-        return TableChange(table, rows_before, rows_after, added, removed, changed, columns)
+            before, after = (
+                comparison.one_row(self._connection, "comparison_keys.sql", table=side.name, key=[])["rows"]
+                for side in (old, new)
+            )
+            return TableChange(table, before, after, note=same)
+        grain = self._known[table].grain if table in self._known else []
+        found = comparison.rows(self._connection, old, new, grain)
+        return TableChange(
+            table,
+            found.before,
+            found.after,
+            found.added,
+            found.removed,
+            found.changed,
+            found.columns,
+            found.how,
+        )
 
     def _same(self, table: str) -> str:
         """Why the manifests say that a table is the same in both, or nothing."""
@@ -203,61 +192,6 @@ class _Comparison:
         if marts[0] and marts[0] == marts[1]:
             return "same content hash, not scanned"
         return ""
-
-    def _is_unique(self, side: str, table: str, key: list[str]) -> bool:
-        found = self._connection.execute(
-            f"select 1 from {side}.{sql.name(*table.split('.'))} group by {', '.join(map(sql.name, key))} having count(*) > 1 limit 1"
-        )
-        return found.fetchone() is None
-
-    def _join(self, table: str, key: list[str], shared: list[str]) -> list[int]:
-        """Rows added, removed and changed, then the rows changed by column. DuckDB spills what does not fit in memory."""
-        columns = ", ".join(map(sql.name, [*key, *shared]))
-        before, after = (
-            f"(select true as is_there, {columns} from {side}.{sql.name(*table.split('.'))})"
-            for side in ("before", "after")
-        )
-        on = " and ".join(f"a.{sql.name(column)} is not distinct from b.{sql.name(column)}" for column in key)
-        differs = [f"a.{sql.name(column)} is distinct from b.{sql.name(column)}" for column in shared]
-        both = "a.is_there and b.is_there"
-        conditions = [
-            "a.is_there is null",
-            "b.is_there is null",
-            f"{both} and ({' or '.join(differs) or 'false'})",
-            *[f"{both} and {condition}" for condition in differs],
-        ]
-        counts = ", ".join(f"count(*) filter ({condition})" for condition in conditions)
-        found = self._connection.execute(
-            f"select {counts} from {before} as a full join {after} as b on {on}"
-        ).fetchone()
-        return list(found or [0] * len(conditions))
-
-    def _count(self, alias: str, table: str) -> int:
-        found = self._connection.execute(
-            f"select count(*) from {alias}.{sql.name(*table.split('.'))}"
-        ).fetchone()
-        return int(found[0]) if found else 0
-
-    def _kinds_of(self, alias: str) -> dict[str, str]:
-        """Whether each is a table or a view."""
-        found = self._connection.execute(
-            "select table_schema || '.' || table_name, if(table_type = 'VIEW', 'view', 'table')"
-            " from information_schema.tables where table_catalog = ?",
-            [alias],
-        ).fetchall()
-        return dict(found)
-
-    def _columns(self, alias: str) -> dict[str, dict[str, str]]:
-        """Names and types of the columns of every table and view, by `<schema>.<table>`."""
-        found = self._connection.execute(
-            "select schema_name || '.' || table_name, column_name, data_type from duckdb_columns()"
-            " where database_name = ? and schema_name not in ? and not internal order by 1, column_index",
-            [alias, BUILD_RECORDS],
-        ).fetchall()
-        columns: dict[str, dict[str, str]] = {}
-        for table, name, kind in found:
-            columns.setdefault(table, {})[name] = kind
-        return columns
 
 
 def _find(store: Store, name: str) -> Manifest:

@@ -259,7 +259,7 @@ def _declared(paths: Paths, store: Store, published: Manifest) -> list[Mapping[s
     A new class alone builds no new generation: it is in what was compiled last.
     """
     built = manifest.tables(store.artifacts(published)) or manifest.tables(paths.dbt / "candidate")
-    if published.project == fingerprint.project():
+    if published.project == fingerprint.project(paths.project):
         return [built]
     return [built, manifest.tables(paths.dbt / "compile")]
 

@@ -124,6 +124,14 @@ class Store:
         self._building.symlink_to(folder.relative_to(self._building.parent))
         return manifest
 
+    def copy(self, manifest: Manifest, file: Path) -> None:
+        """Copy a generation to where it may be written to; a file that is there is replaced."""
+        self._require_room(manifest)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.unlink(missing_ok=True)
+        file.with_suffix(f"{file.suffix}.wal").unlink(missing_ok=True)
+        _copy(self.address(manifest), file)
+
     def building_address(self) -> Path:
         """Where the candidate that was begun is written, by the same name each time.
 
