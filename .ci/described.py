@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import yaml
 
-BASE = Path(".venv/.lint/info_schema/v1/larder.descriptions.parquet")
+BASE = Path("target/info_schema/v1/larder.descriptions.parquet")
 FLOOR = Path(__file__).with_name("described.yml")
 COMMAND = ".venv/bin/python .ci/described.py --raise"
 HEAD = f"# The share of each kind that says more than its name. It may only rise: {COMMAND}\n"
