@@ -9,24 +9,34 @@ export UV_NO_CONFIG := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test nightly lint demo stop docs clean lock
+FIRST_DAYS := 2017-01-08
+.PHONY: help start setup setup-dev run test nightly lint v2 demo stop docs clean lock
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 run: setup ## Start the demo retailer, load its year, build, test, publish, document
 	@$(BIN)/larder demo start
 	@$(BIN)/larder run
 
-test: setup-dev ## Check and test everything
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
-	@$(BIN)/pytest -n auto --dist loadfile
+start: setup ## Begin to contribute: install, load the demo's first two weeks, build and publish them
+	@$(BIN)/larder demo start --to $(FIRST_DAYS)
+	@$(BIN)/larder ingest
+	@$(BIN)/larder build
+	@$(BIN)/larder publish
+	@echo "Edit a mart, for instance models/marts/sales/agg_sales_weekly_store.sql. Then: .venv/bin/larder dev --diff"
+
+test: setup-dev ## Run the tests
+	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 nightly: setup-dev ## Run the tests that take minutes: every crash point, readers during builds
 	@$(BIN)/pytest -m nightly
 
-lint: setup-dev ## Run all pre-commit checks on all files
+lint: setup-dev ## Run ruff, mypy and all other pre-commit checks on all files
 	@$(BIN)/pre-commit run --all-files
+
+v2: setup ## Say what stands in the way of dbt's v2 engine
+	@.ci/dbt-v2
 
 setup: .venv/.run ## Install what `make run` needs into .venv
 setup-dev: .venv/.dev ## Install what contributors need as well
@@ -44,7 +54,7 @@ clean: ## Stop the demo and remove everything that a run wrote
 lock: .venv/.run ## Lock the requirements files again from pyproject.toml
 	$(UV) pip compile pyproject.toml --all-extras $(LOCK) -o requirements/dev.txt
 	$(UV) pip compile pyproject.toml --extra demo -c requirements/dev.txt $(LOCK) -o requirements/run.txt
-LOCK := --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --quiet
+LOCK := --override requirements/overrides.txt --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --quiet
 
 .venv/.python:
 	@$(PYTHON) -c 'import sys; sys.exit("Larder needs Python 3.11 or newer, this is %d.%d: make PYTHON=python3.11 run" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
@@ -54,11 +64,11 @@ LOCK := --universal --generate-hashes --python-version 3.11 --no-header --no-ann
 
 .venv/.run: .venv/.python requirements/run.txt pyproject.toml
 	@echo "… install"
-	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/run.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements/run.txt
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/.dev: .venv/.run requirements/dev.txt
 	@echo "… install the tools for contributors"
-	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements/dev.txt
 	@touch $@
