@@ -220,6 +220,7 @@ def test_a_second_run_loads_builds_and_publishes_nothing(built: Instance) -> Non
     assert (generation(built), built.marts()) == (before, marts)
 
 
+@pytest.mark.nightly
 def test_a_wrong_delivery_fails_the_reconciliation_and_leaves_what_is_published(built: Instance) -> None:
     """A till file is delivered again with other money: loaded as a correction, caught by the control totals, taken back."""
     before = generation(built)
@@ -283,6 +284,7 @@ def test_a_source_that_is_blocked_stays_as_it_was_and_the_others_go_on(instance:
     assert instance.query(settled) == sales(instance) == expected_sales("2017-01-03")
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_ingestion_is_completed_by_the_next(instance: Instance, how: signal.Signals) -> None:
     """Interrupted while the first files of the largest source are on their way into the lake."""
@@ -300,11 +302,11 @@ def test_an_interrupted_ingestion_is_completed_by_the_next(instance: Instance, h
     assert instance.lake_rows("promotions", "placements") == expected
 
 
+@pytest.mark.nightly
 def test_docs_that_fail_after_compiling_leave_the_last_page(published: Instance, tmp_path: Path) -> None:
     """dbt has compiled everything and cannot write its catalog: the page of the run before was taken for a new one."""
     copied = Instance(tmp_path / "data")
     copy_of(published, copied.data)
-    copied.larder("docs")
     page = copied.data / "site/docs/index.html"
     before = page.read_bytes()
     catalog = copied.data / "history/dbt/published/catalog.json"
@@ -315,6 +317,7 @@ def test_docs_that_fail_after_compiling_leave_the_last_page(published: Instance,
     assert page.read_bytes() == before
 
 
+@pytest.mark.nightly
 def test_a_build_that_is_terminated_ends_dbt_first(instance: Instance, built: Instance) -> None:
     """As a service manager ends it: the candidate was removed while dbt was still writing it."""
     shutil.copytree(built.data / "lake", instance.data / "lake")

@@ -89,6 +89,7 @@ def test_dead_servers_are_replaced_on_the_same_ports(demo: Demo) -> None:
     assert {each["pid"] for each in demo.state.values()} == pids
 
 
+@pytest.mark.nightly
 def test_an_interrupted_start_leaves_no_server_and_the_next_one_completes(demo: Demo) -> None:
     process = demo.popen("start", "--to", "2017-01-31")
     deadline = time.monotonic() + 30
@@ -145,6 +146,7 @@ def test_only_one_command_at_a_time_and_a_server_that_does_not_start_names_its_l
     assert servers(demo.data) == []
 
 
+@pytest.mark.nightly
 def test_a_running_server_is_used_where_its_url_is_given(demo: Demo, tmp_path: Path) -> None:
     other = Paths(tmp_path / "other")
     other.demo.mkdir(parents=True)
@@ -174,6 +176,7 @@ def test_a_running_server_is_used_where_its_url_is_given(demo: Demo, tmp_path: P
         processes.stop((server.service, running.pid))
 
 
+@pytest.mark.nightly
 def test_a_copied_folder_leaves_the_original_alone(demo: Demo, tmp_path: Path) -> None:
     """Its pids, ports and addresses are those of the original, of which nothing may be stopped, asked or loaded."""
     demo.run("start", "--to", DAY)
@@ -186,6 +189,7 @@ def test_a_copied_folder_leaves_the_original_alone(demo: Demo, tmp_path: Path) -
     assert demo.state == before and all(listening(each["port"]) for each in before.values())
 
 
+@pytest.mark.nightly
 def test_a_copied_folder_is_another_retailer(demo: Demo, tmp_path: Path) -> None:
     demo.run("start", "--to", DAY)
     demo.run("stop")

@@ -6,6 +6,10 @@ from contextlib import ExitStack
 import pytest
 from demo_instance import RESOURCES, TABLES, Demo
 
+pytestmark = (
+    pytest.mark.nightly
+)  # the retailer of the demo; what it delivers is compared in every run by the control totals
+
 DAY = "2017-01-09"  # a Monday: a new week of promotions; and household 1452 moves
 
 

@@ -136,12 +136,13 @@ def test_the_order_check_itself() -> None:
     assert not is_seen_in_order([2, 1], [1, 2, 3])
 
 
-def test_twenty_readers_while_ten_builds_publish_and_one_rolls_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize("readers", [6, pytest.param(READERS, marks=pytest.mark.nightly)])
+def test_readers_while_ten_builds_publish_and_one_rolls_back(tmp_path: Path, readers: int) -> None:
     store = Store(tmp_path / "warehouse")
     first = build(store, 0)
     store.publish(first)
     file, published = store.reader_address(), [0]
-    many = [start(tmp_path, f"reader_{n}", file, "again", QUERY) for n in range(READERS - IN_A_SHELL)]
+    many = [start(tmp_path, f"reader_{n}", file, "again", QUERY) for n in range(readers - IN_A_SHELL)]
     many += [start_in_a_shell(tmp_path, f"shell_{n}", file) for n in range(IN_A_SHELL)]
     stays = start(tmp_path, "stays", file, "stays", QUERY)
     with ended([*many, stays]):

@@ -33,15 +33,17 @@ def load(root: Path, **env: str) -> str:
 @pytest.mark.parametrize(
     "env",
     [
-        {"DESTINATION__FILESYSTEM__LAYOUT": ELSEWHERE, "DESTINATION__LAYOUT": ELSEWHERE, "LAYOUT": ELSEWHERE},
-        {"POS__DESTINATION__FILESYSTEM__LAYOUT": ELSEWHERE, "NORMALIZE__DATA_WRITER__DISABLE_COMPRESSION": "true"},
-        {"DATASET_NAME": "other", "DEV_MODE": "true", "SCHEMA__NAMING": "direct", "PIPELINES_DIR": "/nowhere"},
-        {"DLT_PROJECT_DIR": "/nowhere", "DLT_DATA_DIR": "/nowhere", "DLT_CONFIG_FOLDER": "nothing"},
+        {
+            **dict.fromkeys(("DESTINATION__FILESYSTEM__LAYOUT", "DESTINATION__LAYOUT", "LAYOUT"), ELSEWHERE),
+            "POS__DESTINATION__FILESYSTEM__LAYOUT": ELSEWHERE, "NORMALIZE__DATA_WRITER__DISABLE_COMPRESSION": "true",
+            "DATASET_NAME": "other", "DEV_MODE": "true", "SCHEMA__NAMING": "direct", "PIPELINES_DIR": "/nowhere",
+            "DLT_PROJECT_DIR": "/nowhere", "DLT_DATA_DIR": "/nowhere", "DLT_CONFIG_FOLDER": "nothing",
+        },
         {"HOME": "/dev/null"},
         {"HOME": "broken"},
         {"HOME": "other"},
     ],
-    ids=["layout", "prefixed", "names", "folders", "no home", "home with a broken file", "home of another project"],
+    ids=["variables", "no home", "home with a broken file", "home of another project"],
 )  # fmt: skip
 def test_the_lake_is_where_readers_look(
     env: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

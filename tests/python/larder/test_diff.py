@@ -104,16 +104,13 @@ def test_tables_larger_than_memory_are_compared_on_disk(
     assert things.columns == {"size": 600}
 
 
-def test_what_cannot_be_matched_by_a_key_is_not_guessed(small: Paths) -> None:
+def test_what_no_key_can_match_is_compared_as_whole_rows(small: Paths) -> None:
     found = diff.compare(small, None, None)
-    assert (row(found, "marts.repeats").added, row(found, "marts.repeats").note) == (
-        None,
-        "its key is not unique",
-    )
-    assert (row(found, "marts.keyless").added, row(found, "marts.keyless").note) == (
-        None,
-        "no key that both have",
-    )
+    repeats, keyless = row(found, "marts.repeats"), row(found, "marts.keyless")
+    assert (repeats.added, repeats.removed, repeats.changed) == (1, 1, 0)
+    assert repeats.note == "as whole rows: the key (thing) repeats in 4 rows"
+    assert (keyless.added, keyless.removed) == (0, 0)
+    assert keyless.note == "as whole rows: no key is declared; thing as text"
 
 
 def test_schema_changes_are_listed(small: Paths) -> None:

@@ -54,6 +54,8 @@ def built(published: Instance, tmp_path_factory: pytest.TempPathFactory) -> Inst
     made = Instance(tmp_path_factory.mktemp("two_days"))
     copy_of(published, made.data)
     made.larder("demo", "start", "--to", DAYS[1])
+    made.larder("ingest")
+    (made.data / "plan.json").write_text(made.larder("plan", "--json").stdout)
     bring_up(made)
     made.larder("demo", "stop")
     return made
@@ -72,6 +74,20 @@ def bring_up(instance: Instance) -> None:
     """What `larder run` does, without the docs."""
     for verb in ("ingest", "build", "publish", "export"):
         instance.larder(verb)
+
+
+def test_a_build_does_what_the_plan_said(built: Instance) -> None:
+    plan = json.loads((built.data / "plan.json").read_text())
+    steps = {step["node"]: step for step in plan["steps"]}
+    todo = {name for name, step in steps.items() if step["action"] == "build"}
+    assert not [name for name in todo if name.startswith(("seed.", "unit_test."))]
+    assert "model.larder.fct_promotions" not in todo
+    lines = steps["model.larder.fct_basket_lines"]["reason"]
+    assert lines.startswith("new loads of ") and "pos" in lines
+    results = json.loads((built.data / "history/dbt/candidate/run_results.json").read_text())["results"]
+    assert {node["unique_id"] for node in results if not node["unique_id"].startswith("operation.")} == todo
+    after = json.loads(built.larder("plan", "--json").stdout)["steps"]
+    assert not [step for step in after if step["action"] == "build"]
 
 
 def current(instance: Instance) -> Path:

@@ -1,12 +1,14 @@
 """What a failed node's user reads: the rule that was broken, and a query that finds the rows."""
 
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
 from larder.build import failures
-from larder.project import complaints
+from larder.core.errors import LarderError
+from larder.project import complaints, fingerprint
 from larder.project.dbt import Node
 
 MODEL = "select * from (values ('Fuel', 0), ('Fuel', 3), (null, 1)) as line (brand, units)"
@@ -73,9 +75,12 @@ def test_a_model_that_is_not_its_contract_is_told_what_to_paste() -> None:
         "  | units       | INTEGER         | BIGINT        | data type mismatch    |\n"
     )
     told = failures.reason(failed(message))
-    assert '- {name: extra, data_type: "decimal(18,2)", …}' in told
-    assert "remove from the YAML, or select it: gone" in told
-    assert "- {name: units, data_type: integer, …}" in told
+    assert told.splitlines() == [
+        "its SQL and its YAML differ:",
+        "  extra (decimal(18,2)) is not in the YAML; add it: larder yaml agg_x",
+        "  gone is not in the SQL (is the comma before it missing?); select it, or: larder yaml agg_x",
+        "  units is integer in the SQL, bigint in the YAML; cast it, or, if it is meant: larder yaml agg_x",
+    ]
 
 
 def test_the_rows_of_a_data_test_are_a_query_and_its_header_is_advice(tmp_path: Path) -> None:
@@ -99,3 +104,81 @@ def test_a_name_that_dbt_does_not_find_has_its_line_and_a_suggestion() -> None:
     assert complaints.plain("Traceback (most recent call last):\n  File x\nRecursionError: deep") == (
         "RecursionError: deep"
     )
+
+
+def test_a_check_that_is_wrong_in_itself_is_found_in_the_yaml() -> None:
+    yaml = "models/marts/sales/agg_sales_weekly_store.yml"
+    described = {"original_file_path": yaml.replace("yml", "sql"), "patch_path": f"larder://{yaml}"}
+    by_name = failed(
+        "Binder Error: Table does not contain column selling_days referenced in check constraint!"
+    )
+    assert failures.location(by_name, described) == yaml  # the name comes more than once
+    whole = failed(
+        'Parser Error: syntax error at or near ","\n\nLINE 28:     check (baskets <= lines),\n       ^'
+    )
+    assert failures.location(whole, described) == f"{yaml}:30"
+
+
+@pytest.mark.parametrize(
+    ("complaint", "said"),
+    [
+        (
+            "Compilation Error\n  [WARNING][CustomTopLevelKeyDeprecation]: Deprecated functionality\n"
+            "  Unexpected top-level key model in file\n  `models/x.yml`",
+            "models/x.yml: dbt knows no key model here, and would not read it; did you mean models?",
+        ),
+        (
+            "Encountered an error:\nParsing Error\n  Invalid constraint type on model agg_sales_weekly_store: Type must be one of ['check']",
+            "models/marts/sales/agg_sales_weekly_store.yml:2: Invalid constraint type: Type must be one of ['check']",
+        ),
+        (
+            "Parsing Error\n  Invalid exposures config given in FilePath(searched_path='models', relative_path="
+            "'semantic/question_decisions.yml', x=1) @ exposures: {'name': 'question_decisions', 'label': 'What?'}"
+            " - at path []: 'owner' is a required property",
+            "models/semantic/question_decisions.yml:2: question_decisions: 'owner' is a required property",
+        ),
+    ],
+)
+def test_a_complaint_without_a_place_is_given_one(complaint: str, said: str) -> None:
+    assert complaints.plain(complaint) == said
+
+
+def test_blocks_that_do_not_match_are_found_in_their_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(complaints, "PROJECT", tmp_path)
+    for folder in ("macros", "models"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "models/columns.md").write_text("{% docs a %}\nx\n")
+    complaint = "Compilation Error\n  Reached EOF without finding a close tag for docs (searched from 1)"
+    assert complaints.plain(complaint).startswith("models/columns.md: a block {% docs … %} is not ended")
+    (tmp_path / "macros/x.sql").write_text("{% macro x() %}\n1\n{% endmacr %}\n")
+    assert complaints.plain(complaint).startswith("macros/x.sql:3: Encountered unknown tag 'endmacr'")
+
+
+def test_a_source_is_meant_where_a_source_is_misspelt() -> None:
+    complaint = (
+        "Compilation Error\n  Model 'model.larder.x' (models/staging/promotions/stg_promotions__placements.sql)"
+        " depends on a source named 'promotions.placement' which was not found"
+    )
+    assert complaints.plain(complaint).endswith(
+        "no model, seed or source named promotions.placement; did you mean promotions.placements?"
+    )
+
+
+def test_a_model_without_sql_is_refused() -> None:
+    node = {
+        "resource_type": "model",
+        "original_file_path": "models/x.sql",
+        "raw_code": "\n",
+        "depends_on": {},
+    }
+    kinds: dict[str, Any] = {kind: {} for kind in ("unit_tests", "saved_queries", "exposures", "macros")}
+    with pytest.raises(LarderError, match="is empty"):
+        fingerprint.nodes({"nodes": {"model.larder.x": node}, **kinds})
+
+
+def test_a_check_without_an_expression_is_refused() -> None:
+    node = {"name": "x", "patch_path": "larder://models/x.yml", "columns": {}}
+    with pytest.raises(LarderError, match="a check has no expression"):
+        fingerprint._checks({**node, "constraints": [{"type": "check", "expression": None}]})

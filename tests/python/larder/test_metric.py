@@ -21,7 +21,7 @@ import pytest
 from conftest import Instance
 
 from demo.year import open_year
-from larder.build.compiled import compiled
+from larder.build.compiled import Compiled
 from larder.build.preview import Preview
 from larder.cli.options import only_one
 from larder.core.errors import LarderError
@@ -193,9 +193,10 @@ class Year:
 
 
 @pytest.fixture(scope="module")
-def year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Year]:
-    where = Paths(tmp_path_factory.mktemp("year"))
-    manifest = compiled(where).manifest
+def year(published: Instance, compiled: Compiled, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Year]:
+    where, manifest = Paths(tmp_path_factory.mktemp("year")), compiled.manifest
+    where.dbt.mkdir(parents=True)
+    shutil.copyfile(published.data / "history/dbt/compiled.json", where.dbt / "compiled.json")
     store = Store(where.warehouse)
     generation = store.begin(fresh=True)
     with open_year(where.data / "scratch") as source:
@@ -205,7 +206,7 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Year]:
             if node["schema"] == "semantic":
                 source.execute(f"create view larder.semantic.{node['alias']} as {node['compiled_code']}")
         source.execute("detach larder")
-        store.keep_artifacts(generation, where.dbt / "compile")
+        store.keep_artifacts(generation, published.warehouse.parent / "dbt")
         store.audited(generation)
         store.publish(generation)
         yield Year(source, where)
@@ -389,7 +390,7 @@ def test_a_metric_or_dimension_that_cannot_be_answered_is_not_published(
     published = Published(year.where)
     with published.connect() as connection:
         metric.require_answers(published.semantics, connection)
-        file = year.where.dbt / "compile/semantic_manifest.json"
+        file = year.where.warehouse / "current/dbt/semantic_manifest.json"
         manifest = json.loads(file.read_text())
         found = [one for model in manifest["semantic_models"] for one in model[part] if one["name"] == old]
         assert found

@@ -78,11 +78,16 @@ def test_no_value_of_a_person_leaves_the_staging_of_the_crm(warehouse: duckdb.Du
 @pytest.mark.parametrize(
     "expression",
     [
-        "lower(email) as contact_ref",
+        pytest.param("lower(email) as contact_ref", marks=pytest.mark.nightly),
         "md5(email) as household_key",
-        "'tel. ' || regexp_replace(phone, '[^0-9]', '', 'g') as note",
-        "cast(regexp_replace(phone, '[^0-9]', '', 'g') as bigint) as call_number",
-        "first_name || ' ' || last_name as display",
+        pytest.param(
+            "'tel. ' || regexp_replace(phone, '[^0-9]', '', 'g') as note", marks=pytest.mark.nightly
+        ),
+        pytest.param(
+            "cast(regexp_replace(phone, '[^0-9]', '', 'g') as bigint) as call_number",
+            marks=pytest.mark.nightly,
+        ),
+        pytest.param("first_name || ' ' || last_name as display", marks=pytest.mark.nightly),
         "struct_pack(contact := email) as profile",
     ],
 )

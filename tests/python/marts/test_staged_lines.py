@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 import pyarrow.parquet as pq
+import pytest
 from conftest import Instance, copy_of, dbt_run, own_warehouse
 
 
@@ -57,6 +58,7 @@ def test_files_delivered_again_are_staged_as_if_all_had_come_at_once(
     assert kept == stage("--full-refresh")
 
 
+@pytest.mark.nightly
 def test_a_day_and_a_week_delivered_again_as_empty_leave_the_marts(
     published: Instance, tmp_path: Path
 ) -> None:
