@@ -10,7 +10,7 @@ from larder.core import console
 from larder.core.console import shown_path
 from larder.core.settings import PROJECT
 from larder.project import manifest, templates
-from larder.project.complaints import EXCERPT, line_of
+from larder.project.complaints import EXCERPT, at
 from larder.project.dbt import Node, Outcome
 from larder.project.fingerprint import OWN
 
@@ -97,8 +97,7 @@ def location(node: Node, described: Mapping[str, Any]) -> str:
     sought = f"name: {node.unique_id.split('.')[-1]}" if node.kind == "unit_test" else ""
     if check or excerpt:
         sought = (check[1] or check[2]) if check else excerpt[1].strip(". ") if excerpt else ""
-    line = line_of(PROJECT / path, sought)
-    return f"{path}:{line}" if line else path
+    return at(path, sought)
 
 
 def reason(node: Node) -> str:

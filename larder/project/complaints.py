@@ -64,8 +64,8 @@ def _unknown_node(path: str, name: str) -> str:
         names = {
             ".".join(found) for text in texts for found in re.findall(r"identifier: ([a-z]+)__(\w+)", text)
         }
-    line = line_of(PROJECT / path, name) or line_of(PROJECT / path, f"'{name.rpartition('.')[2]}'")
-    return f"{path}{f':{line}' if line else ''}: there is no model, seed or source named {name}{_meant(name, names)}"
+    place = at(path, name, f"'{name.rpartition('.')[2]}'")
+    return f"{place}: there is no model, seed or source named {name}{_meant(name, names)}"
 
 
 def _block(why: str) -> str:
@@ -82,13 +82,12 @@ def _block(why: str) -> str:
 
 
 def _no_node(name: str, path: str) -> str:
-    line = line_of(PROJECT / path, f"name: {name}")
     files = {file.stem for part in ("models", "seeds") for file in (PROJECT / part).rglob("*.[sc]*")}
     spelt = next((file for file in files if file.lower() == name.lower()), "")
     meant = (
         f"; its file is called {spelt}: give both one name, in lower case" if spelt else _meant(name, files)
     )
-    return f"{path}{f':{line}' if line else ''}: there is no file of that name for {name}{meant}"
+    return f"{at(path, f'name: {name}')}: there is no file of that name for {name}{meant}"
 
 
 def _yaml(path: str, line: str, raw: str) -> str:
@@ -120,8 +119,7 @@ def _unknown_doc(name: str) -> str:
 
 
 def _unknown_key(name: str, path: str) -> str:
-    line = line_of(PROJECT / path, f"{name}:") or line_of(PROJECT / path, name)
-    return f"{path}{f':{line}' if line else ''}: dbt knows no key {name} here, and would not read it{_meant(name, KEYS)}"
+    return f"{at(path, f'{name}:', name)}: dbt knows no key {name} here, and would not read it{_meant(name, KEYS)}"
 
 
 def _of_model(what: str, model: str, why: str) -> str:
@@ -133,8 +131,8 @@ def _of_model(what: str, model: str, why: str) -> str:
 
 
 def _not_its_form(path: str, name: str, part: str, why: str) -> str:
-    line = line_of(PROJECT / "models" / path, f"- name: {name}\n")
-    return f"models/{path}{f':{line}' if line else ''}: {name}: {part and f'{part}: '}{why}"
+    place = at(f"models/{path}", f"- name: {name}\n")
+    return f"{place}: {name}: {part and f'{part}: '}{why}"
 
 
 def _meant(name: str, known: Collection[str]) -> str:
@@ -167,8 +165,7 @@ KNOWN: dict[re.Pattern[str], Callable[..., str]] = {
 def of_duckdb(path: str, message: str) -> str:
     """The author's file, with the line that DuckDB's excerpt shows, where it is one of its own."""
     excerpt = EXCERPT.search(message)
-    line = line_of(PROJECT / path, excerpt[1].strip(". ")) if excerpt else None
-    return f"{path}:{line}" if line else path
+    return at(path, excerpt[1].strip(". ")) if excerpt else path
 
 
 def table_meant(message: str) -> str:
@@ -180,6 +177,12 @@ def table_meant(message: str) -> str:
         if found and is_model
         else ""
     )
+
+
+def at(path: str, *texts: str) -> str:
+    """A file of the project with the line of the first text that one line of it contains, where there is one."""
+    found = next(filter(None, (line_of(PROJECT / path, text) for text in texts)), None)
+    return f"{path}:{found}" if found else path
 
 
 def line_of(file: Path, text: str) -> int | None:

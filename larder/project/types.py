@@ -14,7 +14,6 @@ from sqlglot import exp
 
 from ingestion.core.text import first_line
 from larder.core.errors import LarderError
-from larder.core.settings import PROJECT
 from larder.project import complaints
 
 Columns = dict[str, str]
@@ -97,10 +96,9 @@ def _require_semantics(connection: duckdb.DuckDBPyConnection, manifest: Mapping[
                     f"select {written} from {_table(relation['schema_name'], relation['alias'])}"
                 )
             except duckdb.Error as error:
-                file = model["original_file_path"]
-                line = complaints.line_of(PROJECT / file, written)
+                place = complaints.at(model["original_file_path"], written)
                 raise LarderError(
-                    f"{file}{f':{line}' if line else ''}: {part['name']} of semantic model {model['name']}: {str(error).partition('LINE')[0].strip()}",
+                    f"{place}: {part['name']} of semantic model {model['name']}: {str(error).partition('LINE')[0].strip()}",
                     f"Correct it: it is a column of {relation['alias']}, or an expression over them.",
                 ) from error
 
