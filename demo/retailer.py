@@ -16,7 +16,7 @@ import psycopg2
 from demo import broker, landing, postgres, processes, records, tills
 from demo.broker import NATS_ERRORS, Stream
 from demo.clock import Calendar, Clock
-from demo.credentials import Credentials
+from demo.credentials import PSEUDONYM_KEY, Credentials
 from demo.database import Database
 from demo.errors import DemoError
 from demo.paths import Paths, write_atomically
@@ -178,7 +178,7 @@ class Retailer:
         return database
 
     def _start_server(self, credentials: Credentials, port: int | None, report: Report) -> Running:
-        server = postgres.Server(self._paths, credentials.admin_password)
+        server = postgres.Server(self._paths.demo, credentials.admin_password)
         running = self._find(server.service)
         if running is None:
             report(server.service.name, 0, 1)
@@ -220,11 +220,11 @@ class Retailer:
     def _find_database(self, credentials: Credentials) -> Database | None:
         if self._external_url:
             return Database(self._external_url, credentials.reader_password)
-        running = self._find(postgres.describe(self._paths))
+        running = self._find(postgres.describe(self._paths.demo))
         return self._own_database(credentials, running) if running else None
 
     def _own_database(self, credentials: Credentials, running: Running) -> Database:
-        server = postgres.Server(self._paths, credentials.admin_password)
+        server = postgres.Server(self._paths.demo, credentials.admin_password)
         return Database(server.admin_url(running.port), credentials.reader_password)
 
     def _find_stream(self) -> Stream | None:
@@ -236,7 +236,7 @@ class Retailer:
         return Service("campaign API", marks, self._paths.log("api"))
 
     def _services(self) -> tuple[Service, Service, Service]:
-        return self._api_service(), postgres.describe(self._paths), broker.describe(self._paths)
+        return self._api_service(), postgres.describe(self._paths.demo), broker.describe(self._paths)
 
     def _stop_all(self, but: Collection[str] = ()) -> list[str]:
         """Stop the servers of this instance that are running, except those named; returns the names of the others."""
@@ -330,6 +330,7 @@ class Retailer:
             "SOURCES__LOYALTY__CREDENTIALS": database.reader_url,
             "SOURCES__CAMPAIGNS__BASE_URL": f"http://127.0.0.1:{api.port}/v1/",
             "SOURCES__CAMPAIGNS__TOKEN": credentials.api_token,
+            "LARDER_PSEUDONYM_KEYS": PSEUDONYM_KEY,
         }
         lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in values.items()]
         write_atomically(self._paths.connections, "".join(lines), mode=0o600)

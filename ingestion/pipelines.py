@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from http.client import responses
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ from ingestion.lake.compaction import MANY, compact
 from ingestion.lake.deliveries import drift
 from ingestion.lake.loads import recorded_loads, remove_cut_records, row_counts, sweep_dead_loads
 from ingestion.lake.visible import refresh
+from ingestion.privacy.forgotten import require_none
+from ingestion.privacy.pseudonyms import bind
+from ingestion.privacy.restricted import Restricted
 from ingestion.quarantine.store import Quarantine
 from ingestion.settings import use_project_settings
 from ingestion.sources import SOURCES
@@ -113,13 +117,20 @@ def _parts(context: ExtractContext, report: Report, forever: bool = False) -> It
 def _prepare(context: ExtractContext, report: Report) -> dlt.Pipeline:
     """A pipeline that begins with what the lake holds, after what was interrupted has been finished or given up."""
     use_project_settings()
-    quarantine = Quarantine(context.lake, context.source)
+    require_none(context.lake)
+    bind(context.lake, context.source)
+    quarantine, restricted = (
+        Quarantine(context.lake, context.source),
+        Restricted(context.lake, context.source),
+    )
     pipeline = _pipeline(context.source, context.lake, context.work, report)
     remove_cut_records(context.dataset)
     _finish_interrupted(pipeline)
     sweep_dead_loads(context.dataset)
     quarantine.sweep()
+    restricted.sweep()
     quarantine.review()
+    restricted.settle()
     refresh(context.dataset)
     return pipeline.drop()
 
@@ -128,6 +139,7 @@ def _finish(context: ExtractContext, before: set[str], started: float) -> Loaded
     """Look after what was loaded since `before`, and say what it was."""
     source, dataset, quarantine = context.source, context.dataset, Quarantine(context.lake, context.source)
     quarantine.review()
+    Restricted(context.lake, source).settle()
     compact(dataset, least=MANY)
     refresh(dataset)
     loads = recorded_loads(dataset) - before
@@ -254,15 +266,16 @@ def _explain(source: str, error: BaseException) -> IngestionError | None:
 def _explain_http(source: str, name: str, response: requests.Response) -> IngestionError:
     status = response.status_code
     location = f"{source}: {response.url.partition('?')[0]} answered {status}"
+    phrase = responses.get(status, "")  # the server's own words may say anything
     if status in (401, 403):
         return IngestionError(
             f"{location}: the token was refused", f"Set a valid {name}__TOKEN, then run again."
         )
     if status == 429 or status >= 500:
         return IngestionError(
-            f"{location} {response.reason}, also after retries",
+            f"{location} {phrase}, also after retries",
             "Tell the owner of the service; the next run continues where this one stopped.",
         )
     return IngestionError(
-        f"{location} {response.reason}", f"Check that {name}__BASE_URL is the API's address, then run again."
+        f"{location} {phrase}", f"Check that {name}__BASE_URL is the API's address, then run again."
     )

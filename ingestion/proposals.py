@@ -14,6 +14,7 @@ import yaml
 
 from ingestion.contracts.contract import Table, contract, parse, path
 from ingestion.core.errors import IngestionError
+from ingestion.core.redaction import MASKED
 from ingestion.lake.deliveries import drift
 from ingestion.lake.loads import recorded_loads
 from ingestion.quarantine.store import Quarantine
@@ -54,7 +55,7 @@ def propose(lake: Path, source: str) -> Proposal:
         where = f"{table}.{column}, first in {locations[0]}"
         if kind == "retyped":
             proposal.notes.append(f"{where}: comes as {detail}. What casts exactly is loaded as it is.")
-        elif kind == "new" and not _is_known(contract(source)[table], column):
+        elif kind == "new" and column not in contract(source)[table].by_any_name:
             proposal.after = _add(proposal.after, contract(source)[table], column, detail)
         elif kind == "missing" and contract(source)[table].by_name[column].required:
             proposal.after = _edit(proposal.after, table, column, _optional)
@@ -65,10 +66,6 @@ def propose(lake: Path, source: str) -> Proposal:
     return proposal
 
 
-def _is_known(table: Table, column: str) -> bool:
-    return column in table.by_name or any(column in one.aliases for one in table.columns)
-
-
 def _take_in_values(proposal: Proposal, source: str, entries: Iterable[dict[str, Any]]) -> None:
     """Widen lists and bounds to the values that were quarantined for them; say of the rest why that is not the way."""
     others: Counter[tuple[str, str, str]] = Counter()
@@ -77,7 +74,7 @@ def _take_in_values(proposal: Proposal, source: str, entries: Iterable[dict[str,
         where = entry["table_name"], entry["column_name"] or "", entry["reason"].partition(";")[0]
         values = json.loads(entry["payload"]) if entry["payload"] else None
         value = values.get(entry["column_name"]) if isinstance(values, dict) else None
-        if value is not None and where[2].startswith(
+        if value not in (None, MASKED) and where[2].startswith(
             ("the value is not allowed", "the value is below", "the value is above")
         ):
             seen.setdefault(where, []).append(value)

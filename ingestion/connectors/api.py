@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from itertools import islice
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -33,6 +34,9 @@ from ingestion.validation.records import as_text, odd_values, parse, records
 from ingestion.validation.validator import FROZEN, Validator
 
 PAGE_ROWS = 5_000
+MAX_BYTES = 16 * 2**20
+"""Of one answer, unpacked. A page of the real service has less than one megabyte."""
+
 OVERLAP = timedelta(days=1)
 """How late a record may come to be found without reading all of them."""
 
@@ -80,7 +84,9 @@ class Api:
             page = self._get(url, parameters, ("data", "next"))
             data = [] if page["data"] is None else page["data"]
             if not isinstance(data, list):
-                raise OddAnswer(f"{_location(url)} answered {as_text(data)[:60]} as its data, no list", ASK)
+                raise OddAnswer(
+                    f"{_location(url)} answered a {type(data).__name__} as its data, no list", ASK
+                )
             empty = 0 if data else empty + 1
             marks = {url, hashlib.sha256(as_text(data).encode()).hexdigest() if data else url}
             if seen & marks or empty > EMPTY_PAGES:
@@ -105,7 +111,9 @@ class Api:
 
     def _get(self, url: str, parameters: dict[str, str], wanted: tuple[str, ...]) -> Any:
         """The JSON object at `url`, with the fields that are wanted."""
-        response = self._client.get(url, params=parameters, auth=self._auth, proxies=self._proxies)
+        response = self._client.get(
+            url, params=parameters, auth=self._auth, proxies=self._proxies, hooks={"response": _within_bounds}
+        )
         try:
             answer = parse(response.content)
         except ValueError as error:
@@ -116,6 +124,17 @@ class Api:
         if missing:
             raise OddAnswer(f"{_location(url)} answered without {', '.join(missing)}", ASK)
         return answer
+
+
+def _within_bounds(response: requests.Response, *_: Any, **__: Any) -> None:
+    """Read an answer before requests reads it whatever its length. A broken one is asked for again, as any other."""
+    content = bytearray()
+    for chunk in response.iter_content(2**16):
+        content += chunk
+        if len(content) > MAX_BYTES:
+            response.close()
+            raise OddAnswer(f"{_location(response.url)} answered more than {MAX_BYTES:,} bytes", ASK)
+    response._content = bytes(content)
 
 
 def _location(url: str) -> str:
@@ -190,7 +209,7 @@ def _accept(
         yield from validator.accept(records(rows), provenance, odd=odd)
     for number, item in enumerate(malformed, start=len(rows) + 1):
         text = as_text(item)
-        validator.refuse_row(provenance, number, "a JSON object", text[:200], text)
+        validator.refuse_row(provenance, number, "a JSON object", f"a JSON {type(item).__name__}", text)
     yield from validator.close(deleted)
 
 
@@ -202,7 +221,12 @@ class _Records:
     """
 
     def __init__(self, answered: Iterable[Any], contract: Table) -> None:
-        items = list(answered)
+        items = list(islice(answered, contract.max_rows + 1))
+        if len(items) > contract.max_rows:
+            raise OddAnswer(
+                f"/{contract.name} of the API has more than {contract.max_rows:,} records (max_rows of its contract)",
+                ASK,
+            )
         rows = [item for item in items if isinstance(item, dict)]
         self.malformed = [item for item in items if not isinstance(item, dict)]
         found = versions(records(rows), contract) if rows else VERSION.empty_table()

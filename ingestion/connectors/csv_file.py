@@ -12,12 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from ingestion.connectors.delivered import Delivered, Malformed, Unreadable, require_names
+from ingestion.connectors.delivered import Delivered, Malformed, Unreadable, require_few, require_names
 from ingestion.contracts.contract import Table
 from ingestion.core.text import first_line
 
-MAX_BYTES = 512 * 2**20
-"""Unpacked, a file is read into memory: a larger one is refused. A million lines have some 90 MiB."""
+ROW_BYTES = 256
+"""Room for one line, of which a real one has some 90: a file that unpacks to more than its rows may have is refused."""
 
 HEADER = re.compile(rb"[\r\n]*([^\r\n]{0,1048576})(?:\r\n|\r|\n|\Z)")
 """The first line that is not empty."""
@@ -30,7 +30,8 @@ csv.field_size_limit(sys.maxsize)
 
 def read_csv(content: bytes, contract: Table) -> Delivered:
     """The rows of a gzipped CSV file with a header. Raises Unreadable."""
-    text = _unpacked(content)
+    text = _unpacked(content, contract.max_rows * ROW_BYTES)
+    require_few(max(text.count(b"\n"), text.count(b"\r")), contract)
     header = HEADER.match(text)
     names = _names(header[1] if header else text[:40])
     require_names(names, contract)
@@ -39,15 +40,15 @@ def read_csv(content: bytes, contract: Table) -> Delivered:
     return Delivered(table, is_text=True) if table is not None else _line_by_line(body, names)
 
 
-def _unpacked(content: bytes) -> bytes:
+def _unpacked(content: bytes, most: int) -> bytes:
     try:
         with gzip.open(io.BytesIO(content)) as packed:
-            text = packed.read(MAX_BYTES + 1)
+            text = packed.read(most + 1)
     except (OSError, EOFError, zlib.error) as error:
         reason = f"the file cannot be read: {first_line(error)}"
         raise Unreadable(reason, "a whole file", f"{len(content):,} bytes") from error
-    if len(text) > MAX_BYTES:
-        raise Unreadable("the file is too large", f"at most {MAX_BYTES:,} bytes unpacked", "more")
+    if len(text) > most:
+        raise Unreadable("the file is too large", f"at most {most:,} bytes unpacked", "more")
     return text
 
 
@@ -55,11 +56,12 @@ def _names(header: bytes) -> list[str]:
     try:
         text = header.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        bad = repr(header[error.start : error.start + 8])
+        bad = repr(header[error.start : error.start + 1])
         raise Unreadable(f"the encoding is wrong at byte {error.start}", "UTF-8", bad) from error
     names = _split(text)
     if names is None or "\0" in text:
-        raise Unreadable("the file has no header", "the names of the columns", repr(text[:40]))
+        seen = "a NUL byte" if "\0" in text else "a quote that is not closed"
+        raise Unreadable("the file has no header", "the names of the columns", seen)
     return names
 
 

@@ -36,12 +36,19 @@ class Unreadable(Exception):
         self.reason, self.expected, self.seen = reason, expected, seen
 
 
+def require_few(rows: int, contract: Table) -> None:
+    """Raise Unreadable where a file has more rows than its table takes at once."""
+    if rows > contract.max_rows:
+        expected = f"at most {contract.max_rows:,} rows (max_rows of its contract)"
+        raise Unreadable("the file is too large", expected, f"{rows:,} rows")
+
+
 def require_names(names: Sequence[str], contract: Table) -> None:
     """Raise Unreadable where a file does not say what its columns are, or says it twice."""
-    known = {name for column in contract.columns for name in (column.name, *column.aliases)}
     shown = ", ".join(names)[:200]
-    if known.isdisjoint(names):
-        raise Unreadable("the file has no header", "the names of the columns", repr(shown))
+    if contract.by_any_name.keys().isdisjoint(names):  # so these may be the values of the first row
+        seen = f"{len(names)} others" if contract.is_of_people else repr(shown)
+        raise Unreadable("the file has no header", "the names of the columns", seen)
     twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
         raise Unreadable(f"the column {twice[0]} comes twice", "each column once", shown)

@@ -26,7 +26,8 @@ import pyarrow.parquet as pq
 from ingestion.contracts.contract import Table
 from ingestion.core import sql
 from ingestion.core.request import ExtractContext
-from ingestion.lake.loads import DELETIONS, recorded_loads, table_files
+from ingestion.lake.loads import DELETIONS, ERASED, recorded_loads, table_files
+from ingestion.privacy.forgotten import forgotten
 from ingestion.quarantine.store import Quarantine
 from ingestion.validation import checks
 from ingestion.validation.records import records
@@ -155,6 +156,9 @@ class KnownVersions:
         """)
         for part in present:
             self._insert("present", part)
+        if self._table.by_name[self._key].pseudonym:  # the lake does not have them, and that is no news
+            gone = forgotten(self._context.lake).to_pylist()
+            self._index.execute("delete from present where record_key in (select unnest(?))", [gone])
         self._insert("live", self._repeated())
         self._index.execute("""
             create or replace temp table changed as
@@ -226,11 +230,15 @@ class KnownVersions:
             " false as is_deleted, false as is_rejected",
             table_files(dataset, name, loads),
         )
-        self._add(
-            "record_key, null as updated_at, _dlt_load_id as load_id, true as is_deleted, false as is_rejected",
-            table_files(dataset, DELETIONS, loads),
-            f"where table_name = {sql.literal(name)}",
-        )
+        for apart, columns in (
+            (DELETIONS, "null as updated_at, true as is_deleted, false as is_rejected"),
+            (ERASED, "updated_at, false as is_deleted, true as is_rejected"),
+        ):
+            self._add(
+                f"record_key, _dlt_load_id as load_id, {columns}",
+                table_files(dataset, apart, loads),
+                f"where table_name = {sql.literal(name)}",
+            )
         # What is in the quarantine has been read as well: it is not read again before it changes.
         folder = self._context.lake / "quarantine" / self._context.source
         for file in table_files(folder, name, loads):
@@ -289,4 +297,4 @@ def _versions_of(entries: list[dict[str, Any]], contract: Table) -> pa.Table:
     if not entries:
         return VERSION.empty_table()
     rows = [json.loads(entry["payload"]) for entry in entries]
-    return versions(records([row if isinstance(row, dict) else {} for row in rows]), contract)
+    return versions(records([row if isinstance(row, dict) else {} for row in rows]), contract.pseudonymised)

@@ -1,9 +1,11 @@
 """Files that other systems drop into a landing folder: which are new, and what becomes of each."""
 
+import errno
 import hashlib
 import os
 import stat
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -22,13 +24,19 @@ from ingestion.core.request import ExtractContext
 from ingestion.core.text import few
 from ingestion.quarantine.store import FUTURE
 from ingestion.validation.provenance import Provenance
-from ingestion.validation.validator import Validator
+from ingestion.validation.validator import MOST_REJECTED, Validator
 
 Span = Callable[[str], tuple[date, date]]
 """From a file's name below the landing folder: the first and the last day that it is about."""
 
 READERS = {".parquet": read_parquet, ".csv.gz": read_csv}
 """By the end of a file's name, how it is read."""
+
+
+MAX_BYTES = 128 * 2**20
+"""A file is read as a whole: a larger one is refused. The largest real one has half a megabyte."""
+
+TOO_LARGE = f"it is too large, at most {MAX_BYTES:,} bytes are read"
 
 
 @dataclass
@@ -128,13 +136,13 @@ def new_files(
         stamp = _stamp(path)
         if name in seen and seen[name][:2] == stamp and not context.is_reload:
             continue
-        content, problem = _content(path)
+        content, problem = _content(landing.root, path)
         digest = hashlib.sha256(content or (problem or "").encode()).hexdigest()
         if context.is_reload or name not in seen or seen[name][2] != digest:
             kind = context.kind if context.is_reload else "correction" if name in seen else "new"
             yield NewFile(name, kind, digest, content, problem)
         if name not in future:
-            seen[name] = [*stamp, digest]
+            seen[name] = [*([0, 0] if problem else stamp), digest]
 
 
 def known_files() -> set[str]:
@@ -163,23 +171,54 @@ def _misplaced(source: Source, name: str) -> str | None:
 def _stamp(path: Path) -> list[int]:
     """Size and time of a file; zeros where there is none."""
     try:
-        status = path.stat()
+        status = path.lstat()
     except OSError:
         return [0, 0]
     return [status.st_size, status.st_mtime_ns] if stat.S_ISREG(status.st_mode) else [0, 0]
 
 
-def _content(path: Path) -> tuple[bytes, str | None]:
-    """What a file holds, or why it holds nothing. Nothing but a file is opened: a pipe would be waited for without end."""
+def _content(root: Path, path: Path) -> tuple[bytes, str | None]:
+    """What a file holds, or why it holds nothing.
+
+    Nothing but a file is opened, as a pipe would be waited for without end, and no symbolic link is followed below the landing
+    folder: whoever delivers could have any file read that way.
+    """
     try:
-        mode = path.stat().st_mode
-        if stat.S_ISREG(mode):
-            return path.read_bytes(), None
-        return b"", "it is a folder" if stat.S_ISDIR(mode) else "it is not a regular file"
+        with ExitStack() as opened:
+            folder = _opened(opened, root, os.O_DIRECTORY)
+            *parents, name = path.relative_to(root).parts
+            for parent in parents:
+                folder = _opened(opened, parent, os.O_DIRECTORY | os.O_NOFOLLOW, folder)
+            status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            if problem := _problem(status):
+                return b"", problem
+            with open(
+                _opened(opened, name, os.O_NOFOLLOW | os.O_NONBLOCK, folder), "rb", closefd=False
+            ) as file:
+                content = file.read(MAX_BYTES + 1)
+            return (content, None) if len(content) <= MAX_BYTES else (b"", TOO_LARGE)
     except (FileNotFoundError, PermissionError) as error:
         return b"", f"{error.strerror}"
     except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            return b"", "its folder is a symbolic link"
         raise IngestionError(f"cannot read {path}: {error.strerror}", REDELIVER) from error
+
+
+def _opened(opened: ExitStack, path: Path | str, flags: int, folder: int | None = None) -> int:
+    descriptor = os.open(path, os.O_RDONLY | flags, dir_fd=folder)
+    opened.callback(os.close, descriptor)
+    return descriptor
+
+
+def _problem(status: os.stat_result) -> str | None:
+    """Why what has a file's name is not read."""
+    mode = status.st_mode
+    if stat.S_ISLNK(mode):
+        return "it is a symbolic link"
+    if not stat.S_ISREG(mode):
+        return "it is a folder" if stat.S_ISDIR(mode) else "it is not a regular file"
+    return TOO_LARGE if status.st_size > MAX_BYTES else None
 
 
 def _read_all(files: Iterable[NewFile], contract: Table) -> Generator[tuple[NewFile, Delivered | Unreadable]]:
@@ -203,6 +242,9 @@ def read(file: NewFile, contract: Table) -> Delivered:
 
 def _accept(validator: Validator, found: Delivered | Unreadable, provenance: Provenance) -> Iterator[Any]:
     """The good rows of a file go on, what cannot be read as a row is quarantined, if need be the whole file."""
+    if isinstance(found, Delivered) and len(found.malformed) > MOST_REJECTED:
+        rows = f"at most {MOST_REJECTED:,} malformed rows"
+        found = Unreadable("too many rows are malformed", rows, f"{len(found.malformed):,}")
     if isinstance(found, Unreadable):
         validator.refuse(provenance, found.reason, found.expected, found.seen)
         return

@@ -41,11 +41,12 @@ def database(name: str, optional: bool = False) -> Source:
 
     def extract(context: ExtractContext) -> Any:
         import dlt
+        from dlt.common.typing import TSecretStrValue
 
         from ingestion.connectors.database import records
 
         @dlt.source(name=name, section=name)
-        def tables(credentials: str = dlt.secrets.value) -> Iterator[Any]:
+        def tables(credentials: TSecretStrValue = dlt.secrets.value) -> Iterator[Any]:
             yield from records(context, credentials, name, contract(name))
 
         return tables()

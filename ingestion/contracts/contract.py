@@ -33,11 +33,18 @@ MAX_REJECTED_SHARE = 0.05
 """Share of a load's rows in quarantine above which the source is blocked, where its contract does not say otherwise."""
 
 
+MAX_ROWS = 250_000
+"""Rows of one file, or records of one answer of an API, where the contract does not say otherwise: 50 times a real day of tills.
+
+What is delivered is read into memory: more is refused, so that no delivery fills the memory of the machine."""
+
+
 @dataclass(frozen=True)
 class Column:
     """One column: its type, and which of its values are legal: `min` and `max` of numbers, of dates and of times.
 
-    `aliases` are other names by which it may come.
+    `aliases` are other names by which it may come. A number that names a person is written as a `pseudonym`; what is
+    `restricted` points at a person by itself, and is written to the restricted zone only.
     """
 
     name: str
@@ -47,6 +54,8 @@ class Column:
     min: int | date | None = None
     max: int | date | None = None
     personal: bool = False
+    pseudonym: bool = False
+    restricted: bool = False
     aliases: tuple[str, ...] = ()
 
     @cached_property
@@ -99,6 +108,7 @@ class Table:
     local_day: LocalDay | None = None
     rules: tuple[Rule, ...] = ()
     max_rejected_share: float = MAX_REJECTED_SHARE
+    max_rows: int = MAX_ROWS
     by_name: Mapping[str, Column] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -106,7 +116,7 @@ class Table:
 
     @cached_property
     def schema(self) -> pa.Schema:
-        """Names and types, as they are written to the lake."""
+        """Names and types, as rows are checked; the lake gets all but those that are restricted."""
         return pa.schema([(column.name, column.stored_as) for column in self.columns])
 
     @cached_property
@@ -118,10 +128,40 @@ class Table:
         """The contract of these columns alone, for instance of those that name a record."""
         return replace(self, columns=tuple(self.by_name[name] for name in names))
 
+    @cached_property
+    def pseudonymised(self) -> "Table":
+        """The contract of rows that have pseudonyms already, as those in quarantine."""
+        return replace(self, columns=tuple(replace(column, pseudonym=False) for column in self.columns))
+
+    @cached_property
+    def by_any_name(self) -> Mapping[str, Column]:
+        """Columns by each name by which they may come."""
+        return {**{alias: column for column in self.columns for alias in column.aliases}, **self.by_name}
+
     @property
     def personal(self) -> set[str]:
         """Columns whose values are masked wherever a violation is shown."""
         return {column.name for column in self.columns if column.personal}
+
+    @property
+    def pseudonyms(self) -> list[Column]:
+        """Columns whose numbers are replaced before anything is written."""
+        return [column for column in self.columns if column.pseudonym]
+
+    @property
+    def restricted(self) -> list[str]:
+        """Columns that are written to the restricted zone only."""
+        return [column.name for column in self.columns if column.restricted]
+
+    @property
+    def has_versions(self) -> bool:
+        """Whether rows are records that their source updates."""
+        return "updated_at" in self.by_name
+
+    @property
+    def is_of_people(self) -> bool:
+        """Whether rows are of people: then a value that nobody knows may be personal."""
+        return any(column.personal or column.pseudonym for column in self.columns)
 
 
 def path(source: str) -> Path:
@@ -158,6 +198,12 @@ def _table(source: str, name: str, body: dict[str, Any]) -> Table:
         rules=tuple(Rule(**rule) for rule in body.pop("rules", [])),
         **body,
     )
+    if table.restricted and (
+        table.pseudonyms != [table.by_name[table.key[0]]] or "updated_at" not in table.by_name
+    ):
+        raise ValueError(
+            f"{name} has restricted columns, so its key must be a pseudonym, and it must have updated_at"
+        )
     numbers = [*table.key]
     named = {*table.key, *filter(None, [table.money]), *(rule.column for rule in table.rules)}
     if table.local_day:
@@ -186,4 +232,8 @@ def _column(name: str, said: dict[str, Any]) -> Column:
     column = Column(name=name, **said)
     if column.type not in TYPES and not re.fullmatch(r"decimal\(\d+,\s*\d+\)", column.type):
         raise ValueError(f"{name}: unknown type {column.type}")
+    if column.pseudonym and (column.type, column.min, column.max, column.allowed) != ("int64", 0, None, ()):
+        raise ValueError(f"{name}: a pseudonym is of type int64, with min 0 and no other limits")
+    if column.restricted and not column.personal:
+        raise ValueError(f"{name}: what is restricted is personal as well")
     return column

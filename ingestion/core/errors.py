@@ -1,8 +1,6 @@
 """Errors that an operator can fix: one base class, which the command line knows."""
 
-import re
-
-PASSWORD = re.compile(r"://([^:/@\s]*):[^@\s]*@")
+from ingestion.core.redaction import all_redacted
 
 REDELIVER = "Have the file delivered again (or restore it), then run `larder ingest` again: nothing else is loaded twice."
 """What to do about a landed file that cannot be used."""
@@ -11,12 +9,12 @@ REDELIVER = "Have the file delivered again (or restore it), then run `larder ing
 class ExpectedError(Exception):
     """Something outside the code is wrong. `str(error)` says what and where; `next_step` says what to do about it.
 
-    A password in an address is masked in both.
+    Both are redacted.
     """
 
     def __init__(self, message: str, next_step: str) -> None:
-        super().__init__(masked(message))
-        self.next_step = masked(next_step)
+        message, self.next_step = all_redacted([message, next_step])
+        super().__init__(message)
 
 
 class IngestionError(ExpectedError):
@@ -25,8 +23,3 @@ class IngestionError(ExpectedError):
 
 class NotConfigured(IngestionError):
     """No connection is named for the source."""
-
-
-def masked(text: str) -> str:
-    """The text without the passwords of the addresses in it."""
-    return PASSWORD.sub(r"://\1:***@", text)

@@ -24,6 +24,7 @@ SCHEMA = pa.schema(
         ("delivered", pa.int64()),
         ("loaded", pa.int64()),
         ("quarantined", pa.int64()),
+        ("erased", pa.int64()),
         ("key_sum", pa.decimal128(38, 0)),
         ("money_usd", pa.decimal128(18, 2)),
         ("drift", pa.string()),
@@ -33,15 +34,16 @@ SCHEMA = pa.schema(
 
 `kind` is new, correction, reload or replay. `key_sum` and `money_usd` are of the rows that were loaded; `first` and
 `last` are numbers of rows or offsets within the location. A file that cannot be read has no row that could be counted.
+`erased` are rows that an erasure or a retention has taken out of the other two, or that were of somebody who is forgotten.
 """
 
 
 def deliveries(dataset: Path, loads: Collection[str]) -> list[dict[str, Any]]:
-    """The account of `loads` of one source, each row with its `_dlt_load_id`."""
+    """The account of `loads` of one source, each row with its `_dlt_load_id`. What earlier versions wrote has erased nothing."""
     return [
-        row
+        {**row, "erased": row.get("erased") or 0}
         for file in table_files(dataset, DELIVERIES, set(loads))
-        for row in pq.read_table(file, columns=[*SCHEMA.names, "_dlt_load_id"]).to_pylist()
+        for row in pq.read_table(file).to_pylist()
         if row["_dlt_load_id"] in loads
     ]
 

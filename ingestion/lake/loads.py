@@ -41,6 +41,8 @@ DELIVERIES = "deliveries"
 """The table in each source that says what every load was given and what became of it."""
 DELETIONS = "deletions"
 """The table in each source of records that says which of them are gone."""
+ERASED = "erased"
+"""The table in each source of records that says which versions of them are known, and are of somebody who is forgotten."""
 
 
 def recorded_loads(dataset: Path) -> set[str]:
@@ -157,7 +159,7 @@ def table_files(dataset: Path, table: str, loads: Set[str]) -> list[Path]:
 def row_counts(dataset: Path, loads: set[str]) -> dict[str, int]:
     """Rows that `loads` brought to each table of one source, from the footers of their files."""
     counts: dict[str, int] = {}
-    for table in set(tables(dataset)) - {DELIVERIES}:
+    for table in set(tables(dataset)) - {DELIVERIES, ERASED}:
         record = compacted(dataset, table)
         rows = [count for load, count in record.loads.items() if load in loads]
         rows += [

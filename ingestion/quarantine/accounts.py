@@ -14,7 +14,7 @@ class Account:
     """What one table was given, and what has become of it, in rows.
 
     A location that was delivered again counts as last delivered. Always: delivered = loaded + quarantined + discarded +
-    superseded. `superseded` are records that broke the contract and have come again since.
+    superseded + erased. `superseded` are records that broke the contract and have come again since.
     """
 
     delivered: int = 0
@@ -22,6 +22,7 @@ class Account:
     quarantined: int = 0
     discarded: int = 0
     superseded: int = 0
+    erased: int = 0
     unreadable: int = 0
     """Files that cannot be read: nobody knows how many rows they have."""
 
@@ -38,13 +39,14 @@ def accounts(lake: Path, source: str) -> dict[str, Account]:
         if row["digest"] == digest and row["_dlt_load_id"] >= load:
             account.delivered += row["delivered"] if row["kind"] != "replay" else 0
             account.loaded += row["loaded"]
+            account.erased += row["erased"]
     for entry in Quarantine(lake, source).entries():
         account = found.setdefault(entry["table_name"], Account())
         state = entry["resolution"].action if entry["resolution"] else "quarantined"
         digest, _ = current.get((entry["table_name"], entry["place"]), (entry["digest"], ""))
         if entry["row_number"] is None:
             account.unreadable += state == "quarantined"
-        elif digest == entry["digest"] and state != "replayed":
+        elif digest == entry["digest"] and state != "replayed" and not (digest and state == "superseded"):
             setattr(account, state, getattr(account, state) + 1)
     return found
 
@@ -52,7 +54,7 @@ def accounts(lake: Path, source: str) -> dict[str, Account]:
 def _current(rows: list[dict[str, Any]]) -> dict[tuple[str, str], tuple[str, str]]:
     """For each file (table, location) the delivery that counts: its digest, and the load from which on its rows do.
 
-    As the macro `current_deliveries` has it: the last one of which anything was loaded, or that was empty.
+    As the macro `current_deliveries` has it: the last one of which anything was loaded (or erased), or that was empty.
     """
     files: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in sorted(rows, key=lambda row: row["_dlt_load_id"]):
@@ -61,7 +63,8 @@ def _current(rows: list[dict[str, Any]]) -> dict[tuple[str, str], tuple[str, str
     current = {}
     for file, given in files.items():
         digest = next(
-            (r["digest"] for r in reversed(given) if r["loaded"] or not r["delivered"]), given[-1]["digest"]
+            (r["digest"] for r in reversed(given) if r["loaded"] or r["erased"] or not r["delivered"]),
+            given[-1]["digest"],
         )
         loads = [r["_dlt_load_id"] for r in given if r["digest"] == digest and r["kind"] != "replay"]
         current[file] = digest, loads[-1]

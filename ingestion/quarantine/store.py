@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ingestion.contracts.contract import Table, contract
 from ingestion.core.errors import IngestionError
 from ingestion.core.files import atomically, write_atomically
+from ingestion.core.redaction import CONTACT, MASKED, without_contacts
 from ingestion.core.text import first_line
 from ingestion.lake.loads import load_id, recorded_loads, row_counts
 from ingestion.lake.visible import refresh
-
-MASKED = "***"
 
 MARKERS = "held"
 """The folder of the markers of blocked loads. It keeps the name that it has in existing lakes."""
@@ -46,6 +46,13 @@ SCHEMA = pa.schema(
     ]
 )
 """One row of a delivery that was quarantined; without `row_number` and `payload`, a whole file that cannot be read."""
+
+SHOWN = {
+    "seen": MASKED,
+    "payload": json.dumps(MASKED),
+    "reason": "masked: it names a person's contact details",
+}
+"""Text of an entry that comes from the delivery, and what stands there instead."""
 
 NO_PYTHON = (ValueError, OverflowError, LookupError, pa.ArrowException)
 """What is raised for a value that Python cannot have: a far year, a nanosecond, a zone that nobody knows."""
@@ -74,10 +81,17 @@ class Quarantine:
         self.dataset = lake / "raw" / source
 
     def write(self, load: str, entries: list[dict[str, Any]]) -> None:
-        """Keep `entries` (all of one table) for a load that is under way; whether it will be blocked is open until then."""
+        """Keep `entries` (all of one table) for a load that is under way; whether it will be blocked is open until then.
+
+        Contact details that are still in them, as in a line that is no row, are masked whatever the table.
+        """
         folder = self.folder / str(entries[0]["table_name"])
         self._mark(load, "")
         rows = pa.Table.from_pylist([{**entry, "load_id": load} for entry in entries], schema=SCHEMA)
+        for name, instead in SHOWN.items():
+            texts = rows[name]
+            has = pc.fill_null(pc.match_substring_regex(texts, CONTACT), False)
+            rows = rows.set_column(rows.schema.get_field_index(name), name, pc.if_else(has, instead, texts))
         number = sum(1 for _ in folder.glob(f"{load}.*.parquet"))
         with atomically(folder / f"{load}.{number}.parquet") as beside:
             pq.write_table(rows, beside, compression="zstd")
@@ -118,6 +132,33 @@ class Quarantine:
         ]
         name = f"{at.replace(':', '')}-{secrets.token_hex(4)}.jsonl"
         write_atomically(self.folder / "resolutions" / name, "".join(lines))
+
+    def erase(self, ids: Collection[str]) -> None:
+        """Take entries away, with what was decided about them. Their account is the caller's."""
+        for file in self._files() if ids else ():
+            rows = _read(file)
+            others = [row for row in rows if row["quarantine_id"] not in ids]
+            if not others:
+                file.unlink()
+            elif len(others) < len(rows):
+                with atomically(file) as beside:
+                    pq.write_table(pa.Table.from_pylist(others, schema=SCHEMA), beside, compression="zstd")
+        for file in sorted((self.folder / "resolutions").glob("*.jsonl")) if ids else ():
+            lines = file.read_text().splitlines(keepends=True)
+            kept = [line for line in lines if json.loads(line)["quarantine_id"] not in ids]
+            if len(kept) < len(lines):
+                write_atomically(file, "".join(kept))
+
+    def of_household(self, pseudonym: int) -> list[dict[str, Any]]:
+        """All entries whose row is of a household."""
+        return [entry for entry in self.entries() if self._is_of(entry, pseudonym)]
+
+    def _is_of(self, entry: Mapping[str, Any], pseudonym: int) -> bool:
+        row = json.loads(entry["payload"] or "null")
+        columns = contract(self.source)[entry["table_name"]].pseudonyms if isinstance(row, dict) else ()
+        return any(
+            row.get(name) == pseudonym for column in columns for name in (column.name, *column.aliases)
+        )
 
     def blocked(self) -> dict[str, dict[str, Any]]:
         """The complete loads that are blocked, oldest first, each with its reasons and since when."""
@@ -202,9 +243,19 @@ def entry_id(contract: Table, location: str, content: str) -> str:
 
 
 def delivered_rows(table: pa.Table, rows: Sequence[int]) -> list[dict[str, Any]]:
-    """Some rows of a delivery for people: a value for which Python has no type is told as text."""
+    """Some rows of a delivery for people: a value for which Python has no type is told as text, contact details are masked."""
     columns = [_delivered_values(table.column(number), rows) for number in range(table.num_columns)]
-    return [dict(zip(table.column_names, values, strict=True)) for values in zip(*columns, strict=True)]
+    shown = [
+        values if _is_number(field.type) else without_contacts(values)
+        for field, values in zip(table.schema, columns, strict=True)
+    ]
+    names = without_contacts(table.column_names)
+    return [dict(zip(names, values, strict=True)) for values in zip(*shown, strict=True)]
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    """Whether no value of it can name anybody."""
+    return bool(pa.types.is_primitive(kind) or pa.types.is_decimal(kind))
 
 
 def _delivered_values(column: pa.ChunkedArray, rows: Sequence[int]) -> list[Any]:
@@ -228,7 +279,7 @@ def _delivered_value(value: pa.Scalar) -> Any:
 
 
 def payload(row: Mapping[str, Any], contract: Table) -> str:
-    """A row as JSON text, as delivered. Personal values are masked, and where a table has any, so are unknown columns."""
+    """A row as JSON text, as delivered. Personal values are masked, and where rows are of people, so are unknown columns."""
     shown = {
         name: MASKED if value is not None and is_masked(contract, name) else value
         for name, value in row.items()
@@ -269,7 +320,8 @@ def sentence(entry: Mapping[str, Any]) -> str:
 
 def is_masked(contract: Table, column: str) -> bool:
     """Whether a column's values are personal, or may be."""
-    return column in contract.personal or (bool(contract.personal) and column not in contract.by_name)
+    known = contract.by_any_name.get(column)
+    return known.personal if known else contract.is_of_people
 
 
 def _text(value: Any) -> str:

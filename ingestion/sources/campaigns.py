@@ -11,11 +11,14 @@ from ingestion.core.request import ExtractContext
 def extract(context: ExtractContext) -> Any:
     """Campaign records that were added, changed or deleted since the last completed load."""
     import dlt
+    from dlt.common.typing import TSecretStrValue
 
     from ingestion.connectors.api import Api, records_of
 
     @dlt.source(name="campaigns")
-    def campaigns(base_url: str = dlt.config.value, token: str = dlt.secrets.value) -> Iterator[Any]:
+    def campaigns(
+        base_url: str = dlt.config.value, token: TSecretStrValue = dlt.secrets.value
+    ) -> Iterator[Any]:
         yield from records_of(context, Api(base_url, token), contract("campaigns"))
 
     return campaigns()

@@ -17,10 +17,13 @@ def broker() -> Broker:
     """The broker that the environment names."""
     import dlt
     from dlt.common.configuration import with_config
+    from dlt.common.typing import TSecretStrValue
 
     @with_config(sections=("sources", "pos_stream"))
     def configured(
-        url: str = dlt.config.value, token: str | None = None, options: dict[str, Any] | None = None
+        url: str = dlt.config.value,
+        token: TSecretStrValue | None = None,
+        options: dict[str, Any] | None = None,
     ) -> Broker:
         return connect(url, token, options)
 

@@ -15,15 +15,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingestion.contracts.contract import Column, LocalDay, Table
+from ingestion.core.redaction import CONTACT, without_contacts
+from ingestion.privacy.pseudonyms import pseudonyms
 from ingestion.validation.casts import Rows, cast, is_retyped
 
 AGAIN = "the key comes again"
 """Reason of a row whose key an earlier row of the same location has."""
 
+CONTACTS = "the value is an e-mail address or a telephone number"
+"""Reason of a row that is masked in quarantine: no replay brings it back."""
+
 OTHER_DAY = "the row is of another day"
 
 BUSINESS_DATE = "business_date"
 """The column of a row's store-local day: its location says it, or the row, or the validator adds it."""
+
+SOURCE_NUMBER = "source_number"
+"""The column that a table with restricted columns has as well: the number by which the source knows a person."""
 
 Mask = npt.NDArray[np.bool_]
 """One truth for each row of a table."""
@@ -81,11 +89,13 @@ class Fitted:
 def fit(delivered: pa.Table, contract: Table, is_text: bool = False) -> Fitted:
     """Bring `delivered` to the names and types of the contract; values are cast only where nothing is lost.
 
-    `is_text` says that the delivery has no types of its own (CSV), so that text is no drift.
+    `is_text` says that the delivery has no types of its own (CSV), so that text is no drift. From here on a person's number is
+    its pseudonym; the number itself goes along in `SOURCE_NUMBER` where the contract has restricted columns.
     """
     found = {column.name: _delivered_as(delivered, column) for column in contract.columns}
     drift = _drift(delivered, contract, found, is_text)
     columns, violations = [], []
+    schema, numbers = contract.schema, pa.chunked_array([pa.nulls(delivered.num_rows, pa.int64())])
     for column in contract.columns:
         name = found[column.name]
         if name is None:
@@ -100,9 +110,13 @@ def fit(delivered: pa.Table, contract: Table, is_text: bool = False) -> Fitted:
                 violations.append(Violation(column.name, column.type, reason, np.arange(delivered.num_rows)))
         else:
             values, broken = _cast(delivered[name], column)
+            if column.pseudonym:
+                numbers, values = values, pseudonyms(values)
             columns.append(values if values.type == column.stored_as else values.dictionary_encode())
             violations += broken
-    return Fitted(pa.table(columns, schema=contract.schema), [b for b in violations if len(b.rows)], drift)
+    if contract.restricted:
+        schema, columns = schema.append(pa.field(SOURCE_NUMBER, pa.int64())), [*columns, numbers]
+    return Fitted(pa.table(columns, schema=schema), [b for b in violations if len(b.rows)], drift)
 
 
 def violations(table: pa.Table, contract: Table, starts: Sequence[int]) -> Iterator[Violation]:
@@ -111,6 +125,7 @@ def violations(table: pa.Table, contract: Table, starts: Sequence[int]) -> Itera
     `starts` are the rows at which another location begins: a key may come again in another location, but not in the same.
     """
     for column in contract.columns:
+        yield from _of_contacts(table[column.name], column)
         yield from _of_values(table[column.name], column, column.required or column.name in contract.key)
     for rule in contract.rules:
         rows = _where(table, rule.holds)
@@ -230,7 +245,9 @@ def _drift(
     delivered: pa.Table, contract: Table, found: Mapping[str, str | None], is_text: bool
 ) -> list[Drift]:
     taken = set(found.values())
-    new = [name for name in delivered.column_names if name not in taken]
+    came = {field.name: str(field.type) for field in delivered.schema if field.name not in taken}
+    types = dict(zip(without_contacts([*came]), came.values(), strict=True)) if came else {}
+    new = [*types]
     missing = [name for name, came in found.items() if came is None]
     drift = []
     for name in missing:
@@ -241,7 +258,7 @@ def _drift(
             required = contract.by_name[name].required
             drift.append(Drift("missing", name, "required" if required else "its rows are loaded with nulls"))
     renamed = {d.detail for d in drift if d.kind == "renamed"}
-    drift += [Drift("new", name, str(delivered[name].type)) for name in new if name not in renamed]
+    drift += [Drift("new", name, types[name]) for name in new if name not in renamed]
     if not is_text:
         drift += [
             Drift("retyped", name, str(delivered[came].type))
@@ -280,6 +297,16 @@ def _of_values(values: pa.ChunkedArray, column: Column, required: bool) -> Itera
     if column.max is not None and bounds["max"] is not None and bounds["max"] > column.max:
         above = _true(pc.fill_null(pc.greater(values, column.max), False))
         yield Violation(column.name, f"at most {column.max}", f"the value is above {column.max}", above)
+
+
+def _of_contacts(values: pa.ChunkedArray, column: Column) -> Iterator[Violation]:
+    """Rows whose text names an e-mail address or a telephone number, in a column that is not said to be personal."""
+    if column.personal or column.allowed or not pa.types.is_string(column.arrow):
+        return
+    texts = values.unique()
+    found = texts.filter(pc.match_substring_regex(texts, CONTACT))
+    if len(found):
+        yield Violation(column.name, "no contact details", CONTACTS, _true(pc.is_in(values, value_set=found)))
 
 
 def _in_the_future(values: pa.ChunkedArray, column: str) -> Iterator[Violation]:

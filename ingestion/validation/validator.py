@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
@@ -18,9 +18,12 @@ from dlt.common.schema.typing import TSchemaContractDict
 from dlt.common.storages.load_package import load_package_state
 
 from ingestion.contracts.contract import Table
+from ingestion.core.redaction import MASKED, redacted
 from ingestion.lake import deliveries
-from ingestion.lake.loads import DELIVERIES
-from ingestion.quarantine.store import MASKED, Quarantine, delivered_rows, entry_id, payload, seen
+from ingestion.lake.loads import DELIVERIES, ERASED
+from ingestion.privacy.forgotten import forgotten
+from ingestion.privacy.restricted import Restricted
+from ingestion.quarantine.store import Quarantine, delivered_rows, entry_id, payload, seen
 from ingestion.validation import checks
 from ingestion.validation.casts import Rows
 from ingestion.validation.checks import Drift, Mask, Violation
@@ -29,6 +32,9 @@ from ingestion.validation.records import as_text, records
 
 BATCH_ROWS = 250_000
 """Rows handed to dlt at a time: large enough for good Parquet row groups, small enough for memory and to begin writing soon."""
+
+MOST_REJECTED = 50_000
+"""Rows that are quarantined of one file: it is refused whole where more would be. Each is kept as text for people to look at."""
 
 FROZEN: TSchemaContractDict = {"tables": "evolve", "columns": "evolve", "data_type": "freeze"}
 """dlt's schema contract for every resource: what may come is decided here, and a type in the lake stays what it is."""
@@ -59,6 +65,7 @@ class _Tally:
     last: int
     delivered: int = 0
     quarantined: int = 0
+    erased: int = 0
     key_sum: int = 0
     money: int = 0
     drift: list[Drift] = field(default_factory=list)
@@ -127,7 +134,8 @@ class Validator:
 
     def refuse(self, provenance: Provenance, reason: str, expected: str, seen: str) -> None:
         """Quarantine a whole file; one that is there already is no news."""
-        values = {"business_date": provenance.day, "expected": expected, "seen": seen, "reason": reason}
+        values = {"business_date": provenance.day, "expected": expected, "reason": redacted(reason)}
+        values["seen"] = MASKED if self.contract.personal else seen
         entry = self._entry(provenance, provenance.digest, **values)
         if entry["quarantine_id"] not in self._known:
             self._refused.append(provenance)
@@ -135,10 +143,10 @@ class Validator:
 
     def refuse_row(self, provenance: Provenance, number: int, expected: str, seen: str, text: str) -> None:
         """Quarantine a malformed row: one line of a file, one item of an answer, one event."""
-        shown = MASKED if self.contract.personal else text
+        shown = MASKED if self.contract.is_of_people else text
         entry = self._entry(
             provenance,
-            self._content(provenance, number, text),
+            self._content(provenance, number, shown),
             business_date=provenance.day,
             row_number=number,
             expected=expected,
@@ -179,14 +187,65 @@ class Validator:
             pa.concat_tables([_with_constants(piece) for piece in pieces])
         ).unify_dictionaries()
         starts = np.cumsum([0, *(piece.delivered.num_rows for piece in pieces)])
-        bad, again = self._quarantine_rows(table, self._violations(table, pieces, starts), pieces, starts)
-        self._count(table, pieces, starts, bad, again)
+        erased, violations = self._of_forgotten(table), self._violations(table, pieces, starts)
+        violations = [replace(one, rows=one.rows[~erased[one.rows]]) for one in violations]
+        if hopeless := self._refuse_hopeless(violations, pieces, starts):
+            self._pieces = [piece for number, piece in enumerate(pieces) if number not in hopeless]
+            yield from self._flush()
+            return
+        if erased.any():
+            yield from self._erased_versions(table.filter(pa.array(erased)))
+        bad, again = self._quarantine_rows(table, violations, pieces, starts)
+        self._count(table, pieces, starts, bad, again, erased)
         self._note_replayed(pieces, starts, bad)
-        if bad.any():
-            table = table.filter(pa.array(~bad))
+        if bad.any() or erased.any():
+            table = table.filter(pa.array(~(bad | erased)))
         self._note_again(table)
         if table.num_rows:
-            yield table
+            yield self._without_identifiers(table)
+
+    def _of_forgotten(self, table: pa.Table) -> Mask:
+        """Which rows are of somebody who is forgotten: they are counted, and go nowhere."""
+        found = np.zeros(table.num_rows, bool)
+        for column in self.contract.pseudonyms:
+            if len(self._forgotten):
+                found |= pc.is_in(table[column.name], self._forgotten).to_numpy()
+        return found
+
+    def _erased_versions(self, table: pa.Table) -> Iterator[Any]:
+        """The versions of such records as known ones, so that they are not read in every run: their keys name nobody."""
+        if self.contract.has_versions and not self.contract.by_name[self.contract.key[0]].pseudonym:
+            names = [pa.repeat(pa.scalar(self.contract.name), table.num_rows)]
+            rows = [*names, table[self.contract.key[0]].cast(pa.int64()), table["updated_at"]]
+            yield dlt.mark.with_table_name(pa.table(rows, ["table_name", "record_key", "updated_at"]), ERASED)
+
+    def _without_identifiers(self, table: pa.Table) -> pa.Table:
+        """What the lake gets: the columns that point at a person by themselves go to the restricted zone."""
+        apart = self.contract.restricted
+        if not apart:
+            return table
+        rows = table.select([checks.SOURCE_NUMBER, self.contract.key[0], *apart, "updated_at"])
+        Restricted(self._lake, self.contract.source).write(_load_id(), self.contract.name, rows)
+        return table.drop_columns([checks.SOURCE_NUMBER, *apart])
+
+    def _refuse_hopeless(self, violations: list[Violation], pieces: list[_Piece], starts: Rows) -> set[int]:
+        """Quarantine those files whole of which too many rows would be, and say which pieces they are."""
+        if sum(len(violation.rows) for violation in violations) <= MOST_REJECTED:
+            return set()
+        rows = np.unique(np.concatenate([violation.rows for violation in violations]))
+        counts = np.diff(np.searchsorted(rows, starts)).tolist()
+        hopeless = {
+            n for n, piece in enumerate(pieces) if counts[n] > MOST_REJECTED and piece.provenance.is_whole
+        }
+        for number in hopeless:
+            worst = max(violations, key=lambda one: np.diff(np.searchsorted(one.rows, starts))[number])
+            self.refuse(
+                pieces[number].provenance,
+                f"too many rows break the contract: column {worst.column}: {worst.reason}",
+                f"at most {MOST_REJECTED:,} such rows in a file",
+                f"{counts[number]:,}",
+            )
+        return hopeless
 
     def _with_day(self, table: pa.Table) -> pa.Table:
         """Add the business day where the contract says how it is told and the location does not say it."""
@@ -233,6 +292,7 @@ class Validator:
         for piece, start, end in zip(pieces, starts, starts[1:], strict=False):
             rows = np.flatnonzero(bad[start:end])
             came = delivered_rows(piece.delivered, rows.tolist())
+            _hide_numbers(came, piece.fitted.table, rows, self.contract)
             for row, values in zip(rows.tolist(), came, strict=True):
                 entry = self._entry_of_row(piece, row, values, by_row[start + row])
                 entry["business_date"] = days[start + row] if days else None
@@ -280,7 +340,9 @@ class Validator:
             **values,
         }
 
-    def _count(self, table: pa.Table, pieces: list[_Piece], starts: Rows, bad: Mask, again: Mask) -> None:
+    def _count(
+        self, table: pa.Table, pieces: list[_Piece], starts: Rows, bad: Mask, again: Mask, erased: Mask
+    ) -> None:
         money = self.contract.money
         counted = table.select([*self.contract.key, *filter(None, [money])])
         for piece, start, end in zip(pieces, starts, starts[1:], strict=False):
@@ -289,7 +351,8 @@ class Validator:
                 tally.last = piece.number(max(piece.delivered.num_rows - 1, 0))
                 tally.delivered += int((~again[rows]).sum())
                 tally.quarantined += int((bad[rows] & ~again[rows]).sum())
-                loaded = _loaded(counted, rows, bad)
+                tally.erased += int(erased[rows].sum())
+                loaded = _loaded(counted, rows, bad | erased)
                 tally.key_sum += checks.key_sum(loaded, self.contract.key)
                 tally.money += checks.exact_sum(checks.cents(loaded[money])) if money else 0
                 tally.drift += piece.fitted.drift
@@ -306,8 +369,9 @@ class Validator:
             "business_date": day,
             "is_unreadable": provenance in self._refused,
             "delivered": tally.delivered,
-            "loaded": tally.delivered - tally.quarantined,
+            "loaded": tally.delivered - tally.quarantined - tally.erased,
             "quarantined": tally.quarantined,
+            "erased": tally.erased,
             "key_sum": Decimal(tally.key_sum),
             "money_usd": Decimal(tally.money).scaleb(-2) if self.contract.money else None,
             "drift": json.dumps([asdict(d) for d in dict.fromkeys(tally.drift)]) if tally.drift else None,
@@ -361,15 +425,22 @@ class Validator:
         if entries:
             rows = [json.loads(entry["payload"]) for entry in entries]
             table = records([row if isinstance(row, dict) else {} for row in rows])
-            keys = checks.fit(table, self.contract.only(*self.contract.key)).table
+            keys = checks.fit(table, self.contract.only(*self.contract.key).pseudonymised).table
             for entry, *key in zip(entries, *(column.to_pylist() for column in keys.columns), strict=True):
                 found.setdefault(None if None in key else tuple(key), set()).add(entry["quarantine_id"])
         return found
 
     @cached_property
     def _quarantine(self) -> Quarantine:
-        pipeline = dlt.current.pipeline()
-        return Quarantine(Path(pipeline.destination.config_params["bucket_url"]).parent, self.contract.source)
+        return Quarantine(self._lake, self.contract.source)
+
+    @cached_property
+    def _lake(self) -> Path:
+        return Path(dlt.current.pipeline().destination.config_params["bucket_url"]).parent
+
+    @cached_property
+    def _forgotten(self) -> pa.Array:
+        return forgotten(self._lake)
 
     @cached_property
     def _open(self) -> list[dict[str, Any]]:
@@ -412,6 +483,16 @@ def _loaded(table: pa.Table, rows: slice | Mask, bad: Mask) -> pa.Table:
         return table.filter(pa.array(rows & ~bad))
     part = table.slice(rows.start, rows.stop - rows.start)
     return part.filter(pa.array(~bad[rows])) if bad[rows].any() else part
+
+
+def _hide_numbers(came: list[dict[str, Any]], fitted: pa.Table, rows: Rows, contract: Table) -> None:
+    """Put the pseudonym in place of each number of a person, and mask what is no such number."""
+    for column in contract.pseudonyms:
+        for row, value in zip(came, fitted[column.name].take(pa.array(rows)).to_pylist(), strict=True):
+            names = [name for name in (column.name, *column.aliases) if row.get(name) is not None]
+            row.update(dict.fromkeys(names, MASKED))
+            if names and value is not None and value >= 0:
+                row[names[0]] = value
 
 
 def _canonical(row: str) -> str:

@@ -150,7 +150,7 @@ def test_only_one_command_at_a_time_and_a_server_that_does_not_start_names_its_l
 def test_a_running_server_is_used_where_its_url_is_given(demo: Demo, tmp_path: Path) -> None:
     other = Paths(tmp_path / "other")
     other.demo.mkdir(parents=True)
-    server = postgres.Server(other, "an admin's p@ssword")
+    server = postgres.Server(other.demo, "an admin's p@ssword")
     running = server.start(processes.choose_port(None))
     try:
         url = f"postgresql://postgres:an%20admin%27s%20p%40ssword@127.0.0.1:{running.port}/postgres"

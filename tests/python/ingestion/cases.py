@@ -36,6 +36,8 @@ KEYS = {
     "coupon_redemptions": "id",
 }
 
+RESTRICTED = "people in the restricted zone"
+
 Content = dict[str, tuple[int, int, int, int]]
 """For each table its rows, its distinct keys, and two order-free hashes over all columns but the load id."""
 
@@ -68,19 +70,29 @@ def content(dataset: Path) -> Content:
     """What readers of the completed loads see. No file of another load may lie beside them."""
     complete = lake.completed_loads(dataset)
     files = sorted(dataset.glob("[!_]*/*.parquet"))
-    assert {lake.load_id(file) for file in files} <= complete, "files of a load that never completed"
+    apart = sorted((dataset.parents[2] / "restricted" / dataset.name).glob("*/*"))
+    owners = {lake.load_id(file) for file in files + apart}
+    assert owners <= complete, "files of a load that never completed"
+    assert len(apart) < 2, "earlier versions of people"
     found = {}
+    for file in apart:
+        found[RESTRICTED] = _summary([file], "source_number", "load_id")
     for table in sorted({file.parent.name for file in files} - {lake.DELIVERIES}):
-        row = duckdb.execute(
-            f"""
-            select count(*), count(distinct ({KEYS[table]})), bit_xor(hash(t)), sum(hash(t)::hugeint)
-            from (select * exclude (_dlt_load_id) from read_parquet(?, hive_partitioning = false)) as t
-            """,
-            [[str(file) for file in files if file.parent.name == table]],
-        ).fetchone()
-        assert row
-        found[table] = (row[0], row[1], row[2], row[3])
+        mine = [file for file in files if file.parent.name == table]
+        found[table] = _summary(mine, KEYS[table], "_dlt_load_id")
     return found
+
+
+def _summary(files: list[Path], key: str, load: str) -> tuple[int, int, int, int]:
+    row = duckdb.execute(
+        f"""
+        select count(*), count(distinct ({key})), bit_xor(hash(t)), sum(hash(t)::hugeint)
+        from (select * exclude ({load}) from read_parquet(?, hive_partitioning = false)) as t
+        """,
+        [[str(file) for file in files]],
+    ).fetchone()
+    assert row
+    return row[0], row[1], row[2], row[3]
 
 
 def cases(retailer: Instance, rooms: pytest.TempPathFactory) -> Callable[[str], Case]:
@@ -106,6 +118,8 @@ def _make(source: str, retailer: Instance, room: Path) -> Case:
     found = content(whole / "lake/raw" / source)
     for table, count in SOURCE_ROWS[source](env).items():
         assert found[table][:2] == (count, count), f"{source}: an undisturbed load is not the source"
+    if source == "loyalty":
+        assert found[RESTRICTED][0] == found["households"][0]
     return Case(source, env, before, found)
 
 

@@ -14,8 +14,11 @@ from conftest import Instance, connections
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from ingestion.connectors import landing
+from ingestion.connectors.csv_file import ROW_BYTES
 from ingestion.connectors.delivered import Delivered, Unreadable
 from ingestion.connectors.landing import NewFile, _accept, read
+from ingestion.connectors.parquet_file import MAX_BYTES
 from ingestion.contracts.contract import contract
 from ingestion.quarantine.store import Quarantine
 from ingestion.sources.pos import provenance
@@ -77,6 +80,7 @@ class Room:
         quarantine = Quarantine(self.lake / str(self.loads), "pos")
         validator = Validator(contract("pos"), "transactions")
         validator.__dict__["_quarantine"] = quarantine
+        validator.__dict__["_lake"] = quarantine.folder.parents[1]
         file = NewFile(f"{DAY}/{name}", "new", "digest", content)
         found: Delivered | Unreadable
         try:
@@ -275,3 +279,62 @@ def test_many_damaged_files(
     text = "\n".join(",".join(row) for row in rows).encode(errors="surrogatepass")
     check_text(room, text)
     check_text(room, change(text))
+
+
+def refused(name: str, content: bytes) -> str:
+    with pytest.raises(Unreadable) as error:
+        read(NewFile(f"{DAY}/{name}", "new", "digest", content), CONTRACT)
+    return f"{error.value.reason}: {error.value.expected}, {error.value.seen}"
+
+
+def test_a_small_file_that_opens_to_a_large_one_is_refused(seeds: dict[str, bytes]) -> None:
+    most = CONTRACT.max_rows
+    header = HEADER.encode() + b"\n"
+    assert f"at most {most * ROW_BYTES:,} bytes unpacked" in refused(
+        "sales_b.csv.gz", gzip.compress(header + b"0" * most * ROW_BYTES, 1)
+    )
+    assert f"at most {most:,} rows" in refused(
+        "sales_b.csv.gz", gzip.compress(header + b",\n" * (most + 1), 1)
+    )
+    one = pq.read_table(pa.BufferReader(seeds["plain"])).slice(0, 1)
+    many = one.take(pa.array([0] * (most + 1)))
+    assert f"at most {most:,} rows" in refused("sales_a.parquet", parquet(many))
+    few = many.slice(0, 100_000)
+    text = pa.array(["x" * 10_000])
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * len(few), pa.int32()), text)
+    for values in (texts, texts.slice(0, 40_000).cast(pa.string())):
+        content = parquet(few.slice(0, len(values)).append_column("notes", values))
+        assert len(content) < 2**20
+        assert f"at most {MAX_BYTES:,} bytes unpacked" in refused("sales_a.parquet", content)
+    items = pa.array([0] * 4_000_000, pa.int8())
+    nested = pa.ListArray.from_arrays(pa.array([0, len(items)], pa.int32()), items)
+    wide = one.append_column("a", nested)
+    for name in "bcdefghijk":
+        wide = wide.append_column(name, nested)
+    assert f"at most {MAX_BYTES:,} bytes unpacked" in refused("sales_a.parquet", parquet(wide))
+
+
+def test_ten_large_days_in_one_file_are_read(seeds: dict[str, bytes]) -> None:
+    """A real day has 4,900 rows at most."""
+    rows = pq.read_table(pa.BufferReader(seeds["plain"])).slice(0, 1).take(pa.array([0] * 50_000))
+    assert (
+        read(NewFile(f"{DAY}/sales_a.parquet", "new", "", parquet(rows)), CONTRACT).table.num_rows == 50_000
+    )
+    text = HEADER + "\n" + "1,1,4,1,1,1.50,0.00,0.00,0.00,1,2017-01-03T15:00:00Z\n" * 50_000
+    packed = gzip.compress(text.encode(), 1)
+    assert read(NewFile(f"{DAY}/sales_b.csv.gz", "new", "", packed), CONTRACT).table.num_rows == 50_000
+
+
+def test_a_file_of_which_too_many_rows_are_wrong_is_refused_whole(
+    seeds: dict[str, bytes], room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = pq.read_table(pa.BufferReader(seeds["plain"]))
+    wrong = rows.set_column(rows.schema.get_field_index("quantity"), "quantity", pa.array([-1] * len(rows)))
+    ragged = seeds["text"].replace(b"\n", b",\n").replace(b",\n", b"\n", 1)
+    monkeypatch.setattr(validation, "MOST_REJECTED", len(rows))
+    assert room.account("sales_a.parquet", parquet(wrong)) == Account(40, 0, 40)
+    monkeypatch.setattr(validation, "MOST_REJECTED", len(rows) - 1)
+    monkeypatch.setattr(landing, "MOST_REJECTED", len(rows) - 1)
+    assert room.account("sales_a.parquet", parquet(wrong)) == Account(None, None, None)
+    assert room.account("sales_b.csv.gz", gzip.compress(ragged)) == Account(None, None, None)
+    assert room.account("sales_a.parquet", seeds["plain"]) == Account(40, 40, 0)

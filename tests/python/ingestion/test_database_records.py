@@ -40,6 +40,12 @@ class Crm:
                 cursor.execute(statement)
             return cursor.rowcount
 
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """What the CRM itself has."""
+        with closing(psycopg2.connect(self.admin)) as connection, connection.cursor() as cursor:
+            cursor.execute(query)
+            return cursor.fetchall()
+
     def load(self, **how: Any) -> Loaded:
         return ingest("loyalty", self.root / "lake", self.root / "dlt", lambda _: None, LoadRequest(**how))
 

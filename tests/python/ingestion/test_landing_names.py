@@ -13,6 +13,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
+from ingestion.connectors import landing
 from ingestion.core.errors import IngestionError
 from ingestion.lake.loads import completed_loads
 from ingestion.pipelines import Loaded, ingest
@@ -105,13 +106,20 @@ def dangling(path: Path) -> None:
     path.symlink_to(path.with_name("gone"))
 
 
+def a_link(path: Path) -> None:
+    """To a file that is what it should be: whoever delivers could name any file of this account."""
+    elsewhere = path.parents[2] / "elsewhere.parquet"
+    shutil.copyfile(path.parents[1] / "business_date=2017-01-01/sales_a.parquet", elsewhere)
+    path.symlink_to(elsewhere)
+
+
 def a_socket(path: Path) -> None:
     os.chdir(path.parent)  # the path of a socket is short
     with closing(socket.socket(socket.AF_UNIX)) as made:
         made.bind(path.name)
 
 
-@pytest.mark.parametrize("make", [dangling, os.mkfifo, Path.mkdir, a_socket])
+@pytest.mark.parametrize("make", [dangling, a_link, os.mkfifo, Path.mkdir, a_socket])
 def test_what_is_no_file_is_quarantined_until_the_file_comes(
     shop: Shop, make: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,6 +137,31 @@ def test_what_is_no_file_is_quarantined_until_the_file_comes(
     shop.deliver(3, "sales_a.parquet")
     found = shop.load()
     assert (found.rows, found.blocked) == ({"transactions": ROWS}, {})
+
+
+def test_a_folder_that_is_a_link_is_not_followed_until_it_is_one(shop: Shop) -> None:
+    """Not even when what it holds is of the same size and time as what was behind the link."""
+    for name in ("sales_a.parquet", "sales_b.csv.gz"):
+        shop.deliver(3, name)
+    folder, elsewhere = shop.path(3, ""), shop.root / "elsewhere"
+    folder.rename(elsewhere)
+    folder.symlink_to(elsewhere)
+    found = shop.load()
+    assert {entry["reason"] for entry in found.quarantined} == {
+        "the file cannot be read: its folder is a symbolic link"
+    }
+    assert (found.rows, len(found.quarantined), shop.rows()) == ({"transactions": 4 * ROWS}, 2, 0)
+    folder.unlink()
+    elsewhere.rename(folder)
+    assert shop.rows() == 2 * ROWS
+
+
+def test_neither_a_device_nor_a_large_file_is_opened(shop: Shop) -> None:
+    assert landing._problem(Path("/dev/zero").stat()) == "it is not a regular file"
+    path = shop.path(2, "sales_a.parquet")
+    os.truncate(path, landing.MAX_BYTES + 1)
+    (entry,) = shop.load().quarantined
+    assert entry["reason"] == f"the file cannot be read: {landing.TOO_LARGE}"
 
 
 def test_a_landing_folder_that_cannot_be_listed_is_named(shop: Shop) -> None:

@@ -3,8 +3,9 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -12,7 +13,9 @@ from urllib.parse import parse_qs, urlsplit
 import duckdb
 import pytest
 
+from ingestion.connectors import api
 from ingestion.connectors.api import Api
+from ingestion.contracts.contract import contract
 from ingestion.core.errors import IngestionError
 from ingestion.core.request import LoadRequest
 from ingestion.lake.loads import completed_loads, table_files
@@ -45,6 +48,7 @@ class Service:
     answers: dict[str, Answer | Callable[[str], Answer]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     url: str = ""
+    status: tuple[int, str | None] = (200, None)
 
     def load(self, **how: Any) -> Loaded:
         return ingest("campaigns", self.root / "lake", self.root / "dlt", lambda _: None, LoadRequest(**how))
@@ -87,7 +91,7 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             body = made.answer(self.path)
-            self.send_response(200)
+            self.send_response(*made.status)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -220,8 +224,8 @@ def test_one_key_twice_at_one_time_is_one_record_and_one_entry(service: Service)
 
 
 ODD: list[tuple[Answer | Callable[[str], Answer], str]] = [
-    ({"data": {}, "next": None}, "answered {} as its data"),
-    ({"data": "none", "next": None}, "answered none as its data"),
+    ({"data": {}, "next": None}, "answered a dict as its data"),
+    ({"data": "none", "next": None}, "answered a str as its data"),
     ({"data": [], "next": 7}, "answered 7 as its next page"),
     ({"data": [], "next": ["/v1/coupons"]}, "as its next page"),
     ({"data": [], "next": "http://["}, "as its next page"),
@@ -267,7 +271,7 @@ def test_an_odd_answer_about_one_table_leaves_the_others(service: Service) -> No
     service.answers["/coupons"] = {"data": {}, "next": None}
     found = service.load()
     assert found.rows == {"campaigns": 1}
-    assert found.refused == [f"{service.url}/coupons answered {{}} as its data, no list"]
+    assert found.refused == [f"{service.url}/coupons answered a dict as its data, no list"]
     service.answers = {"/summary": {"rows": {}}}
     service.campaigns += [campaign(2)]
     assert len(service.load().refused) == 1  # the other tables are empty, and read as a whole
@@ -302,3 +306,26 @@ def test_this_machine_is_asked_directly_whatever_proxy_is_named(
     with pytest.raises(IngestionError, match="proxy that HTTP_PROXY") as raised:
         service.load()
     assert "NO_PROXY" in raised.value.next_step
+
+
+def test_an_answer_that_is_too_large_is_not_read_to_its_end(service: Service) -> None:
+    service.campaigns = [campaign(1)]
+    service.answers["/campaigns"] = b" " * (api.MAX_BYTES + 1)
+    found = service.load()
+    assert f"/v1/campaigns answered more than {api.MAX_BYTES:,} bytes" in found.refused[0]
+    assert found.rows == {}
+    del service.answers["/campaigns"]
+    assert service.load().rows == {"campaigns": 1}
+
+
+def test_more_records_than_the_contract_takes_are_refused() -> None:
+    table = replace(contract("campaigns")["campaigns"], max_rows=3)
+    assert len(api._Records(map(campaign, range(3)), table).rows) == 3
+    with pytest.raises(api.OddAnswer, match="/campaigns of the API has more than 3 records"):
+        api._Records(map(campaign, count()), table)
+
+
+def test_the_words_of_a_server_are_not_repeated(service: Service) -> None:
+    service.status = (404, "of jane.canary@example.com")
+    with pytest.raises(IngestionError, match=r"answered 404 Not Found$"):
+        service.load()

@@ -1,8 +1,10 @@
 """What becomes of rows in quarantine: by the verbs that a person types, on a lake that the real pipeline wrote."""
 
+import gzip
 import json
 import shutil
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,12 +14,14 @@ import pytest
 from conftest import Instance, connections
 
 from ingestion.contracts import contract as contracts
+from ingestion.core.request import LoadRequest
 from ingestion.lake.deliveries import deliveries
 from ingestion.lake.loads import completed_loads, recorded_loads, row_counts
 from ingestion.pipelines import Loaded, ingest
 from ingestion.proposals import propose
 from ingestion.quarantine.accounts import Account, accounts
 from ingestion.quarantine.store import Quarantine
+from ingestion.validation import checks
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
 from larder.lake import contract, quarantine
@@ -44,8 +48,8 @@ def where(retailer: Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     contracts.contract.cache_clear()
 
 
-def load(where: Paths, source: str = "pos") -> Loaded:
-    return ingest(source, where.lake, where.dlt, lambda _: None)
+def load(where: Paths, source: str = "pos", **days: date) -> Loaded:
+    return ingest(source, where.lake, where.dlt, lambda _: None, LoadRequest(**days))
 
 
 def promise(where: Paths, source: str, old: str, new: str) -> None:
@@ -133,7 +137,9 @@ def test_a_replay_loads_what_fits_a_changed_contract(where: Paths) -> None:
     assert load(where).rows == {}
 
 
-def test_a_renamed_column_holds_its_source_until_the_new_name_is_accepted(where: Paths) -> None:
+def test_a_renamed_column_holds_its_source_until_the_new_name_is_accepted(
+    where: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = where.data / "landing" / FILE
     whole = pq.read_table(file, partitioning=None)
     pq.write_table(whole.rename_columns({"store_id": "store_no"}), file)
@@ -144,10 +150,16 @@ def test_a_renamed_column_holds_its_source_until_the_new_name_is_accepted(where:
     contract.accept(where, "pos", write=True)
     assert contracts.contract("pos")["transactions"].by_name["store_id"].aliases == ("store_no",)
     assert propose(where.lake, "pos").after == propose(where.lake, "pos").before
-    quarantine.replay(where, [], None, FILE)
+    with pytest.raises(LarderError, match="no selected row passes"):
+        quarantine.replay(
+            where, [], None, FILE
+        )  # an unknown column might have been of households: it was not kept
+    assert "larder ingest pos --from 2017-01-02 --to 2017-01-02" in capsys.readouterr().err
+    load(where, first=date(2017, 1, 2), last=date(2017, 1, 2))
     assert Quarantine(where.lake, "pos").blocked() == {}
-    assert in_lake(where) == account(where).delivered == account(where).loaded
-    stores = pq.read_table(max((where.lake / "raw/pos/transactions").glob("*.parquet")))["store_id"]
+    assert account(where).delivered == account(where).loaded
+    loaded_again = pq.read_table(max((where.lake / "raw/pos/transactions").glob("*.parquet")))
+    stores = loaded_again.filter(pc.field("_source_file") == FILE)["store_id"]
     assert stores.equals(whole["store_id"])
 
 
@@ -236,8 +248,8 @@ def test_personal_values_are_masked_and_the_record_is_read_again(where: Paths) -
     promise(
         where,
         "loyalty",
-        "email: {type: string, required: true, personal: true}",
-        'email: {type: string, allowed: ["none"], personal: true}',
+        "email: {type: string, required: true, personal: true, restricted: true}",
+        'email: {type: string, allowed: ["none"], personal: true, restricted: true}',
     )
     loaded = load(where, "loyalty")
     assert loaded.rows.keys() == {"demographics"}
@@ -254,12 +266,12 @@ def test_personal_values_are_masked_and_the_record_is_read_again(where: Paths) -
     promise(
         where,
         "loyalty",
-        'email: {type: string, allowed: ["none"], personal: true}',
-        "email: {type: string, required: true, personal: true}",
+        'email: {type: string, allowed: ["none"], personal: true, restricted: true}',
+        "email: {type: string, required: true, personal: true, restricted: true}",
     )
     quarantine.replay(where, [], "loyalty", None)
     assert in_lake(where, "loyalty", "households") == people == account(where, "loyalty", "households").loaded
-    (file,) = (where.lake / "raw/loyalty/households").glob("*.parquet")
+    (file,) = (where.data / "restricted/loyalty/households").glob("*.parquet")
     assert pc.all(pc.match_substring(pq.read_table(file)["email"], "@")).as_py()
 
 
@@ -272,3 +284,66 @@ def test_records_of_the_api_are_loaded_once_their_values_are_accepted(where: Pat
     quarantine.replay(where, [], "campaigns", None)
     found = account(where, "campaigns", "campaigns")
     assert found.loaded == found.delivered == in_lake(where, "campaigns", "campaigns")
+
+
+def with_columns(where: Paths, **columns: dict[int, str]) -> None:
+    """Add columns of text to the day's file, with these values by row."""
+    file = where.data / "landing" / FILE
+    whole = pq.read_table(file, partitioning=None)
+    for name, values in columns.items():
+        texts = [values.get(row, "7UP 12PK 2L") for row in range(1, whole.num_rows + 1)]
+        whole = whole.append_column(name, pa.array(texts))
+    pq.write_table(whole, file)
+
+
+def kept(where: Paths) -> str:
+    """All that the lake says of what was quarantined and of deliveries."""
+    files = [*where.lake.glob("quarantine/pos/*/*.parquet"), *where.lake.glob("raw/pos/deliveries/*.parquet")]
+    return str([pq.read_table(file, partitioning=None).to_pylist() for file in files])
+
+
+def test_contact_details_in_a_text_column_are_quarantined_and_masked(
+    where: Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    promise(where, "pos", "  columns:\n", "  columns:\n    cashier: {type: string}\n")
+    with_columns(where, cashier={3: "Ask jane.canary@example.com", 5: "+1 415 555 0102"})
+    entries = load(where).quarantined
+    assert [(e["row_number"], e["column_name"], e["seen"]) for e in entries] == [
+        (3, "cashier", "***"),
+        (5, "cashier", "***"),
+    ]
+    assert {e["reason"] for e in entries} == {"the value is an e-mail address or a telephone number"}
+    assert json.loads(entries[0]["payload"])["cashier"] == "***"
+    assert "canary" not in kept(where) and "0102" not in kept(where)
+    with pytest.raises(LarderError, match="no selected row passes"):
+        quarantine.replay(where, ids(where), None, None)
+    assert "masked" in capsys.readouterr().err and len(ids(where)) == 2
+
+
+def test_contact_details_in_other_columns_and_names_are_masked(where: Paths) -> None:
+    with_columns(where, notes={7: "jane.canary@example.com"}, **{"(415) 555-0102": {}})
+    change(where, "quantity", {7: -1})
+    loaded = load(where)
+    (entry,) = loaded.quarantined
+    assert (entry["row_number"], entry["seen"], json.loads(entry["payload"])["notes"]) == (7, "-1", "***")
+    assert json.loads(entry["payload"])["***"] == "***"
+    assert "canary" not in kept(where) and "0102" not in kept(where) + str(loaded.drift)
+
+
+def test_contact_details_in_a_line_that_is_no_row_are_masked(where: Paths) -> None:
+    file = where.data / "landing" / DAY / "sales_b.csv.gz"
+    text = gzip.decompress(file.read_bytes())
+    header, _, rows = text.partition(b"\n")
+    file.write_bytes(gzip.compress(header + b"\nof jane.canary@example.com\n" + rows))
+    (entry,) = load(where).quarantined
+    assert (entry["reason"], json.loads(entry["payload"])) == ("malformed row", "***")
+    file.write_bytes(gzip.compress(b"jane.canary@example.com," + rows))
+    assert {e["seen"] for e in load(where).quarantined} == {"12 others"}
+    assert "canary" not in kept(where)
+
+
+def test_codes_names_and_sizes_are_no_contact_details() -> None:
+    texts = ["7UP 12PK 2L", "4011", "0012000001291", "5551234567", "555-0102", "100-250 CT", "12/16 OZ", "AT&T @ HOME", "2 FOR 3.00 @ 1.50", "20170102-131415", "1.5 LTR", "10.12.2017 13:14", "192.168.100.200", "30 X 40 X 5000", None]  # fmt: skip
+    table = contracts.contract("merchandising")["products"]
+    rows = pa.table({"department": pa.array(texts)})
+    assert list(checks._of_contacts(rows["department"], table.by_name["department"])) == []
