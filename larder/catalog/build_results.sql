@@ -91,13 +91,6 @@ create table larder.deliveries (
     is_accounted_for boolean
 );
 
--- The allowed words of governance/columns.yml. Of a personal class, and of a column without one, no value is shown.
-create table larder.classes (
-    class varchar,
-    description varchar,
-    is_personal boolean generated always as (class not in ('public', 'internal'))
-);
-
 create table larder.tiers (
     tier varchar,
     description varchar

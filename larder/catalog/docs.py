@@ -1,6 +1,6 @@
 """`larder docs`: the catalogue of the published generation as one static page."""
 
-from ingestion.core.files import write_atomically
+from ingestion.core.files import open_to_all, write_atomically
 from larder.core import console
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
@@ -22,4 +22,5 @@ def run(paths: Paths) -> None:
             f"Look at it: dbt compile --select {node.name}. The last page stays.",
         )
     write_atomically(paths.docs, (outcome.artifacts / PAGE).read_bytes())
+    open_to_all(paths.docs.parent, paths.site)
     console.done(f"docs of generation {published.id}: {paths.docs}")

@@ -4,9 +4,6 @@
 
 create schema dbt;
 
-create macro said(body, path) as nullif(body ->> path, '');
-create macro names(body, path) as coalesce(from_json(body -> path, '["varchar"]'), []);
-
 -- What a test says in the comment at its head, without what to do when it fails.
 create macro head(code) as nullif(trim(
     regexp_replace(regexp_extract(code, '^\s*\{#(.*?)(?:Fails\?.*)?#\}', 1, 's'), '\s+', ' ', 'g')

@@ -6,7 +6,7 @@ them (build_results.sql). A generation and a project that is only compiled have 
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,12 @@ import yaml
 from ingestion.core import sql
 from ingestion.core.files import atomically, write_atomically
 from larder.catalog import comments, metric_lineage
+from larder.core.errors import LarderError
 from larder.core.settings import PROJECT
+from larder.core.twice import twice
 from larder.project.lineage.names import Origin
 from larder.project.lineage.project import ProjectLineage
+from larder.project.lineage.turns import turns
 from larder.project.manifest import Artifact, leaves_a_relation
 from larder.project.manifest import relation as relation_of
 
@@ -37,6 +40,12 @@ KINDS = (
     "macros",
     "docs",
 )
+GOVERNED = ("models", "seeds", "snapshots", "sources")
+"""The tables of a base that list relations."""
+
+Classes = Mapping[str, Mapping[str, str | None]]
+"""The classes of columns, by `<schema>.<table>`."""
+
 Types = Mapping[str, Mapping[str, str]]
 """The types of columns as the warehouse has them, by `<schema>.<table>`."""
 
@@ -52,15 +61,41 @@ def begin(
         ("dependency", _dependencies(manifest), _DEPENDENCY),
         ("traced_column", _columns(manifest, lineage, types), _COLUMN),
         ("traced_edge", _edges(manifest, lineage), _EDGE),
+        ("policy", _policy(), _POLICY),
     ):
-        found = pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema)
-        connection.from_arrow(found).create(name)
-    for file in ("information_schema.sql", "build_results.sql", "descriptions.sql"):
-        connection.execute(Path(__file__).with_name(file).read_text())
+        _create(connection, name, rows, schema)
+    connection.create_function("turns", turns, ["varchar"], "varchar[]")
+    for file in (
+        "macros.sql",
+        "information_schema.sql",
+        "build_results.sql",
+        "descriptions.sql",
+        "governance.sql",
+    ):
+        connection.execute(_script(file))
     for table, words in _words().items():
         for word in words:
             connection.execute(f"insert into larder.{table} values ({', '.join('?' * len(word))})", word)
     return connection
+
+
+def governed(folder: Path, classes: Classes) -> duckdb.DuckDBPyConnection:
+    """Who may see what of the tables that a saved base describes, by the policy as it is now.
+
+    Where the project gives a column another class now than it was built with, the higher one counts.
+    """
+    base = open_base(
+        folder, [f"dbt.{table}" for table in (*GOVERNED, "node_columns", "column_lineage", "groups")]
+    )
+    relations = " union all by name ".join(f"from dbt.{table}" for table in GOVERNED)
+    base.execute(f"create schema larder; create view relation as {relations}")
+    _create(base, "policy", _policy(), _POLICY)
+    now = ((table, *named) for table, columns in classes.items() for named in columns.items())
+    _create(base, "class_now", now, _CLASS)
+    base.create_function("turns", turns, ["varchar"], "varchar[]")
+    for file in ("macros.sql", "governance.sql", "raised_classes.sql"):
+        base.execute(_script(file))
+    return base
 
 
 def save(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
@@ -79,10 +114,10 @@ def save(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
             file.unlink()
 
 
-def open_base(folder: Path) -> duckdb.DuckDBPyConnection:
-    """The tables of a metadata base by their names."""
+def open_base(folder: Path, tables: Iterable[str] = ("*",)) -> duckdb.DuckDBPyConnection:
+    """The tables of a metadata base by their names, all of them or those that are named."""
     connection = duckdb.connect()
-    for file in sorted(folder.glob("*.parquet")):
+    for file in sorted(file for table in tables for file in folder.glob(f"{table}.parquet")):
         schema, _, table = file.stem.partition(".")
         connection.execute(f"create schema if not exists {sql.name(schema)}")
         connection.execute(
@@ -130,6 +165,21 @@ _EDGE = pa.schema(
         ("expression", _TEXT),
     ]
 )
+_POLICY = pa.schema(
+    [("section", _TEXT), ("name", _TEXT), ("position", pa.int32()), ("body", pa.json_(_TEXT))]
+)
+_CLASS = pa.schema([("relation_name", _TEXT), ("column_name", _TEXT), ("class", _TEXT)])
+
+
+def _create(
+    connection: duckdb.DuckDBPyConnection, table: str, rows: Iterable[tuple[Any, ...]], schema: pa.Schema
+) -> None:
+    found = pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema)
+    connection.from_arrow(found).create(table)
+
+
+def _script(file: str) -> str:
+    return Path(__file__).with_name(file).read_text()
 
 
 def _resources(manifest: Artifact, git_sha: str) -> Iterator[tuple[str, str, str]]:
@@ -177,19 +227,41 @@ def _relations(manifest: Artifact) -> dict[str, str]:
     return {name: relation_of(node) for name, node in {**manifest["sources"], **own}.items()}
 
 
+def _policy() -> Iterator[tuple[str, str, int, str]]:
+    """Every entry of governance/ that says who may see what; where it says nothing, nobody sees anything."""
+    for name in ("columns", "declassifiers", "audiences"):
+        for section, entries in _said(PROJECT / "governance" / f"{name}.yml").items():
+            if isinstance(entries, dict):
+                for position, (entry, body) in enumerate(entries.items()):
+                    yield section, str(entry), position, json.dumps(body, default=str)
+
+
 def _words() -> dict[str, list[tuple[Any, ...]]]:
-    """The rows of larder.classes, tiers and glossary; none where the project says nothing of them, and then no value is shown."""
+    """The rows of larder.tiers and glossary; none where the project says nothing of them, and then no value is shown."""
     columns, glossary = (_said(PROJECT / "governance" / name) for name in ("columns.yml", "glossary.yml"))
     terms = glossary.get("terms", {})
     return {
-        "classes": [*columns.get("classes", {}).items()],
         "tiers": [*columns.get("tiers", {}).items()],
         "glossary": [(term, said["text"], said["see"]) for term, said in terms.items()],
     }
 
 
 def _said(file: Path) -> dict[str, Any]:
-    return yaml.load(file.read_text(), yaml.CSafeLoader) if file.exists() else {}
+    """A file of governance/. Raises LarderError for one that cannot be read as it was meant: a grant may hang on each line."""
+    if not file.exists():
+        return {}
+    try:
+        text = file.read_text()
+        wrong = [*twice(root)] if (root := yaml.compose(text, yaml.CSafeLoader)) else []
+        found = yaml.load(text, yaml.CSafeLoader)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise LarderError(
+            f"{file} cannot be read: {error}", "Correct it where the message points."
+        ) from error
+    if wrong or not isinstance(found, dict):
+        reason = f"says {', '.join(wrong)} twice" if wrong else "has no sections"
+        raise LarderError(f"{file} {reason}", f"Compare: git diff {file}")
+    return found
 
 
 def _tables(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:

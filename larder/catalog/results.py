@@ -24,31 +24,6 @@ KEPT = 200
 
 LEDGER = "observe.ledger"
 
-SHOWN = """
-with recursive personal(node_unique_id, column_name) as (
-    select node_unique_id, column_name
-    from dbt.node_columns
-    left join larder.classes on classification = class
-    where coalesce(is_personal, true)
-    union
-    select child_node_unique_id, child_column_name
-    from dbt.column_lineage
-    inner join personal on parent_node_unique_id = node_unique_id and parent_column_name = column_name
-    where keeps_value
-)
-
-select
-    node_unique_id,
-    column_name,
-    data_type_inferred,
-    not coalesce(is_personal, true) and (node_unique_id, column_name) not in (from personal)
-from dbt.node_columns
-left join larder.classes on classification = class
-where data_type_inferred is not null
-order by node_unique_id, column_index
-"""
-"""The columns of tables that there are, and whether their values may be shown."""
-
 HISTORIES = ("dbt_rt.invocations", "dbt_rt.run_results", "dbt_rt.relations")
 """Tables to which each build adds."""
 
@@ -175,7 +150,7 @@ def _size(warehouse: duckdb.DuckDBPyConnection, relation: str) -> tuple[int, int
 def _columns(base: duckdb.DuckDBPyConnection) -> dict[str, list[Column]]:
     """The columns of each node. A value is shown of a class that reveals nothing about a person, unless it is kept from one that does."""
     found: dict[str, list[Column]] = {}
-    for node, *column in base.execute(SHOWN).fetchall():
+    for node, *column in base.execute("from larder.shown_columns").fetchall():
         found.setdefault(node, []).append(Column(*column))
     return found
 

@@ -17,6 +17,10 @@
         {% endfor %}
         {% set body = 'select ' ~ columns | map(attribute='name') | join(', ')
             ~ ' from read_parquet([' ~ paths | join(', ') ~ '], union_by_name = true)' %}
+        {# No file has a column of which none was written yet. #}
+        {% if table.source_name == 'lake' %}
+            {% set body = body.replace(' from read_parquet', ' from (select null::bigint as erased where false union all by name from read_parquet', 1) ~ ')' %}
+        {% endif %}
         {% if files | selectattr('holds_later_loads') | list %}
             {% set source = 'source' if table.source_name == 'lake' else "'" ~ table.source_name ~ "'" %}
             {% set body = body ~ ' where (' ~ source ~ ', _dlt_load_id) in (select (source, load_id) from raw.completed_loads)' %}

@@ -1,7 +1,7 @@
 {#
   For each file of a raw table, the load from which on its rows count: a file that is delivered again replaces its earlier
   delivery as a whole, and rows replayed from quarantine later add to it. A delivery whose every row was quarantined replaces
-  nothing until some of its rows are replayed.
+  nothing until some of its rows are replayed; one whose rows are erased has replaced what came before.
     system, table: a raw table that files bring
 #}
 {% macro current_deliveries(system, table) %}
@@ -13,7 +13,7 @@
         select
             *,
             coalesce(
-                max_by(digest, case when loaded > 0 or delivered = 0 then _dlt_load_id end) over (partition by place),
+                max_by(digest, case when loaded > 0 or erased > 0 or delivered = 0 then _dlt_load_id end) over (partition by place),
                 max_by(digest, _dlt_load_id) over (partition by place)
             ) as current_digest
         from {{ source('lake', 'deliveries') }}

@@ -12,10 +12,10 @@
     {% if not run_query('from glob(' ~ larder.lake_file('*/_loads/*.csv') ~ ')').rows %}{% do return([]) %}{% endif %}
     {% set record = 'read_json(' ~ larder.lake_file('*/_visible.jsonl') ~ ", format = 'newline_delimited', columns = {"
         ~ "source: 'varchar', table_name: 'varchar', file: 'varchar', first_position: 'bigint', last_position: 'bigint'})" %}
-    {% set log = 'read_csv(' ~ larder.lake_file('*/_loads/*.csv') ~ ", header = false, filename = true, columns = {"
+    {% set completed = 'read_csv(' ~ larder.lake_file('*/_loads/*.csv') ~ ", header = false, filename = true, columns = {"
         ~ "position: 'bigint', load_id: 'varchar', completed_at: 'timestamp'})" %}
     {% do run_query(
-        'insert into raw.completed_loads select record.source, log.position, log.load_id, log.completed_at from ' ~ log
+        'insert into raw.completed_loads select record.source, log.position, log.load_id, log.completed_at from ' ~ completed
         ~ ' as log inner join ' ~ record ~ " as record on record.source = regexp_extract(log.filename, '([^/]+)/_loads/[0-9]+\\.csv$', 1)"
         ~ ' where record.file is null and log.position <= record.last_position'
     ) %}

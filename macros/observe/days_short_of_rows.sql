@@ -1,5 +1,5 @@
 {#
-  The business days of which rows or files are in quarantine, or were discarded: the marts lack rows that the source counts, the
+  The business days of which rows or files are in quarantine, were discarded, or erased: the marts lack rows that the source counts, the
   ledger has how many, and the source's totals for such a day cannot be compared with them. A week of promotions has its
   Monday as its day; it is read from its own part of the ledger, so that a test on promotions alone does not run with every
   day of the tills.
@@ -8,7 +8,7 @@
 {% macro days_short_of_rows(system, table) %}
     select business_date
     from {{ ref('ledger_promotions') if system == 'promotions' else ref('ledger') }}
-    where source_system = '{{ system }}' and table_name = '{{ table }}' and quarantined_rows > 0
+    where source_system = '{{ system }}' and table_name = '{{ table }}' and (quarantined_rows > 0 or erased_rows > 0)
     union all
     select
         {% if system == 'promotions' %}

@@ -12,7 +12,11 @@
         {{ day }} as day,
         -- A row that was quarantined and has been replayed is loaded by now: no longer in quarantine, and not delivered twice.
         case when deliveries.kind = 'replay' then 0 else deliveries.delivered end as delivered,
-        case when deliveries.kind = 'replay' then -deliveries.loaded else deliveries.quarantined end as quarantined,
+        case
+            when deliveries.kind = 'replay' then -(deliveries.loaded + coalesce(deliveries.erased, 0))
+            else deliveries.quarantined
+        end as quarantined,
+        coalesce(deliveries.erased, 0) as erased,
         deliveries.loaded,
         deliveries.key_sum,
         deliveries.money_usd

@@ -1,9 +1,9 @@
 {#
-  The counts that ingestion records of deliveries, as entries of the ledger: rows delivered, quarantined and loaded.
-  accounts: a CTE of source, table_name, day, load_id, delivered, quarantined, loaded, key_sum and money_usd.
+  The counts that ingestion records of deliveries, as entries of the ledger: rows delivered, quarantined, erased and loaded.
+  accounts: a CTE of source, table_name, day, load_id, delivered, quarantined, erased, loaded, key_sum and money_usd.
 #}
 {% macro ledger_accounts(accounts) %}
-    {% for stage in ['delivered', 'quarantined', 'loaded'] %}
+    {% for stage in ['delivered', 'quarantined', 'erased', 'loaded'] %}
         select
             source as source_system,
             table_name,

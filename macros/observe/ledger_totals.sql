@@ -10,7 +10,7 @@
         coalesce(cast(business_date as varchar), load_id, 'no day') as period,
         business_date,
         load_id,
-        {% for stage in ['delivered', 'quarantined', 'loaded', 'lake', 'staging', 'mart'] %}
+        {% for stage in ['delivered', 'quarantined', 'erased', 'loaded', 'lake', 'staging', 'mart'] %}
             cast(coalesce(sum(case when stage = '{{ stage }}' then entry_rows end), 0) as bigint) as {{ stage }}_rows,
         {% endfor %}
         {% for stage in ['loaded', 'lake', 'staging', 'mart'] %}

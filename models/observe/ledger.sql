@@ -62,6 +62,7 @@ accounts as (
         null as load_id,
         delivered,
         quarantined,
+        erased,
         loaded,
         key_sum,
         money_usd
@@ -74,6 +75,7 @@ accounts as (
         case when source <> 'pos_stream' then _dlt_load_id end as load_id,
         delivered,
         quarantined,
+        coalesce(erased, 0) as erased,
         loaded,
         key_sum,
         money_usd
@@ -170,6 +172,7 @@ totals as (
         null as load_id,
         delivered_rows,
         quarantined_rows,
+        erased_rows,
         {% for stage in ['loaded', 'lake', 'staging', 'mart'] %}
             {{ stage }}_rows,
         {% endfor %}
@@ -194,8 +197,17 @@ differences as (
     select
         *,
         case
-            when delivered_rows <> loaded_rows + quarantined_rows
-                then concat(delivered_rows, ' delivered, ', loaded_rows, ' loaded, ', quarantined_rows, ' quarantined')
+            when delivered_rows <> loaded_rows + quarantined_rows + erased_rows
+                then concat(
+                    delivered_rows,
+                    ' delivered, ',
+                    loaded_rows,
+                    ' loaded, ',
+                    quarantined_rows,
+                    ' quarantined, ',
+                    erased_rows,
+                    ' erased'
+                )
             {% for stage, where in [('lake', 'in the lake'), ('staging', 'in staging'), ('mart', 'in the mart')] %}
                 when {{ 'has_mart and ' if stage == 'mart' }}loaded_rows <> {{ stage }}_rows
                     then concat(loaded_rows, ' loaded, ', {{ stage }}_rows, ' {{ where }}')
@@ -217,6 +229,7 @@ final as (
         load_id,
         cast(delivered_rows as bigint) as delivered_rows,
         cast(quarantined_rows as bigint) as quarantined_rows,
+        cast(erased_rows as bigint) as erased_rows,
         {% for stage in ['loaded', 'lake', 'staging', 'mart'] %}
             {% set open, close = ('case when has_mart then ', ' end') if stage == 'mart' else ('', '') %}
             {{ open }}cast({{ stage }}_rows as bigint){{ close }} as {{ stage }}_rows,

@@ -98,6 +98,7 @@ final as (
         business_date,
         delivered_rows,
         quarantined_rows,
+        erased_rows,
         {% for stage in ['loaded', 'lake', 'staging'] %}
             {{ stage }}_rows,
             {{ stage }}_key_sum,

@@ -1,13 +1,12 @@
 {#
-  Direct identifiers (names, e-mail, phone) stay in the CRM's staging. Outside raw and staging there is neither a column that
-  is classed as one, nor a column with the name of one, regardless of its class.
-  Fails? Drop the column from the model; whoever needs it asks the owner of stg_loyalty__households.
+  Direct identifiers (names, e-mail, phone, birth date) go to the restricted zone before the lake is written. No relation has
+  a column that is classed as one, or that has the name of one, regardless of its class: raw and staging included.
+  Fails? Drop the column; if a source delivers it, its contract must say `restricted: true`. Who may write to households uses
+  `larder contacts`.
 #}
 -- depends_on: {{ ref('dim_households') }}
-{% set identifiers = [] %}
-{% for column in columns_by_class() if column.classification == 'direct_identifier' %}
-    {% do identifiers.append(column) %}
-{% endfor %}
+{# the columns that contracts restrict #}
+{% set names = ['first_name', 'last_name', 'email', 'phone', 'birth_date'] %}
 with existing as (
     select
         columns.table_schema,
@@ -17,17 +16,11 @@ with existing as (
     from information_schema.columns as columns
     where
         columns.table_catalog = current_database()
-        and columns.table_schema not in ('raw', 'staging')
-        and columns.column_name in (
-            'no column'
-            {% for name in identifiers | map(attribute='column') | unique %}
-                , '{{ name }}'
-            {% endfor %}
-        )
+        and columns.column_name in ('{{ names | join("', '") }}')
 ),
 
 declared as (
-    {% for column in identifiers if column.schema not in ['raw', 'staging'] %}
+    {% for column in columns_by_class() if column.classification == 'direct_identifier' %}
         select
             '{{ column.schema }}' as table_schema,
             '{{ column.table }}' as table_name,

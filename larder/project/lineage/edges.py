@@ -4,7 +4,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from larder.project.lineage.names import ROWS, STRENGTH, Column, How, Origin, Relation, Schema, Via
+from larder.project.lineage.names import ROWS, SEVERAL, STRENGTH, Column, How, Origin, Relation, Schema, Via
+from larder.project.lineage.turns import STEP, left_of
 
 LAST: list[How] = ["copy", "mod", "scan"]
 """Of two steps the later in this list tells what both do: what is computed and then decides rows only decides rows."""
@@ -27,7 +28,7 @@ class Edge:
         """This edge, and then another one that begins where it ends."""
         how = max(self.how, later.how, key=LAST.index)
         steps = [edge.expression for edge in (self, later) if edge.expression and how == "mod"]
-        return Edge(self.relation, self.column, how, " → ".join(steps))
+        return Edge(self.relation, self.column, how, STEP.join(steps))
 
 
 Edges = tuple[Edge, ...]
@@ -164,8 +165,9 @@ def _edge(origin: Origin, via: Via, texts: dict[int, str]) -> Edge:
     """`texts` keeps what has been written already: the columns of a query share most of their steps."""
     for step in via.steps:
         if id(step) not in texts:
-            texts[id(step)] = step if isinstance(step, str) else step.sql("duckdb", comments=False)
-    return Edge(*origin, via.how, " → ".join(texts[id(step)] for step in via.steps))
+            text = step if isinstance(step, str) else step.sql("duckdb", comments=False)
+            texts[id(step)] = text.replace(STEP, " ")  # a text of the query that has it would make two of one
+    return Edge(*origin, via.how, STEP.join(texts[id(step)] for step in via.steps))
 
 
 def _row(edge: Edge) -> tuple[str, ...]:
@@ -178,9 +180,16 @@ def _strongest(*several: Iterable[Edge]) -> Edges:
     found: dict[Origin, Edge] = {}
     for edge in (edge for edges in several for edge in edges):
         origin = (edge.relation, edge.column)
-        if origin not in found or STRENGTH[edge.how] > STRENGTH[found[origin].how]:
-            found[origin] = edge
+        found[origin] = _either(found[origin], edge) if origin in found else edge
     return tuple(found.values())
+
+
+def _either(one: Edge, other: Edge) -> Edge:
+    """Of two edges the one that says more, but never by a computation that lets less through than the other."""
+    more, less = (other, one) if STRENGTH[other.how] > STRENGTH[one.how] else (one, other)
+    if less.how == "scan" or left_of(more.expression) <= left_of(less.expression):
+        return more
+    return replace(more, how="mod", expression=SEVERAL)
 
 
 def _together(values: Edges, rows: Edges) -> Edges:

@@ -39,6 +39,8 @@ TRANSPARENT = (
 )
 """Kinds of nodes that give nothing but what is computed from their parts."""
 
+RANKS = (exp.RowNumber, exp.Rank, exp.DenseRank, exp.PercentRank, exp.CumeDist, exp.Ntile)
+
 
 def value(node: exp.Expr, scope: Scope) -> Column:
     """What an expression derives from: the same as a column where it is nothing but its name."""
@@ -125,7 +127,7 @@ def _answer(node: exp.Expr, scope: Scope) -> Column:
     """The value of a query in an expression, and what decides its rows."""
     found = scope.run(node, scope)
     bag = Bag(*(column for _, column in found.columns), unresolved(found.unknown))
-    bag.add(found.rows, scan=True)
+    bag.add(found.rows.decides(node))
     return bag.column()
 
 
@@ -175,30 +177,31 @@ def _path(node: exp.Expr) -> list[str]:
 
 
 def _window(node: exp.Expr, scope: Scope, bag: Bag, scan: bool) -> None:
-    """The function's arguments give the value, partition and order only say of which rows."""
+    """The function's arguments give the value, partition and order only say of which rows; but the value of a rank is that of its order."""
     if node.this and not isinstance(node.this, exp.Identifier):
         collect(node.this, scope, bag, scan)
-    frame(node, scope, bag)
+    frame(node, scope, bag, scan or not isinstance(node.this, RANKS))
 
 
-def frame(node: exp.Expr, scope: Scope, bag: Bag) -> None:
-    """Put what says of which rows a window is in a bag, as scans."""
+def frame(node: exp.Expr, scope: Scope, bag: Bag, scan: bool) -> None:
+    """Put what says of which rows a window is in a bag, as scans; what it orders by as a value where `scan` says so."""
     named = node.args.get("alias")
     if named:
         known = scope.windows.get(named.name.lower())
-        frame(known, scope, bag) if known else bag.add(unresolved(f"no window {named.name}"))
+        frame(known, scope, bag, scan) if known else bag.add(unresolved(f"no window {named.name}"))
     spec = node.args.get("spec")
     bounds = [spec.args.get("start"), spec.args.get("end")] if spec else []
     order = node.args.get("order")
-    parts = [*(node.args.get("partition_by") or []), *(order.expressions if order else []), *bounds]
-    for part in parts:
+    for part in order.expressions if order else []:
+        collect(part, scope, bag, scan)
+    for part in [*(node.args.get("partition_by") or []), *bounds]:
         if isinstance(part, exp.Expr):
             collect(part, scope, bag, scan=True)
 
 
 def _filter(node: exp.Expr, scope: Scope, bag: Bag, scan: bool) -> None:
     collect(node.this, scope, bag, scan)
-    collect(node.expression.this, scope, bag, scan=True)
+    collect(node.expression.this, scope, bag, scan)
 
 
 def _ordered_argument(node: exp.Expr, scope: Scope, bag: Bag, scan: bool) -> None:
@@ -218,7 +221,7 @@ def _within_group(node: exp.Expr, scope: Scope, bag: Bag, scan: bool) -> None:
 
 def _exists(node: exp.Expr, scope: Scope, bag: Bag, scan: bool) -> None:
     if isinstance(node.this, exp.Query):
-        bag.add(scope.run(node.this, scope).rows, scan=True)
+        bag.add(scope.run(node.this, scope).rows.decides(node), scan)
     else:
         collect(node.this, scope, bag, scan)
 

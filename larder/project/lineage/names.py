@@ -7,8 +7,13 @@ from typing import Literal
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from larder.project.lineage.turns import AS_IT_IS, after
+
 How = Literal["scan", "copy", "mod"]
 """Of weaker to stronger: decides which rows there are; the value as it is; computed."""
+
+SEVERAL = "several computations of it"
+"""The step in the place of two ways of which the stronger lets less through than the other."""
 
 STRENGTH: Mapping[How, int] = {"scan": 0, "copy": 1, "mod": 2}
 
@@ -28,10 +33,16 @@ class Via:
 
     how: How
     steps: tuple[exp.Expr | str, ...] = ()
+    left: frozenset[str] = AS_IT_IS
+    """What they leave of it (turns.left_of)."""
 
-    def stronger(self, other: "Via") -> bool:
-        """Whether this one says more than the other, or the same in fewer steps."""
-        return (STRENGTH[self.how], -len(self.steps)) > (STRENGTH[other.how], -len(other.steps))
+    def and_also(self, other: "Via") -> "Via":
+        """Of two ways the one that says more, or the same in fewer steps; but never one by which less of the value gets through."""
+        one, two = ((STRENGTH[via.how], -len(via.steps)) for via in (self, other))
+        more, less = (other, self) if two > one else (self, other)
+        if less.how == "scan" or more.left <= less.left:
+            return more
+        return replace(less, how="mod") if less.left < more.left else Via("mod", (SEVERAL,), frozenset())
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +65,20 @@ class Column:
 
     def computed(self, step: exp.Expr | str) -> "Column":
         """What is computed from it by an expression."""
+        left = {left: after(left, step) for left in {via.left for via in self.origins.values()}}
         passed = {
-            origin: via if via.how == "scan" else Via("mod", (*via.steps, step))
+            origin: via if via.how == "scan" else Via("mod", (*via.steps, step), left[via.left])
             for origin, via in self.origins.items()
         }
         return Column(passed, self.unresolved)
+
+    def decides(self, step: exp.Expr) -> "Column":
+        """What an expression gives that says nothing but which rows these are, such as EXISTS."""
+        decided = {
+            origin: via if origin[1] == ROWS else Via("mod", (step,), frozenset())
+            for origin, via in self.origins.items()
+        }
+        return Column(decided, self.unresolved)
 
     def part(self, names: list[str], step: exp.Expr | str) -> "Column":
         """A field of a struct, of a struct in it, and so on."""
@@ -89,8 +109,8 @@ class Bag:
         self._unresolved = self._unresolved or column.unresolved
         for origin, via in column.origins.items():
             new = Via("scan") if scan else via
-            if origin not in self._origins or new.stronger(self._origins[origin]):
-                self._origins[origin] = new
+            known = self._origins.get(origin)
+            self._origins[origin] = known.and_also(new) if known else new
 
     def scan(self, columns: Iterable[Column]) -> None:
         """Add all that columns derive from as what decides which rows there are."""

@@ -6,12 +6,7 @@ with latest as (
 final as (
     select
         household_id,
-        first_name,
-        last_name,
-        email,
-        phone,
         postal_code,
-        birth_date,
         registered_on as registered_date,
         is_deleted,
         {{ utc_timestamp('updated_at') }} as updated_at,
