@@ -1,7 +1,7 @@
 """Run dbt-bouncer on the project, and say each failure as `file:line: what is wrong (rule)`: its table shows no file in a narrow terminal.
 
 It reads what the hooks before it have written: dbt's manifest and the metadata base. What tolerated.txt lists does not count, and that list may
-only shrink. dbt-bouncer's own baseline knows a rule that is a query only as a whole: it would tolerate all of them for one.
+only shrink; the number of privacy tests may only rise. dbt-bouncer's own baseline knows a rule that is a query only as a whole: it would tolerate all of them for one.
 """
 
 import json
@@ -18,6 +18,7 @@ import duckdb
 TARGET = Path("target")
 FOUND = TARGET / "lint" / "house_rules.sarif"
 TOLERATED = Path(".ci/tolerated.txt")
+PRIVACY = Path("tests/privacy")
 
 ROW = re.compile(r"(?:node_)?unique_id=([\w.]+)(?:, column_name=(\w+))?(?:, ([^;]*?))?(?=;|\.$)")
 """A row of a rule that is a query, as dbt-bouncer repeats it."""
@@ -54,6 +55,7 @@ def main() -> int:
         f"{TOLERATED}:1: no longer fails, or was never tolerated; remove: {one}"
         for one in sorted(tolerated - ({*known.values()} & before()))
     ]
+    new += fewer()
     sys.stdout.writelines(f"{line}\n" for line in new)
     return int(bool(new))
 
@@ -65,11 +67,30 @@ def listed(text: str) -> set[str]:
 
 def before() -> set[str]:
     """What the main branch tolerates; all that is tolerated here where there is none to compare with."""
+    shown = on_main("show", f"{{}}:{TOLERATED}")
+    return listed(TOLERATED.read_text() if shown is None else shown)
+
+
+def fewer() -> list[str]:
+    """What is said where the main branch has more privacy tests."""
+    had = (on_main("ls-tree", "--name-only", "{}", f"{PRIVACY}/") or "").split()
+    lost = sorted({*had} - {str(path) for path in PRIVACY.iterdir()})
+    are, were = len([*PRIVACY.glob("*.sql")]), sum(name.endswith(".sql") for name in had)
+    return (
+        [f"{PRIVACY}:1: {were - are} privacy tests fewer than on main: {', '.join(lost)}"]
+        if are < were
+        else []
+    )
+
+
+def on_main(command: str, *arguments: str) -> str | None:
+    """What git says of the main branch, which stands for {} in its arguments; nothing where there is none."""
     for branch in ("origin/main", "main"):
-        shown = subprocess.run(["git", "show", f"{branch}:{TOLERATED}"], capture_output=True, text=True)
+        given = [one.format(branch) for one in arguments]
+        shown = subprocess.run(["git", command, *given], capture_output=True, text=True)
         if not shown.returncode:
-            return listed(shown.stdout)
-    return listed(TOLERATED.read_text())
+            return shown.stdout
+    return None
 
 
 def said(result: dict[str, Any], files: dict[str, list[str]]) -> Iterator[str]:

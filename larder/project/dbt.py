@@ -1,45 +1,42 @@
 """The one place where dbt is called: a separate process, so that no warehouse stays locked after its run."""
 
-import ctypes
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from ingestion.core.files import write_atomically
+from ingestion.core.redaction import all_redacted
 from larder.core import machine
 from larder.core.errors import LarderError
-from larder.core.settings import PROJECT, Paths
+from larder.core.settings import Paths
+from larder.project import rules, sandbox
 from larder.project.complaints import plain
 
-DBT = Path(sys.executable).with_name("dbt")
+SESSION = Path(__file__).with_name("session.py")
 
-PR_SET_PDEATHSIG = 1
+PARTS = ("dbt_project.yml", "profiles.yml", "macros", "models", "seeds", "tests")
+"""What dbt reads of the project."""
 
 PATIENCE = 10.0
 """Seconds that an interrupted dbt has to roll back what it was doing."""
 
+MOST_LOGGED = 10 * 2**20
+"""Bytes after which the log is begun again."""
+
 PASSED = {"success", "pass", "warn", "no-op"}
 
-ENVIRONMENT = (
-    "PATH",
-    "HOME",
-    "USER",
-    "LOGNAME",
-    "TMPDIR",
-    "LANG",
-    "LC_ALL",
-    "LC_CTYPE",
-    "LD_LIBRARY_PATH",
-    "DYLD_LIBRARY_PATH",
-    "VIRTUAL_ENV",
-)
+ENVIRONMENT = ("LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 """All that dbt takes over from the environment: each of its flags has a variable, and by many of them it runs less."""
+
+HOME = "/nonexistent"
+"""No settings, extensions or profiles of the user's."""
 
 ALWAYS = (
     "--write-json",
@@ -105,49 +102,45 @@ class Outcome:
 
 
 def run(
-    paths: Paths,
-    target: str,
-    arguments: list[str],
-    report: Callable[[str], None],
-    folder: str = "",
-    **env: str,
+    paths: Paths, target: str, arguments: list[str], report: Callable[[str], None], **env: str
 ) -> Outcome:
-    """Run `dbt <arguments>` on `target` and report each node as it starts.
-
-    dbt's artifacts go to the folder of the target's name, or to `folder`: two runs at a time must not share one.
-    Raises LarderError when dbt stops before it has run its nodes, or says that it failed although each of them passed.
-    Failed nodes are in the outcome, not raised.
-    """
-    artifacts = _folder(paths, folder or target)
-    with _process([str(DBT), *_arguments(artifacts, paths, target, arguments)], paths, env) as process:
-        ended = _follow(process, report)
-    return _outcome(paths, arguments[0], artifacts, ended)
+    """Run one command in a session of its own."""
+    with session(paths, target, "", (), **env) as command:
+        return command(arguments, report)
 
 
 class Command(Protocol):
-    """Runs one dbt command, as `run` does."""
+    """Runs one dbt command and reports each node as it starts. Its artifacts go to the folder of the target's name, or to `folder`: two
+    runs at a time must not share one.
+
+    Raises LarderError when dbt stops before it has run its nodes, or says that it failed although each of them passed. Failed nodes are
+    in the outcome, not raised.
+    """
 
     def __call__(self, arguments: list[str], report: Callable[[str], None], folder: str = "") -> Outcome: ...
 
 
 @contextmanager
-def session(paths: Paths, target: str, folder: str = "", **env: str) -> Iterator[Command]:
+def session(
+    paths: Paths, target: str, folder: str = "", reads: Sequence[Path] = (), **env: str
+) -> Iterator[Command]:
     """Several commands on one target in one process: dbt, which takes seconds to import, is imported once.
 
-    The process keeps the warehouse locked from its first query until the session ends. Artifacts go where `run` puts them.
+    The process keeps the warehouse locked from its first query until the session ends. It is confined to the project, the raw lake, what
+    it `reads` besides, and what it builds. Raises LarderError where the project has what no change may have.
     """
-    with _process([sys.executable, "-m", "larder.project.session"], paths, env) as process:
+    rules.require_files(paths.project)
+    with _process(paths, target, reads, env) as running:
 
         def ask(arguments: list[str], report: Callable[[str], None]) -> _Ended:
-            print(json.dumps(arguments), file=process.stdin, flush=True)
-            return _follow(process, report)
+            with suppress(BrokenPipeError):  # it has ended: its code says how
+                print(json.dumps(arguments), file=running.process.stdin, flush=True)
+            return _follow(running, report)
 
         def command(arguments: list[str], report: Callable[[str], None], folder: str = folder) -> Outcome:
             artifacts = _folder(paths, folder or target)
             ended = ask(_arguments(artifacts, paths, target, arguments), report)
-            if ended.code and arguments == [
-                "parse"
-            ]:  # what dbt has kept of an earlier parse may be what it stumbles over
+            if ended.code and arguments == ["parse"]:  # it may stumble over what it kept of an earlier one
                 ended = ask(_arguments(artifacts, paths, target, [*arguments, "--no-partial-parse"]), report)
             return _outcome(paths, arguments[0], artifacts, ended)
 
@@ -164,6 +157,7 @@ def _folder(paths: Paths, name: str) -> Path:
 
 def _outcome(paths: Paths, command: str, artifacts: Path, ended: "_Ended") -> Outcome:
     results = artifacts / "run_results.json"
+    _redact(results)
     outcome = Outcome(_nodes(results, ended.invocation), artifacts, ended.code, ended.errors)
     if (ended.code and not outcome.broken) or (command == "build" and not results.exists()):
         said = "\n".join(map(plain, ended.errors[:3])) or f"exit code {ended.code}"
@@ -176,14 +170,14 @@ def _outcome(paths: Paths, command: str, artifacts: Path, ended: "_Ended") -> Ou
 
 def _arguments(artifacts: Path, paths: Paths, target: str, arguments: list[str]) -> list[str]:
     options = ["--target", target, "--target-path", str(artifacts), "--project-dir", str(paths.project)]
-    logs = ["--log-format", "json", "--log-path", str(paths.dbt / "logs")]
+    logs = ["--log-format", "json", "--log-level-file", "none", "--log-path", str(paths.dbt / "logs")]
     return [*logs, *arguments, *options, *ALWAYS, "--profiles-dir", str(paths.project)]
 
 
 def _environment(paths: Paths, extra: dict[str, str]) -> dict[str, str]:
     own = {"LARDER_DATA": str(paths.data), "LARDER_LAKE": str(paths.lake), "DO_NOT_TRACK": "1"}
     kept = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
-    return {**kept, **machine.duckdb_limits(paths.data), **own, **extra}
+    return {"HOME": HOME, **kept, **machine.duckdb_limits(paths.data), **own, **extra}
 
 
 @dataclass(frozen=True)
@@ -195,31 +189,63 @@ class _Ended:
     invocation: str
 
 
+class _Running(NamedTuple):
+    process: subprocess.Popen[str]
+    said: list[str]
+
+
 @contextmanager
-def _process(command: list[str], paths: Paths, env: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """A process that is given time to roll back when this one is interrupted, and ends with it."""
-    with subprocess.Popen(
-        command,
-        cwd=PROJECT,
-        env=_environment(paths, env),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        preexec_fn=_end_with_parent,
-    ) as process:
+def _process(paths: Paths, target: str, reads: Sequence[Path], env: dict[str, str]) -> Iterator[_Running]:
+    """A confined process that is given time to roll back when this one is interrupted, and ends with it."""
+    said: list[str] = []
+    own = [SESSION, rules.STATEMENTS, *(paths.project / part for part in PARTS)]
+    read, written = _warehouse(paths, target, env)
+    with (
+        sandbox.confined([*own, paths.lake / "raw", *read, *reads], written) as enter,
+        subprocess.Popen(
+            [sys.executable, "-I", str(SESSION)],
+            cwd=paths.project,
+            env=_environment(paths, env),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            preexec_fn=enter,
+        ) as process,
+    ):
         try:
-            yield process
+            with sandbox.known(process.pid):
+                yield _Running(process, said)
         except BaseException:
-            _end(process)
+            said.append(_end(process))
             raise
+        finally:
+            _log(paths.dbt / "logs/dbt.log", said)
 
 
-def _follow(process: subprocess.Popen[str], report: Callable[[str], None]) -> _Ended:
+def _log(file: Path, said: list[str]) -> None:
+    """Append to the log, which dbt does not write itself as it would not redact it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    is_full = file.exists() and file.stat().st_size > MOST_LOGGED
+    with file.open("w" if is_full else "a", encoding="utf-8") as log:
+        log.writelines(f"{line}\n" for line in all_redacted(said))
+
+
+def _warehouse(paths: Paths, target: str, env: dict[str, str]) -> tuple[list[Path], list[Path]]:
+    """What a target of profiles.yml reads, and the folders that it writes to."""
+    spill = {"dev": "dev", "published": "tmp-published"}.get(target, "tmp")
+    written = [paths.dbt, paths.warehouse / spill]
+    if candidate := env.get("LARDER_CANDIDATE"):
+        written.append(Path(candidate).resolve().parent)
+    published = str(paths.warehouse / "current/larder.duckdb") if target == "published" else ""
+    return [Path(file) for file in (published, env.get("LARDER_BASE")) if file], written
+
+
+def _follow(running: _Running, report: Callable[[str], None]) -> _Ended:
     """Pass on the progress of one command, until it has ended or the process has."""
     errors: list[str] = []
     invocation, code = "", None
-    for line in process.stdout or ():
+    for line in running.process.stdout or ():
         if "No space left on device" in line:
             errors = ["the disk is full"]
         event = _event(line)
@@ -227,28 +253,24 @@ def _follow(process: subprocess.Popen[str], report: Callable[[str], None]) -> _E
             code = int(event["exit_code"])
             break
         data, info = event.get("data", {}), event.get("info", {})
+        running.said.append(f"{info.get('ts', '')} {info.get('msg', line)}".strip())
         invocation = info.get("invocation_id", invocation)
         if info.get("name") == "LogStartLine":
             report(f"{data['index']} of {data['total']} {data['description']}")
         elif info.get("level") == "error" and errors != ["the disk is full"]:
             errors.append(str(info.get("msg", "")).strip())
-    return _Ended(errors, process.wait() if code is None else code, invocation)
+    return _Ended(all_redacted(errors), running.process.wait() if code is None else code, invocation)
 
 
-def _end(process: subprocess.Popen[str]) -> None:
-    """Stop dbt, and return when its process has ended: what it was writing may be removed afterwards."""
+def _end(process: subprocess.Popen[str]) -> str:
+    """Stop dbt, and return what it said last when its process has ended: what it was writing may be removed afterwards."""
     process.send_signal(signal.SIGINT)
     try:
-        process.communicate(timeout=PATIENCE)
+        return process.communicate(timeout=PATIENCE)[0]
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def _end_with_parent() -> None:
-    """Have the system end dbt when `larder` is killed: it would go on, and write its results over the next build's."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        return ""
 
 
 def _event(line: str) -> dict[str, Any]:
@@ -258,6 +280,20 @@ def _event(line: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return event if isinstance(event, dict) else {}
+
+
+def _redact(results: Path) -> None:
+    """Take values of rows out of dbt's results, which repeat what DuckDB says of them."""
+    try:
+        content = json.loads(results.read_text())
+        messages = [node["message"] or "" for node in content["results"]]
+    except (OSError, ValueError, KeyError, TypeError):  # whoever reads them says what is wrong
+        return
+    clean = all_redacted(messages)
+    if clean != messages:
+        for node, message in zip(content["results"], clean, strict=True):
+            node["message"] = message
+        write_atomically(results, json.dumps(content))
 
 
 def _nodes(results: Path, invocation: str) -> list[Node]:

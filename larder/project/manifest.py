@@ -26,7 +26,7 @@ class Declared:
 
 def tables(artifacts: Path) -> dict[str, Declared]:
     """Every model and seed by `<schema>.<table>`; empty where dbt has left no manifest that can be read."""
-    return {relation(node): _declared(node) for node in _nodes(artifacts).values()}
+    return {relation(node): declared(node) for node in _nodes(artifacts).values()}
 
 
 def deprecated(artifacts: Path) -> list[dict[str, str]]:
@@ -128,7 +128,8 @@ def _nodes(artifacts: Path) -> dict[str, dict[str, Any]]:
     return {name: node for name, node in nodes.items() if node["resource_type"] in RELATIONS}
 
 
-def _declared(node: dict[str, Any]) -> Declared:
+def declared(node: Mapping[str, Any]) -> Declared:
+    """What a node's YAML says of its table."""
     columns = node["columns"].values()
     return Declared(
         grain=node["config"].get("meta", {}).get("grain", []),

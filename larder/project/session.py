@@ -1,12 +1,17 @@
-"""dbt's commands one after the other in one process, which imports dbt once. Run by `larder.project.dbt.session`.
+"""dbt's commands one after the other in one process, which imports dbt once. Run by `larder.project.dbt.session`,
+by itself: no module of a change is found by a name that dbt imports.
 
 Each line of standard input is one command, as a JSON list of its arguments. What `parse` has read, the commands after it take as it
 is. dbt's log goes to standard output as JSON lines; a line {"exit_code": N} ends each command's.
 """
 
 import json
+import os
+import runpy
 import sys
-from typing import TYPE_CHECKING
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
@@ -34,13 +39,37 @@ def main() -> None:
 
 
 def _set_up() -> None:
-    """Have dbt keep what it has parsed for another warehouse, and check the keys of YAML, which it does for other adapters."""
+    """Have dbt keep what it has parsed for another warehouse, check the keys of YAML, which it does for other adapters, and run no
+    statement that a change may not have. Its locks are of threads: those of processes lie in memory that it shares with others.
+    """
+    from multiprocessing import synchronize
+
     from dbt.adapters.duckdb.credentials import DuckDBCredentials
+    from dbt.adapters.duckdb.environments.local import DuckDBCursorWrapper
     from dbt.jsonschemas import jsonschemas
 
     counted = DuckDBCredentials._connection_keys
     DuckDBCredentials._connection_keys = lambda own: {*counted(own)} - PLACES  # type: ignore
     jsonschemas._JSONSCHEMA_SUPPORTED_ADAPTERS.add("duckdb")
+    for kind in ("Lock", "RLock", "BoundedSemaphore"):
+        made = getattr(threading, kind)
+        setattr(synchronize, kind, lambda *count, ctx, made=made: made(*count))
+    DuckDBCursorWrapper.execute = _guarded(DuckDBCursorWrapper.execute)  # type: ignore
+
+
+def _guarded(execute: Any) -> Any:
+    """Run a statement only if it is of those that a change may have."""
+    from dbt.exceptions import DbtRuntimeError  # type: ignore[attr-defined]
+
+    fault = runpy.run_path(str(Path(__file__).with_name("statements.py")))["fault"]
+    folders, seeds = [f"{os.environ['LARDER_LAKE']}/raw/"], f"{Path.cwd()}/seeds/"
+
+    def guarded(cursor: Any, sql: str, bindings: Any = None) -> Any:
+        if found := fault(sql, folders, seeds):
+            raise DbtRuntimeError(f"refused: {found}")
+        return execute(cursor, sql, bindings)
+
+    return guarded
 
 
 def _forget_compiled(project: "Manifest | None") -> None:

@@ -87,10 +87,12 @@ def _with_dependents(changed: set[str]) -> set[str]:
 
 
 def _runners(module: str) -> Iterator[str]:
-    """The modules that start one as a process of its own, by its name."""
+    """The modules that start one as a process of its own, by its name or that of its file."""
     name = module.removesuffix(".__main__")
-    said = f'"{name}"' if "." in name else f'"-m", "{name}"'
-    return (other for other, (_, text) in _code().items() if said in text and other != module)
+    said = (f'"{name}"' if "." in name else f'"-m", "{name}"', f'"{name.rpartition(".")[2]}.py"')
+    return (
+        other for other, (_, text) in _code().items() if any(one in text for one in said) and other != module
+    )
 
 
 @cache

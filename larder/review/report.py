@@ -9,6 +9,7 @@ from typing import Any
 from rich.markdown import Markdown
 
 from ingestion.core.files import write_atomically
+from ingestion.core.redaction import redacted
 from larder.build.plan import short_name
 from larder.core import console
 from larder.core.settings import Paths
@@ -37,7 +38,7 @@ def write(paths: Paths, review: Review) -> Path:
     """Write review.md and index.html. Returns the folder."""
     folder, nodes = paths.data / "review", _nodes(review)
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / "review.md", markdown(review))
+    write_atomically(folder / "review.md", redacted(markdown(review)))
     context = {**_context(review), "drawing": _drawing(review, nodes), "nodes_reached": len(nodes)}
     render.write([Page("index.html", "review.html", context)], render.environment({"nodes": nodes}), folder)
     return folder

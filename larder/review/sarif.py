@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ingestion.core.files import write_atomically
+from ingestion.core.redaction import redacted
 
 AT_LINE = re.compile(r"(?:✗ )?(?P<path>[\w./-]+\.\w+):(?P<line>\d+)(?::(?P<column>\d+))?:? (?P<message>.+)")
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -33,7 +34,7 @@ def _results(name: str, level: str, output: str) -> list[dict[str, Any]]:
         {
             "ruleId": name,
             "level": level,
-            "message": {"text": message},
+            "message": {"text": redacted(message)},
             "locations": [
                 {
                     "physicalLocation": {

@@ -1,4 +1,4 @@
--- What a review asks of the metadata base of one state of the project. Reads `shown`: the columns whose values may be shown.
+-- What a review asks of the metadata base of one state of the project.
 
 create table review_relation as
 select
@@ -22,7 +22,7 @@ select
     coalesce(shown.is_shown, false) as is_shown
 from dbt.node_columns as said
 inner join review_relation on said.node_unique_id = review_relation.node
-left join shown on said.node_unique_id = shown.node_unique_id and said.column_name = shown.column_name;
+left join larder.shown_columns as shown on said.node_unique_id = shown.node_unique_id and said.column_name = shown.column_name;
 
 -- Where a column of one table is the key of another.
 create table review_lookup as

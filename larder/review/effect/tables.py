@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 
 from ingestion.core.text import first_line
-from larder.catalog import metadata, results
+from larder.catalog import metadata
 from larder.core import console
 from larder.project.dbt import PASSED, Node
 from larder.review.change.states import State
@@ -64,9 +64,6 @@ def describe(connection: duckdb.DuckDBPyConnection, before: State, after: State)
     types = {**comparison.columns(connection, "larder"), **comparison.columns(connection, "workspace")}
     for side, state in (("before", before), ("after", after)):
         with metadata.begin(state.manifest, state.lineage, types, "") as base:
-            base.execute(
-                f"create table shown as from ({results.SHOWN}) as found (node_unique_id, column_name, kind, is_shown)"
-            )
             base.execute((HERE / "facts.sql").read_text())
             for table in ("review_relation", "review_column", "review_lookup"):
                 connection.register(f"{table}_{side}", base.execute(f"from {table}").to_arrow_table())

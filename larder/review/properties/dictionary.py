@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from larder.core.errors import LarderError
+from larder.core.twice import twice
 from larder.review.properties.flow import LOADER, WIDTH, Raw, entry, pair
 
 FILE = "governance/columns.yml"
@@ -112,17 +113,9 @@ def _read(path: Path) -> dict[str, Any]:
         key for key in HEAD if not isinstance(content.get(key), dict | list)
     ]:
         raise LarderError(f"{FILE} needs {', '.join(HEAD)}", f"Compare: git diff {FILE}")
-    twice = _twice(yaml.compose(text, LOADER))
-    if twice:
-        raise LarderError(f"{FILE} says {', '.join(twice)} twice", "Keep one of the two lines.")
+    if again := [*twice(yaml.compose(text, LOADER))]:
+        raise LarderError(f"{FILE} says {', '.join(again)} twice", "Keep one of the two lines.")
     return content
-
-
-def _twice(root: Any) -> list[str]:
-    """Keys that a mapping has twice, of which YAML would keep the last without a word."""
-    columns = next(value for key, value in root.value if key.value == "columns")
-    names = [key.value for key, _ in columns.value]
-    return sorted({name for name in names if names.count(name) > 1})
 
 
 def _column(name: str, said: Mapping[str, Any]) -> Column:

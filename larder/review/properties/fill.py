@@ -24,9 +24,6 @@ from larder.review.properties.dictionary import FILE, Dictionary
 from larder.review.properties.files import Item, Table
 
 FOLDERS = ("models", "seeds")
-DIRECT = "direct_identifier"
-"""A column of this class has a true key of this name as well: dbt-bouncer follows such keys through lineage."""
-
 META = {"class": "classification", "unit": "unit", "synthetic": "synthetic"}
 DIFFERS = re.compile(r"# differs: ([a-z]+(?:, [a-z]+)*)(\. .+|\.)?$")
 
@@ -250,9 +247,7 @@ def _comments(item: Item, mark: int | None, kept: list[str]) -> list[str]:
 def _facts(item: Item, now: Mapping[str, Any]) -> dict[str, Any]:
     config = dict(item.facts.get("config", {}))
     meta = {META[name]: now[name] for name in META if now[name] is not None}
-    if now["class"] == DIRECT:
-        meta[DIRECT] = True
-    own = {*META.values(), DIRECT}
+    own = {*META.values()}
     config["meta"] = {**meta, **{k: v for k, v in config.get("meta", {}).items() if k not in own}}
     return {**item.facts, "data_type": now["type"], "description": now["text"], "config": config}
 

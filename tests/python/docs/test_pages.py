@@ -196,9 +196,9 @@ def test_commands_within_the_text_exist(page: str) -> None:
     help_page = subprocess.run(
         [sys.executable, "-m", "larder", "--help"], cwd=PROJECT, capture_output=True, text=True
     )
-    verbs = set(re.findall(r"^ +(?:[a-z]+ +)??([a-z]+) {2,}[A-Z]", help_page.stdout, flags=re.MULTILINE))
+    verbs = set(re.findall(r"^ +(?:[a-z]+ +)??([a-z-]+) {2,}[A-Z]", help_page.stdout, flags=re.MULTILINE))
     assert {"run", "status"} <= verbs
-    assert set(re.findall(r"`larder ([a-z]+)", text)) <= verbs
+    assert set(re.findall(r"`larder ([a-z-]+)", text)) <= verbs
 
 
 def test_an_account_names_what_is_there() -> None:

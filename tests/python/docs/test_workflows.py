@@ -80,3 +80,47 @@ def test_every_action_is_pinned_by_its_hash_and_every_stage_is_one_of_ci_run() -
         }
         matrix = {word.strip() for line in re.findall(r"stage: \[(.*)\]", text) for word in line.split(",")}
         assert named | matrix <= known, file
+
+
+GOVERNED = [
+    "governance/",
+    "tests/privacy/",
+    "macros/policy/",
+    "ingestion/contracts/",
+    "larder/agents/",
+    "larder/project/",
+    "dbt_project.yml",
+    "profiles.yml",
+    ".dlt/",
+    ".ci/",
+    ".github/",
+    ".pre-commit-config.yaml",
+    "dbt-bouncer.yml",
+    "pyproject.toml",
+    "requirements/",
+]
+
+
+def owners(path: str) -> set[str]:
+    """Who has to agree to a change of a file, by the last line that fits."""
+    lines = [line.split() for line in (PROJECT / ".github/CODEOWNERS").read_text().splitlines()]
+    found = [
+        names for pattern, *names in filter(None, lines) if f"/{path}".startswith(pattern) or pattern == "*"
+    ]
+    return {*found[-1]}
+
+
+def test_what_governs_is_owned_by_those_who_answer_for_it() -> None:
+    """Also what may run queries or is run as a hook: governance/dbt.yml names it."""
+    listed = yaml.safe_load((PROJECT / "governance/dbt.yml").read_text())
+    hooks = [
+        str(path.relative_to(PROJECT))
+        for path in (PROJECT / "macros").rglob("*.sql")
+        if path.stem in listed["hooks"]
+    ]
+    assert len(hooks) == len(listed["hooks"])
+    for path in (*GOVERNED, *listed["files"], *hooks):
+        assert (PROJECT / path).exists(), path
+        assert owners(path) & {"@larder/security", "@larder/privacy"}, path
+    for path in ("governance/dbt.yml", *listed["files"], *hooks, ".github/CODEOWNERS"):
+        assert "@larder/security" in owners(path), path

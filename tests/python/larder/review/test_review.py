@@ -80,8 +80,8 @@ def test_a_test_that_alone_is_new_is_run(checkout: Checkout) -> None:
 def test_a_view_that_cannot_be_read_fails_and_shows_no_name(checkout: Checkout) -> None:
     checkout.edit(
         "models/staging/loyalty/stg_loyalty__households.sql",
-        "        phone,\n",
-        "        first_name::integer::varchar as phone,\n",
+        "        postal_code,\n",
+        "        if(registered_on is null, postal_code, ('P' || postal_code)::integer::varchar) as postal_code,\n",
     )
     found, _, code = checkout.review()
     assert [one["what"] for one in found["findings"]] == [
