@@ -1,16 +1,16 @@
-"""The door of agents to the published generation: what a query may name, which columns there are, and how long it may take.
+"""The door of agents to what is published: what a query may name, and how long it may take.
 
-The engine keeps the rules. A query runs where the tables are views of the columns that may be shown, files and settings are out of
-reach, and each table and function that it names, as DuckDB's own parser reads it, is one of a short list. What takes too long is
-killed with its process: there are functions that no interrupt ends.
+An agent is served the share of one audience, so that what it may not see is not there. The engine keeps the rules: files and settings are
+out of reach, and each table and function that a query names, as DuckDB's own parser reads it, is one of a short list. What takes too long
+is killed with its process: there are functions that no interrupt ends.
 """
 
 import json
 import re
 import shutil
 import signal
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -25,8 +25,10 @@ from larder.agents import lookup
 from larder.catalog.metadata import rows
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
-from larder.warehouse.connection import AGENT, SPILL
-from larder.warehouse.store import Store
+from larder.governance.shares import SAID
+from larder.queries.guard import require_select
+from larder.warehouse.connection import AGENT, SPILL, attach
+from larder.warehouse.store import FILE, Store
 
 ROWS = 200
 """Rows of an answer, where no other number is asked for."""
@@ -37,25 +39,13 @@ MOST_COLUMNS = 200
 MOST_CHARACTERS = 1_000_000
 """Of an answer."""
 SECONDS = 10
-LENGTH = 20_000
-"""Characters of a query."""
 
 WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 KINDS: Mapping[str, Callable[[str], Any]] = {"BOOLEAN": "true".__eq__, **dict.fromkeys(WHOLE, int)}
 """What JSON has, by DuckDB's types. All else is text, as DuckDB writes it: money keeps its digits."""
 
-SCHEMAS = ("marts", "observe", "seeds")
-WITH_METRICS = (*SCHEMAS, "semantic")
-"""What metrics read as well."""
-TABLE_FUNCTIONS = {"generate_series", "range", "unnest"}
-REFUSED_FUNCTIONS = re.compile(
-    r"current_setting|getenv|getvariable|write_log|sleep_ms|in_search_path|pg_.*|duckdb_.*|has_.*privilege|.*_description"
-)
-"""What reads settings or the engine's catalog, or only waits."""
-REFUSED_SOURCES = {"SHOW_REF": "DESCRIBE, SHOW and SUMMARIZE", "COLUMN_DATA": "data from outside"}
-
-HIDDEN = ("direct_identifier", "sensitive")
-"""Classes of which no column is served, nor a copy of one, nor a column without a class or of unknown lineage."""
+AUDIENCE = "analyst"
+"""Whose share agents are served."""
 
 
 @dataclass(frozen=True)
@@ -69,38 +59,52 @@ class Answer:
 
 
 class Guard:
-    """The generation that is published now, with what of it may be shown."""
+    """The share that agents are served, with what the published generation says of it."""
 
     def __init__(self, paths: Paths) -> None:
         self.store = Store(paths.warehouse)
         self.published = self.store.require_published()
+        self._warehouse, self._share = paths.warehouse, paths.shares / AUDIENCE
         if not self.store.metadata(self.published).exists():
             raise LarderError("what is published has no metadata base", "Build it again: larder run")
+        if not (self._share / SAID).exists():
+            raise LarderError(
+                f"agents are served the share of the audience {AUDIENCE}, and there is none",
+                "Write it: larder shares",
+            )
+        self.generation = str(json.loads((self._share / SAID).read_text())["generation"])
+        with closing(attach({"larder": self._share / FILE}, AGENT, self._warehouse)) as share:
+            found = rows(
+                share,
+                "select schema_name || '.' || table_name as name, list(column_name) as columns"
+                " from duckdb_columns() where database_name = 'larder' group by all",
+            )
+        self.served = {one["name"]: one["columns"] for one in found}
         with self.base() as base:
-            given = {"classes": list(HIDDEN), "schemas": list(WITH_METRICS)}
-            found = rows(base, "from served($classes, $schemas)", given)
-        self.served = {f"{one['schema']}.{one['name']}": one["columns"] for one in found}
-        self.hidden = {column for one in found for column in one["hidden"]}
+            all_columns = rows(
+                base, "select column_name as name, classification as class from dbt.node_columns"
+            )
+            views = "select schema_name || '.' || identifier as name, compiled_code from dbt.models where schema_name = 'semantic'"
+            self._semantic = {one["name"]: one["compiled_code"] for one in rows(base, views)}
+        served = {column for columns in self.served.values() for column in columns}
+        self.hidden = {one["name"] for one in all_columns} - served
+        self.single = {one["name"].removesuffix("_id") for one in all_columns if one["class"] == "pseudonym"}
+        """The dimensions by which a metric is about single households."""
 
     def base(self) -> duckdb.DuckDBPyConnection:
         """The generation's metadata base."""
         return lookup.open_base(self.store.metadata(self.published))
 
     def connect(self) -> duckdb.DuckDBPyConnection:
-        """A database in memory with a view of each table that is served, and no way out of it."""
-        connection = self.store.open_together({"larder": self.published}, AGENT)
-        for schema in WITH_METRICS:
-            connection.execute(f"create schema {quoting.name(schema)}")
-        for relation, columns in self.served.items():
-            parts = relation.split(".", 1)
-            listed = ", ".join(map(quoting.name, columns))
-            if columns:
-                connection.execute(
-                    f"create view {quoting.name(*parts)} as select {listed} from {quoting.name('larder', *parts)}"
-                )
-        for setting in ("enable_external_access = false", "python_enable_replacements = false"):
-            connection.execute(f"set {setting}")
-        connection.execute("set lock_configuration = true")
+        """The share, and over it the views that metrics read; no way out of it."""
+        connection = attach({"larder": self._share / FILE}, AGENT, self._warehouse)
+        views = {relation: f"from {quoting.name('larder', *relation.split('.'))}" for relation in self.served}
+        for relation, query in (views | self._semantic).items():
+            connection.execute(f"create schema if not exists {quoting.name(relation.partition('.')[0])}")
+            with suppress(
+                duckdb.BinderException, duckdb.CatalogException
+            ):  # no metric is of what is not shared
+                connection.execute(f"create view {quoting.name(*relation.split('.'))} as {query}")
         return connection
 
     def hint(self, text: str, otherwise: str) -> str:
@@ -111,7 +115,7 @@ class Guard:
 
 def query(paths: Paths, sql: str, limit: int) -> Answer:
     """Answer one SELECT. Raises LarderError where it is refused, does not run, or takes too long."""
-    require_allowed(sql)
+    require_select(sql)
     opened = Guard(paths)
     with opened.connect() as connection:
         try:
@@ -128,7 +132,7 @@ def query(paths: Paths, sql: str, limit: int) -> Answer:
             ) from error
     kinds = [KINDS.get(str(kind), str) for kind in asked.types]
     rows = [[cell and kind(cell) for cell, kind in zip(row, kinds, strict=True)] for row in found[:limit]]
-    return Answer(opened.published.id, asked.columns, rows, len(found) > limit)
+    return Answer(opened.generation, asked.columns, rows, len(found) > limit)
 
 
 def _fetched(relation: duckdb.DuckDBPyRelation) -> list[tuple[str | None, ...]]:
@@ -202,75 +206,4 @@ def require_small(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
     if found and found[0] > MOST_ROWS:
         raise LarderError(
             f"the answer has more than {MOST_ROWS} rows", "Group by less, or ask for fewer days."
-        )
-
-
-def require_allowed(sql: str) -> None:
-    """Raises LarderError unless it is one SELECT of tables that are served, without functions that read anything else."""
-    if len(sql) > LENGTH:
-        raise LarderError(f"a query may have {LENGTH} characters", "Ask in parts.")
-    try:
-        statements = duckdb.extract_statements(sql)
-    except duckdb.Error as error:
-        raise LarderError(first_line(error), "Write one SELECT in DuckDB's SQL.") from error
-    if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
-        raise LarderError("only one SELECT statement is answered", "Nothing can be changed or set here.")
-    parsed, own = _parsed(sql)
-    nodes = list(_nodes(parsed))
-    ctes = {entry["key"].lower() for node in nodes for entry in node.get("cte_map", {}).get("map", [])}
-    if taken := ctes & own:  # out of its scope the name would mean the engine's
-        raise LarderError(f"{min(taken)} is a name of the engine's own", "Give the CTE another name.")
-    for node in nodes:
-        _require_allowed_node(node, ctes)
-
-
-def _parsed(sql: str) -> tuple[Any, set[str]]:
-    """The query as DuckDB's own parser reads it, and the engine's own views that a name alone would mean."""
-    with duckdb.connect() as connection:
-        own = connection.execute(
-            "select lower(view_name) from duckdb_views() where internal and schema_name <> 'information_schema'"
-        ).fetchall()
-        [(text,)] = connection.execute("select json_serialize_sql(?::varchar)", [sql]).fetchall()
-    found = json.loads(text)
-    if found["error"]:
-        raise LarderError(
-            f"this kind of SELECT is not answered: {found['error_message']}", "Write it without."
-        )
-    return found["statements"], {name for (name,) in own}
-
-
-def _nodes(tree: Any) -> Iterator[Mapping[str, Any]]:
-    todo = [tree]
-    while todo:
-        part = todo.pop()
-        if isinstance(part, dict):
-            yield part
-            todo += part.values()
-        elif isinstance(part, list):
-            todo += part
-
-
-def _require_allowed_node(node: Mapping[str, Any], ctes: set[str]) -> None:
-    kind = str(node.get("type"))  # of a constant it is an object
-    if kind == "BASE_TABLE":
-        _require_allowed_table(node, ctes)
-    elif kind == "TABLE_FUNCTION" and node["function"]["function_name"].lower() not in TABLE_FUNCTIONS:
-        raise LarderError(
-            f"the function {node['function']['function_name']} is not answered",
-            f"Read tables of {', '.join(SCHEMAS)}.",
-        )
-    elif kind == "FUNCTION" and REFUSED_FUNCTIONS.fullmatch(node["function_name"].lower()):
-        raise LarderError(f"the function {node['function_name']} is not answered", "Leave it out.")
-    elif kind in REFUSED_SOURCES:
-        raise LarderError(f"{REFUSED_SOURCES[kind]} are not answered", "Use the tools search and describe.")
-
-
-def _require_allowed_table(node: Mapping[str, Any], ctes: set[str]) -> None:
-    catalog, schema, name = node["catalog_name"], node["schema_name"].lower(), node["table_name"]
-    if not schema and name.lower() in ctes:
-        return
-    if catalog or schema not in SCHEMAS:
-        raise LarderError(
-            f"{'.'.join(filter(None, (catalog, schema, name)))} is not served",
-            f"Read tables of {', '.join(SCHEMAS)}, each with its schema: marts.fct_baskets.",
         )

@@ -96,30 +96,3 @@ from way
 group by node
 having min(steps) > 0
 order by steps, node;
-
--- The columns of each table that may be read, and those that may not: a class that says so, none, a lineage that is not known, or
--- a copy of such a column.
-create temp macro served(classes, schemas) as table
-with recursive hidden(node_unique_id, column_name) as (
-    select node_unique_id, column_name
-    from dbt.node_columns
-    where classification is null or list_contains(classes, classification) or unresolved is not null
-    union
-    select child_node_unique_id, child_column_name
-    from dbt.column_lineage
-    inner join hidden
-        on parent_node_unique_id = hidden.node_unique_id and parent_column_name = hidden.column_name
-    where keeps_value
-)
-
-select
-    schema_name as "schema",
-    identifier as name,
-    coalesce(list(column_name order by column_index) filter (hidden.column_name is null), []) as columns,
-    coalesce(list(column_name) filter (hidden.column_name is not null), []) as hidden
-from relation
-inner join dbt.node_columns on relation.unique_id = node_columns.node_unique_id
-left join hidden using (node_unique_id, column_name)
-where list_contains(schemas, schema_name)
-group by schema_name, identifier
-order by schema_name, identifier;

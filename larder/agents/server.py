@@ -1,9 +1,10 @@
-"""`larder mcp`: five tools over the published generation, by the Model Context Protocol on standard input and output.
+"""`larder mcp`: five tools over a share of what is published, by the Model Context Protocol on standard input and output.
 
 Needs the extra `mcp` (the official SDK). Each call opens what is published then, and nothing else. Only the protocol is written to
 standard output: the SDK leads everything else to standard error.
 """
 
+import re
 import signal
 import threading
 from collections.abc import Callable
@@ -34,8 +35,8 @@ except ImportError as error:
 INSTRUCTIONS = """\
 A grocery retailer's warehouse, read-only. Figures: prefer `metric` (one definition each) to SQL. Find things by `search`, read what a
 table's rows and columns mean by `describe` before `query`, and where a column comes from by `lineage`. SQL is DuckDB's: one SELECT over
-marts, observe or seeds, each table with its schema. Money is decimal and comes as text. The data end when they end: take the last
-business_date from marts.fct_baskets, not today. Columns of class direct_identifier or sensitive are not served.
+marts or observe, each table with its schema. Money is decimal and comes as text. The data end when they end: take the last
+business_date from marts.fct_baskets, not today. You see what the audience analyst sees: describe says which columns are served.
 """
 
 Tool = TypeVar("Tool", bound=Callable[..., Any])
@@ -86,7 +87,9 @@ class Tools:
             found = lookup.describe(base, name, opened.served)
         if found.get("kind") == "metric":
             [defined] = [one for one in _semantics(opened).metrics() if one.name == found["name"]]
-            found["dimensions"] = [one for one in defined.dimensions if one not in opened.hidden]
+            found["dimensions"] = [
+                one for one in defined.dimensions if one not in opened.hidden | opened.single
+            ]
         return found
 
     def lineage(
@@ -110,19 +113,23 @@ class Tools:
         if not names:
             raise LarderError("no metric is named", "Name one or more; search finds them.")
         question = Question(names, by or [], where or [], since, until)
-        for condition in question.where:
-            guard.require_allowed(f"select {condition}")
         opened = Guard(self._paths)
         semantics = _semantics(opened)
+        if single := opened.single & set(
+            re.findall(r"\w+", " ".join([*question.by, *question.where]).lower())
+        ):
+            raise LarderError(
+                f"no metric is answered by {min(single)}", "Ask by something that many households share."
+            )
         with opened.connect() as connection:
             try:
                 guard.require_small(connection, semantics.sql(question))
-                found = metric.answer(_Source(opened.published.id, semantics, connection), question)
+                found = metric.answer(_Source(opened.generation, semantics, connection), question)
             except LarderError as error:
                 hint = opened.hint(" ".join([*question.by, *question.where]), error.next_step)
                 raise LarderError(str(error), hint) from error
         rows = [[cell if isinstance(cell, int | None) else str(cell) for cell in row] for row in found.rows]
-        return {"generation": opened.published.id, "columns": found.columns, "rows": rows}
+        return {"generation": opened.generation, "columns": found.columns, "rows": rows}
 
     def query(
         self,
@@ -134,7 +141,7 @@ class Tools:
 
 
 class _Source:
-    """The published generation as a source of metrics, behind the guard."""
+    """The share as a source of metrics, behind the guard."""
 
     def __init__(self, generation: str, semantics: Semantics, connection: duckdb.DuckDBPyConnection) -> None:
         self.generation = generation

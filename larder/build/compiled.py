@@ -11,7 +11,7 @@ from ingestion.core.sql import name
 from larder.core import console
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
-from larder.project import dbt, fingerprint
+from larder.project import dbt, fingerprint, rules
 from larder.project import manifest as project_manifest
 from larder.project.manifest import SEMANTICS, Artifact
 from larder.warehouse.connection import BUILD, connect
@@ -78,6 +78,7 @@ def _compile(
     select = ["--select", "config.materialized:incremental"]
     increments = _required(command(["compile", *select, *options], report, folder)).nodes
     whole = _required(command(["compile", "--full-refresh", *options], report, folder))
+    rules.require_nodes(paths.project, project_manifest.read(whole.artifacts))
     found = Compiled(
         project=now,
         manifest=project_manifest.read(whole.artifacts),
@@ -91,7 +92,7 @@ def _compile(
 
 
 def _file(paths: Paths) -> Path:
-    return paths.dbt / "compiled.json"
+    return paths.dbt.with_name("compiled.json")  # where no dbt may write
 
 
 def _kept(paths: Paths) -> Compiled | None:

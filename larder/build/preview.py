@@ -23,6 +23,4 @@ class Preview:
 
     def connect(self) -> duckdb.DuckDBPyConnection:
         """Both files, read-only; a name is looked for in the workspace first."""
-        connection = workspace.layered(self._files, PREVIEW, self._warehouse)
-        connection.execute("set enable_external_access = false")
-        return connection
+        return workspace.layered(self._files, PREVIEW, self._warehouse)

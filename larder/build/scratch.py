@@ -76,7 +76,13 @@ def head(paths: Paths, nodes: Sequence[str], tests: Sequence[str], base: Side) -
     deferred = workspace.deferred(base.artifacts)
     with (
         console.progress("build the change") as report,
-        dbt.session(own, "dev", LARDER_BASE=str(base.file), LARDER_LAKE=str(paths.lake)) as command,
+        dbt.session(
+            own,
+            "dev",
+            reads=[base.artifacts, paths.lake / "raw"],
+            LARDER_BASE=str(base.file),
+            LARDER_LAKE=str(paths.lake),
+        ) as command,
     ):
         outcome = command([*_build(nodes), *deferred], report) if nodes else Outcome([], base.artifacts)
         if tests and not outcome.broken:

@@ -21,7 +21,7 @@ from larder.core import console
 from larder.core.console import shown_path
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
-from larder.project import dbt, fingerprint
+from larder.project import dbt, fingerprint, rules
 from larder.project import manifest as project_manifest
 from larder.project.fingerprint import Fingerprint
 from larder.project.manifest import RELATIONS
@@ -86,7 +86,7 @@ def show(paths: Paths, model: str) -> None:
     """Print the first rows of a model: the workspace's, or the generation's where the workspace has none."""
     if not _file(paths).exists():
         raise LarderError("the workspace is empty", "Build something first: larder dev MODEL")
-    opener = (_folder(paths) / "open.sql").read_text()
+    opener = _opener(paths).read_text()
     with lock(paths.locks, "dev"), duckdb.connect() as connection:
         connection.execute(opener)
         try:
@@ -125,11 +125,7 @@ def layers(paths: Paths) -> tuple[Manifest, Path | None]:
 
 def layered(files: Mapping[str, Path], purpose: Purpose, warehouse: Path) -> duckdb.DuckDBPyConnection:
     """Files by the names of their databases, read-only; a relation is looked for in the first one first."""
-    connection = attach(files, purpose, warehouse)
-    there = connection.execute("select database_name, schema_name from duckdb_schemas()").fetchall()
-    path = [f"{file}.{schema}" for file in files for schema in SCHEMAS if (file, schema) in there]
-    connection.execute(f"set search_path = '{','.join(path)}'")
-    return connection
+    return attach(files, purpose, warehouse, SCHEMAS)
 
 
 def deferred(artifacts: Path) -> list[str]:
@@ -141,8 +137,8 @@ def _empty(paths: Paths) -> None:
     """Remove the workspace's files, unless another program has them open."""
     if _file(paths).exists():
         _open(paths).close()
-    for name in (FILE, f"{FILE}.wal", "workspace.json", "open.sql"):
-        (_folder(paths) / name).unlink(missing_ok=True)
+    for file in (_file(paths), _file(paths).with_name(f"{FILE}.wal"), _state(paths), _opener(paths)):
+        file.unlink(missing_ok=True)
 
 
 def _base(store: Store, space: Workspace) -> Manifest:
@@ -191,11 +187,14 @@ def _build(
     select: list[str],
 ) -> LarderError | None:
     """Parse the project, and build in the same process of dbt what differs from the generation, or what was asked for."""
-    _folder(paths).mkdir(parents=True, exist_ok=True)
-    with dbt.session(paths, "dev", LARDER_BASE=str(store.address(base))) as command:
+    with dbt.session(
+        paths, "dev", reads=[store.artifacts(base)], LARDER_BASE=str(store.address(base))
+    ) as command:
         with console.progress("read the project") as report:
             parsed = command(["parse"], report)
-        now = fingerprint.nodes(project_manifest.read(parsed.artifacts), is_compiled=False)
+        manifest = project_manifest.read(parsed.artifacts)
+        rules.require_nodes(paths.project, manifest)
+        now = fingerprint.nodes(manifest, is_compiled=False)
         _drop_what_changed(paths, space, now)
         held = {node: now[node] for node in space.holds}
         todo = plan.make(now, base.loads, {**before, **held}, base.loads)
@@ -266,7 +265,7 @@ def _is_current(
 
 
 def _report(paths: Paths, outcome: dbt.Outcome, base: Manifest) -> LarderError | None:
-    failures.show(outcome, f"duckdb -init {_opener(paths)}")
+    failures.show(outcome, f"duckdb -init {shown_path(_opener(paths))}")
     models, tests = outcome.count("model", "seed"), outcome.count("test", "unit_test")
     if models or not outcome.broken:
         console.done(
@@ -293,7 +292,7 @@ def _show_what_there_is(paths: Paths, store: Store, base: Manifest, space: Works
     console.out.print(f"  base     generation {base.id}")
     if published and published.id != base.id:
         console.out.print(f"           {published.id} is published now: larder dev --reset moves to it")
-    console.out.print(f"  next     duckdb -init {_opener(paths)}", markup=False)
+    console.out.print(f"  next     duckdb -init {shown_path(_opener(paths))}", markup=False)
 
 
 def _write_opener(paths: Paths, store: Store, base: Manifest) -> None:
@@ -309,11 +308,11 @@ def _write_opener(paths: Paths, store: Store, base: Manifest) -> None:
         f"set search_path = '{','.join(path)}';",
         "set timezone = 'UTC';",
     ]
-    write_atomically(_folder(paths) / "open.sql", "\n".join(lines) + "\n")
+    write_atomically(_opener(paths), "\n".join(lines) + "\n")
 
 
-def _opener(paths: Paths) -> str:
-    return shown_path(_folder(paths) / "open.sql")
+def _opener(paths: Paths) -> Path:
+    return _state(paths).with_name("open.sql")
 
 
 def _schemas(connection: duckdb.DuckDBPyConnection) -> set[str]:
@@ -324,21 +323,22 @@ def _open(paths: Paths) -> duckdb.DuckDBPyConnection:
     return connect(_file(paths), BUILD, paths.warehouse)
 
 
-def _folder(paths: Paths) -> Path:
-    return paths.warehouse / "dev"
-
-
 def _file(paths: Paths) -> Path:
-    return _folder(paths) / FILE
+    return paths.warehouse / "dev" / FILE
+
+
+def _state(paths: Paths) -> Path:
+    """What the workspace is: apart from its file, in a folder where no dbt may write."""
+    return paths.warehouse / "workspace" / "workspace.json"
 
 
 def _read(paths: Paths) -> Workspace:
     try:
-        return Workspace(**json.loads((_folder(paths) / "workspace.json").read_text()))
+        return Workspace(**json.loads(_state(paths).read_text()))
     except (OSError, ValueError, TypeError):
         return Workspace()
 
 
 def _write(paths: Paths, space: Workspace) -> None:
-    _folder(paths).mkdir(parents=True, exist_ok=True)
-    write_atomically(_folder(paths) / "workspace.json", json.dumps(asdict(space), indent=2) + "\n")
+    _state(paths).parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(_state(paths), json.dumps(asdict(space), indent=2) + "\n")

@@ -61,7 +61,7 @@ def build(
 
 @verbs.command(rich_help_panel=GROUP)
 def publish() -> None:
-    """Publish the candidate that passed its tests, atomically.
+    """Publish the candidate that passed its tests, atomically, and write the shares.
 
     Example: `larder publish`
     """
@@ -112,6 +112,8 @@ def rollback(
 
     Example: `larder rollback`
     """
+    from larder.build import publish
     from larder.warehouse import generations
 
     generations.rollback(current_paths(), generation)
+    publish.share(current_paths())

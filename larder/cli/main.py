@@ -13,10 +13,14 @@ import typer
 from typer.core import TyperGroup
 
 from ingestion.core.errors import ExpectedError
+from ingestion.core.redaction import redacted
 from larder.cli import build, develop, govern, load, operate, read
 from larder.core.settings import PROJECT, current_paths
 
 NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+PRIVATE = 0o077
+"""The file mode mask of all that is written: what is published is opened on purpose, see ingestion/core/files.py."""
 
 INTERRUPTED = 130
 """The exit code that typer gives to Ctrl-C."""
@@ -26,13 +30,13 @@ class Groups(TyperGroup):
     """Lists the verbs by what they are for, one a line."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        width = formatter.width - 22
+        width = formatter.width - 24
         shown = ""
         formatter.write("\n")
         for name, command in self.commands.items():
             group = str(getattr(command, "rich_help_panel", ""))
             label = "" if group == shown else group
-            formatter.write(f"  {label:8}{name:13}{command.get_short_help_str(width)}\n")
+            formatter.write(f"  {label:8}{name:15}{command.get_short_help_str(width)}\n")
             shown = group
 
 
@@ -42,8 +46,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
     rich_markup_mode=None,
-    help="Load a grocery retailer's data, build and test its warehouse, publish it. All that is written is in"
-    " LARDER_DATA (default: data/). --help after a verb shows its options and an example.",
+    help="Load a grocery retailer's data, build and test its warehouse, publish it."
+    " All is written to LARDER_DATA (data/). VERB --help shows an example.",
 )
 for group in (load, build, read, govern, develop, operate):
     app.add_typer(group.verbs)
@@ -65,11 +69,15 @@ def main() -> None:
 
 
 def _enter() -> None:
-    """Have every process that is started find the project and the data root."""
+    """Have every process that is started find the project and the data root, and write files that nobody else reads."""
+    os.umask(PRIVATE)
     paths = current_paths()
     os.environ["LARDER_DATA"] = str(paths.data)
     if "://" not in os.environ.get("LARDER_LAKE", "://"):
         os.environ["LARDER_LAKE"] = str(paths.lake)
+    for name in ("LARDER_PSEUDONYM_KEY_FILE", "LARDER_RESTRICTED"):
+        if os.environ.get(name):
+            os.environ[name] = str(Path(os.environ[name]).resolve())
     os.chdir(PROJECT)
 
 
@@ -86,6 +94,8 @@ def _explain(error: Exception) -> tuple[str, str]:
         return f"not writable: {error.filename}", "Change its owner, or move everything with LARDER_DATA."
     if isinstance(error, FileExistsError | NotADirectoryError):
         return f"not a folder: {error.filename}", "Move it, or choose another LARDER_DATA."
+    if isinstance(error, IsADirectoryError):
+        return f"a folder, and no file: {error.filename2 or error.filename}", "Name a file."
     return f"Unexpected error (a bug): {error!r}", f"Report it with {_log(error)}, then run again."
 
 
@@ -95,7 +105,7 @@ def _log(error: Exception) -> Path:
     if not os.access(folder, os.W_OK):
         folder = Path(tempfile.mkdtemp(prefix="larder-"))
     log = folder / "unexpected-error.log"
-    log.write_text("".join(traceback.format_exception(error)))
+    log.write_text(redacted("".join(traceback.format_exception(error))))
     return log
 
 

@@ -58,7 +58,7 @@ def offers(
 ) -> None:
     """List the next best offers of a household, with reasons.
 
-    Example: `larder offers 771 --as-of 2017-11-15`
+    Example: `larder offers 3744637613688905 --as-of 2017-11-15`
     """
     from larder.core import console
     from larder.queries import offers

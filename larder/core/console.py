@@ -18,6 +18,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ingestion.core.redaction import all_redacted, redacted
+
 QUIET_SECONDS = 10
 """Seconds between two lines of progress in a log."""
 
@@ -73,12 +75,13 @@ def done(text: str) -> None:
 
 
 def note(text: str) -> None:
-    """Something that the user should know before relying on the result."""
-    err.print(marked("!", "yellow", text))
+    """Something that the user should know before relying on the result. Redacted, as it may come from a failure."""
+    err.print(marked("!", "yellow", redacted(text)))
 
 
 def failed(message: str, next_step: str) -> None:
-    """One clear message, and what to do about it."""
+    """One clear message, and what to do about it; both are redacted."""
+    message, next_step = all_redacted([message, next_step])
     err.print(marked("✗", "bold red", message))
     err.print(f"  next: {next_step}")
 

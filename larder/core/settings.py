@@ -61,6 +61,21 @@ class Paths:
         return self.data / "site"
 
     @property
+    def shares(self) -> Path:
+        """A folder for each audience, with what it may see."""
+        return self.data / "shares"
+
+    @property
+    def serving(self) -> Path:
+        """What `larder serve postgres` keeps: its server's files, with rows of the shares, and the passwords of audiences."""
+        return self.data / "serving"
+
+    @property
+    def export(self) -> Path:
+        """The marts as Parquet, whole: for the owner of the files alone, as the warehouse is."""
+        return self.data / "export"
+
+    @property
     def catalog(self) -> Path:
         return self.site / "catalog"
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from ingestion.core.text import first_line
 from ingestion.lake import compaction
+from ingestion.privacy.forgotten import require_none
 from ingestion.sources import SOURCES
 from larder.core import console
 from larder.core.errors import Busy, LarderError
@@ -20,6 +21,7 @@ from larder.warehouse.store import Store
 
 def run(paths: Paths) -> None:
     """Compact every table, then remove what earlier compactions have replaced and nobody reads any more."""
+    require_none(paths.lake)
     found = 0
     for source in SOURCES:
         try:

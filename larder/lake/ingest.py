@@ -6,6 +6,7 @@ from ingestion.core.errors import IngestionError, NotConfigured
 from ingestion.core.request import LoadRequest
 from ingestion.core.text import few
 from ingestion.pipelines import NEWS, Loaded, follow, ingest
+from ingestion.privacy.pseudonyms import is_demo
 from ingestion.quarantine import store as quarantine
 from ingestion.sources import SOURCES
 from ingestion.validation.checks import Drift
@@ -59,6 +60,10 @@ def load(paths: Paths, sources: list[str], request: LoadRequest = NEWS) -> tuple
     if unknown:
         raise LarderError(f"unknown source: {', '.join(unknown)}", f"Choose from: {', '.join(SOURCES)}")
     use_demo_connections(paths)
+    if is_demo():
+        console.note(
+            "pseudonyms of households are made with the DEMO KEY, which everybody knows: load no real people"
+        )
     (paths.warehouse / "dev").mkdir(
         parents=True, exist_ok=True
     )  # plain dbt opens its own file there, and makes no folder

@@ -80,9 +80,13 @@ def replay(paths: Paths, names: list[str], source: str | None, location: str | N
     chosen = _chosen(paths, names, source, location)
     use_demo_connections(paths)
     tried = [entry for entry in chosen if not replays.obstacle(entry)]
+    refused: dict[str, list[Entry]] = {}
     for entry in chosen:
         if why := replays.obstacle(entry):
-            console.note(f"{sentence(entry)}: {why}")
+            refused.setdefault(why, []).append(entry)
+    for why, same in refused.items():
+        more = f" (and {len(same) - 1:,} more)" if len(same) > 1 else ""
+        console.note(f"{sentence(same[0])}{more}: {why}")
     for one in dict.fromkeys(entry["source"] for entry in tried):
         _replay(paths, one, [entry for entry in tried if entry["source"] == one])
     ids = {entry["quarantine_id"] for entry in chosen}

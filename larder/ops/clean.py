@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from ingestion.lake.loads import dead_files
+from ingestion.privacy.restricted import Restricted
 from ingestion.quarantine.store import Quarantine
 from ingestion.sources import SOURCES
 from larder.core import console
@@ -44,6 +45,7 @@ def _sweep(paths: Paths, source: str) -> list[str]:
     pending = _pending(paths.dlt / source)
     dead = dead_files(paths.lake / "raw" / source, pending)
     dead += Quarantine(paths.lake, source).dead_files(pending)
+    dead += Restricted(paths.lake, source).dead_files(pending)
     size = sum(file.stat().st_size for file in dead)
     for file in dead:
         file.unlink()

@@ -45,6 +45,7 @@ def examine(paths: Paths) -> list[Finding]:
         _memory(),
         _disk(paths),
         _writable(paths),
+        _private(paths),
         *_ports(paths),
         _locks(paths),
         _pointer(paths),
@@ -126,6 +127,20 @@ def _writable(paths: Paths) -> Finding:
     return Finding(
         "data root", "error", f"{paths.data} is not writable", "Change its owner, or set LARDER_DATA"
     )
+
+
+def _private(paths: Paths) -> Finding:
+    """What an earlier version left for other accounts to read; shares are their audiences'. Of the demo's folder its database's account owns a part."""
+    private = {paths.lake, *paths.data.glob("*")} - {paths.site, paths.shares, paths.connections.parent}
+    files = {folder: [folder, *folder.rglob("*")] for folder in sorted(private) if folder.is_dir()}
+    modes = {
+        one: [file.lstat().st_mode for file in found if not file.is_symlink()] for one, found in files.items()
+    }
+    loose = [folder for folder, found in modes.items() if any(mode & 0o077 for mode in found)]
+    if loose:
+        fix = f"chmod -R go= {' '.join(map(console.shown_path, loose))}"
+        return Finding("private files", "warning", "other accounts can read more than the site", fix)
+    return Finding("private files", "ok", "other accounts can read the site alone")
 
 
 def _ports(paths: Paths) -> list[Finding]:

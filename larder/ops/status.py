@@ -44,7 +44,17 @@ def _written(page: Path) -> str | None:
 def render(status: dict[str, Any]) -> None:
     """Print a status for people."""
     if status["sources"]:
-        columns = ["source", "table", "rows", "loads", "delivered", "loaded", "quarantined", "discarded"]
+        columns = [
+            "source",
+            "table",
+            "rows",
+            "loads",
+            "delivered",
+            "loaded",
+            "quarantined",
+            "discarded",
+            "erased",
+        ]
         console.table("Lake", columns, [[s[column] for column in columns] for s in status["sources"]])
     for blocked in status["blocked"]:
         console.note(

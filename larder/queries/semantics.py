@@ -29,6 +29,7 @@ from sqlglot.errors import SqlglotError
 from ingestion.core import sql as quoting
 from larder.core.errors import LarderError
 from larder.project.manifest import SEMANTICS
+from larder.queries.guard import require_condition
 
 GRAINS = ("day", "week", "month", "quarter", "year")
 SALES_TIMES = {"business_date", "month_start_date"}
@@ -210,6 +211,7 @@ def _condition(text: str, paths: Mapping[str, str], what: str) -> str:
         )
     _require_quotes(condition, paths)
     _require(what, [column.sql() for column in condition.find_all(exp.Column)], paths, LIST)
+    require_condition(text)
     templates = condition.transform(
         lambda part: exp.Var(this=_template(part.name, paths)) if isinstance(part, exp.Column) else part
     )

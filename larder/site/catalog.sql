@@ -329,3 +329,53 @@ cross join generation
 where earlier is not null and (history.first_invocation_id = latest or history.last_invocation_id = earlier)
 group by all
 order by all;
+
+-- Who may see a table: one row per audience and table that some audience has, with its columns by what becomes of them.
+create or replace table site.access as
+with columns as (
+    select
+        audience,
+        node_unique_id,
+        coalesce(list(column_name order by column_index) filter (treatment = 'as is'), []) as shown,
+        coalesce(
+            list(column_name || ': ' || treatment order by column_index) filter (treatment not in ('as is', 'not at all')), []
+        ) as changed,
+        coalesce(list(column_name order by column_index) filter (treatment = 'not at all'), []) as withheld
+    from larder.access
+    group by audience, node_unique_id
+)
+
+select
+    tables.audience,
+    tables.node_unique_id,
+    if(tables.refused is null and columns.shown = [] and columns.changed = [], 'none of its columns is for it', tables.refused) as refused,
+    tables.group_column,
+    tables.minimum_group,
+    tables.row_rules <> [] as has_row_rule,
+    columns.* exclude (audience, node_unique_id)
+from larder.table_access as tables
+inner join columns on tables.audience = columns.audience and tables.node_unique_id = columns.node_unique_id
+where tables.node_unique_id in (select node_unique_id from larder.table_access where refused is null)
+order by tables.node_unique_id, tables.audience;
+
+-- What becomes of the columns of a class, by audience, the least class first.
+create or replace view site.access_by_class as
+select
+    classes.class,
+    classes.description,
+    list(coalesce(audiences.sees ->> classes.class, 'not at all') order by audience) as treatments
+from larder.classes as classes
+cross join larder.audiences as audiences
+group by classes.class, classes.description, classes.rank
+order by classes.rank;
+
+create or replace view site.declassifiers as
+select
+    declassifiers.*,
+    (
+        select count(distinct (child_node_unique_id, child_column_name))
+        from larder.lowered_columns
+        where declassifier = declassifiers.name
+    ) as uses
+from larder.declassifiers as declassifiers
+order by name;

@@ -24,6 +24,7 @@ class Facts:
     tests: dict[str, list[Row]]
     rules: dict[str, list[Row]]
     history: dict[str, list[Row]]
+    access: dict[str, list[Row]]
     graph: Graph
     reach: Reach
 
@@ -73,6 +74,7 @@ def read(base: duckdb.DuckDBPyConnection) -> Facts:
         tests=grouped(base, "from site.tests", "node_unique_id"),
         rules=grouped(base, "from site.rules", "node_unique_id"),
         history=grouped(base, "from site.history", "node_unique_id"),
+        access=grouped(base, "from site.access", "node_unique_id"),
         graph=graph,
         reach=Reach([Edge((a, b), (c, d), how, text) for a, b, c, d, how, text in edges], graph),
     )

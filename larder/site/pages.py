@@ -35,6 +35,7 @@ def pages(facts: Facts) -> Iterator[Page]:
     yield Page("tables.html", "tables.html", {"layers": ordered})
     yield Page("metrics.html", "metrics.html", {"metrics": facts.of("metric")})
     yield Page("glossary.html", "glossary.html", {"terms": terms(facts)})
+    yield Page("access.html", "access.html", _access(facts))
     yield Page("guide.html", "guide.html", {"guide": _guide(facts)})
     for domain, nodes in _domains(facts):
         context = {"domain": domain, "nodes_of_domain": nodes, "drawing": _entities(facts, nodes)}
@@ -111,6 +112,17 @@ def place_of(facts: Facts, name: str) -> str | None:
     return None
 
 
+def _access(facts: Facts) -> dict[str, Any]:
+    """Who may see what: the audiences by class and by table, and what makes a value less than it was."""
+    return {
+        "audiences": facts.rows("from larder.audiences order by audience"),
+        "by_class": facts.rows("from site.access_by_class"),
+        "by_table": [node for node in facts.nodes.values() if node["unique_id"] in facts.access],
+        "given": facts.access,
+        "declassifiers": facts.rows("from site.declassifiers"),
+    }
+
+
 def _guide(facts: Facts) -> str:
     """The project's own introduction: the text that dbt's docs begin with."""
     found = facts.rows("select content from dbt.docs_blocks where name = '__overview__' order by unique_id")
@@ -136,6 +148,7 @@ def _node(facts: Facts, node: Row) -> dict[str, Any]:
         "tests": facts.tests[name],
         "rules": facts.rules[name],
         "history": facts.history[name],
+        "access": facts.access.get(name, []),
         "versions": [
             one
             for one in facts.of("model")

@@ -2,6 +2,7 @@
 
 import duckdb
 
+from ingestion.core.files import open_to_all
 from larder.catalog import docs, formats, metadata
 from larder.core import console
 from larder.core.errors import LarderError
@@ -30,5 +31,6 @@ def run(paths: Paths) -> None:
                 " that the pages show",
                 "Build it again: larder build --all, then larder publish",
             ) from error
+    open_to_all(paths.catalog.resolve(), paths.site)
     console.done(f"catalog of generation {published.id}: {paths.catalog / 'index.html'}")
     docs.run(paths)

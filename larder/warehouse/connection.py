@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,36 +13,45 @@ from ingestion.core import sql
 from ingestion.core.text import first_line
 from larder.core import machine
 from larder.core.errors import Busy, LarderError
+from larder.core.settings import Paths
 
 SPILL = "spill-"
 """How the folders begin that DuckDB spills to: one a process, since two that share one crash each other."""
+
+
+CLOSED = {"enable_external_access": False, "python_enable_replacements": False, "lock_configuration": True}
+"""Settings after which SQL reaches no file, no variable of Python's, and no setting. Their order matters."""
 
 
 @dataclass(frozen=True)
 class Purpose:
     """What a connection is for, and what it may take.
 
-    `memory` and `threads` bound DuckDB; without them the limits of the machine count. SQL that comes from a person sees
-    the tables of the warehouse and no files, unless `reads_files`. `keeps_order` costs memory and makes results repeat.
+    `memory` and `threads` bound DuckDB; without them the limits of the machine count. What does not write to a warehouse sees
+    the files that it opens, and below the data root those of one `folder` alone; it cannot change a setting either.
+    `keeps_order` costs memory and makes results repeat.
     """
 
     name: str
     memory: str = ""
     threads: int = 0
     writes: bool = False
-    reads_files: bool = False
+    folder: str = ""
     keeps_order: bool = False
 
 
-BUILD = Purpose("build", writes=True, reads_files=True)
+BUILD = Purpose("build", writes=True)
 LOOK = Purpose("look", memory="1GB")
 QUERY = Purpose("query")
-AGENT = Purpose("agent", memory="1GB", threads=2, reads_files=True, keeps_order=True)
-"""It reads files until the warehouse is attached: whoever opens it closes that door, see larder/agents/guard.py."""
-PREVIEW = Purpose("preview", reads_files=True)
-DIFF = Purpose("diff", memory="1500MB", reads_files=True)
-EXPORT = Purpose("export", memory="1GB", threads=1, reads_files=True, keeps_order=True)
-"""One thread a file: where a row group ends may not depend on which thread was faster."""
+AGENT = Purpose("agent", memory="1GB", threads=2, keeps_order=True)
+PREVIEW = Purpose("preview", folder="lake")
+DIFF = Purpose("diff", memory="1500MB", folder="lake")
+"""Staging consists of views over the lake, which are looked at and compared as the tables are."""
+EXPORT = Purpose("export", memory="1GB", threads=1, folder="export", keeps_order=True)
+"""It writes there. One thread a file: where a row group ends may not depend on which thread was faster."""
+SHARE = Purpose("share", memory="2GB", folder="shares", keeps_order=True)
+SERVE = Purpose("serve", memory="2GB", folder="serving", keeps_order=True)
+FRESH_SHARE = Purpose("fresh-share", memory="2GB", writes=True, keeps_order=True)
 SCIENCE = Purpose("science", memory="2GB", threads=2)
 
 
@@ -51,14 +60,25 @@ def connect(file: Path, purpose: Purpose, warehouse: Path) -> duckdb.DuckDBPyCon
 
     Raises Busy when another program writes to it, LarderError when it cannot be read.
     """
+    closed = {} if purpose.writes or purpose.folder else CLOSED
     try:
-        return duckdb.connect(str(file), read_only=not purpose.writes, config=_config(purpose, warehouse))
+        connection = duckdb.connect(
+            str(file), read_only=not purpose.writes, config=closed | _config(purpose, warehouse)
+        )
     except duckdb.IOException as error:
         raise _explained(error, file) from error
+    if purpose.folder:
+        _close(connection, purpose, warehouse)
+    return connection
 
 
-def attach(files: Mapping[str, Path], purpose: Purpose, warehouse: Path) -> duckdb.DuckDBPyConnection:
-    """Open several warehouse files at once, each under its name; a purpose that writes makes those that are missing."""
+def attach(
+    files: Mapping[str, Path], purpose: Purpose, warehouse: Path, schemas: Sequence[str] = ()
+) -> duckdb.DuckDBPyConnection:
+    """Open several warehouse files at once, each under its name; a purpose that writes makes those that are missing.
+
+    A name alone is looked for in these `schemas` of the first file, then of the next.
+    """
     connection = duckdb.connect(config=_config(purpose, warehouse))
     for name, file in files.items():
         mode = "" if purpose.writes else " (read_only)"
@@ -67,14 +87,27 @@ def attach(files: Mapping[str, Path], purpose: Purpose, warehouse: Path) -> duck
         except duckdb.IOException as error:
             connection.close()
             raise _explained(error, file) from error
+    there = connection.execute("select database_name, schema_name from duckdb_schemas()").fetchall()
+    path = [f"{file}.{schema}" for file in files for schema in schemas if (file, schema) in there]
+    if path:
+        connection.execute(f"set search_path = {sql.literal(','.join(path))}")
+    if not purpose.writes:
+        _close(connection, purpose, warehouse)
     return connection
+
+
+def _close(connection: duckdb.DuckDBPyConnection, purpose: Purpose, warehouse: Path) -> None:
+    """Leave SQL what is attached, and the files of the purpose's folder."""
+    if purpose.folder:
+        folder = getattr(Paths(warehouse.parent), purpose.folder)
+        connection.execute(f"set allowed_directories = [{sql.literal(str(folder))}]")
+    for setting, value in CLOSED.items():
+        connection.execute(f"set {setting} = {value}")
 
 
 def _config(purpose: Purpose, warehouse: Path) -> dict[str, Any]:
     limits = machine.duckdb_limits(warehouse)
     return {
-        # First: with it off, DuckDB takes no folder after it.
-        "enable_external_access": purpose.reads_files,
         "memory_limit": purpose.memory or limits["LARDER_MEMORY_LIMIT"],
         "threads": purpose.threads or int(limits["LARDER_THREADS"]),
         "max_temp_directory_size": limits["LARDER_TEMP_LIMIT"],

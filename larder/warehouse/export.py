@@ -1,6 +1,6 @@
 """`larder export`: the marts of the published generation as Parquet that any engine reads.
 
-`site/data/current` shows one whole export: a folder per mart and manifest.json. Files are named after their content and
+`export/current` shows one whole export: a folder per mart and manifest.json. Files are named after their content and
 never change; what is the same as in the last export is linked from it, not written again.
 """
 
@@ -32,7 +32,7 @@ from larder.warehouse.store import Manifest, Store
 FORMAT = 1
 """Raise it when the same rows are to give other files."""
 
-ALLOWED = {"public", "internal", "quasi_identifier", "sensitive"}
+ALLOWED = {"public", "internal", "quasi_identifier", "pseudonym", "sensitive"}
 """Classes of columns that may leave the warehouse. Anything else, and a column without a class, may not."""
 
 UNFINISHED = ".partial"
@@ -125,8 +125,8 @@ def render(found: Mapping[str, Any]) -> None:
 
 
 def sweep(paths: Paths) -> list[str]:
-    """Remove what an interrupted export left. Returns the names."""
-    left = sorted(_root(paths).glob(f"*{UNFINISHED}"))
+    """Remove what an interrupted export left, and exports in the site, where older versions put them for all to read. Returns the names."""
+    left = [*sorted(paths.export.glob(f"*{UNFINISHED}")), *paths.site.glob("data")]
     for path in left:
         path.unlink() if path.is_symlink() else shutil.rmtree(path)
     return [path.name for path in left]
@@ -236,7 +236,7 @@ class _Export:
         _flush(target)
         digest = _sha256(target)
         named = target.rename(target.with_name(f"{part.label}-{digest[:12]}.parquet"))
-        named.chmod(0o444)
+        named.chmod(0o400)
         path = named.relative_to(fresh).as_posix()
         return File(path, part.label, part.rows, named.stat().st_size, digest, part.content)
 
@@ -303,7 +303,7 @@ def _show(paths: Paths, folder: Path) -> None:
     link = pointer.with_name(pointer.name + UNFINISHED)
     link.symlink_to(folder.name)
     link.replace(pointer)
-    for old in list(_root(paths).iterdir()):
+    for old in list(paths.export.iterdir()):
         if old not in (pointer, folder, replaced):
             # Renamed first: killed on the way, it must not pass for a whole export when its generation comes back.
             shutil.rmtree(old.rename(old.with_name(old.name + UNFINISHED)))
@@ -319,17 +319,13 @@ def _read(folder: Path) -> dict[str, Any]:
     return {"folder": str(folder), **manifest}
 
 
-def _root(paths: Paths) -> Path:
-    return paths.site / "data"
-
-
 def _pointer(paths: Paths) -> Path:
-    return _root(paths) / "current"
+    return paths.export / "current"
 
 
 def _folder(paths: Paths, published: Manifest) -> Path:
     """An export is a pure function of the generation and of who wrote it."""
-    return _root(paths) / f"{published.id}-{FORMAT}-duckdb-{duckdb.__version__}"
+    return paths.export / f"{published.id}-{FORMAT}-duckdb-{duckdb.__version__}"
 
 
 def _writer() -> str:

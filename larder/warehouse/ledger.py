@@ -12,6 +12,7 @@ select
     coalesce(sum(delivered_rows), 0)::bigint,
     coalesce(sum(loaded_rows), 0)::bigint,
     coalesce(sum(quarantined_rows), 0)::bigint,
+    coalesce(sum(erased_rows), 0)::bigint,
     coalesce(list(missing order by source_system, table_name, period) filter (not is_accounted_for), [])
 from observe.ledger
 """
@@ -19,11 +20,12 @@ from observe.ledger
 
 @dataclass(frozen=True)
 class Ledger:
-    """Rows delivered, loaded and quarantined, and a sentence for each day or load of which something is missing."""
+    """Rows delivered, loaded, quarantined and erased, and a sentence for each day or load of which something is missing."""
 
     delivered: int
     loaded: int
     quarantined: int
+    erased: int
     missing: list[str]
 
     @property
@@ -32,9 +34,10 @@ class Ledger:
         if self.missing:
             more = f", and {len(self.missing) - 1:,} more" if len(self.missing) > 1 else ""
             return f"missing: {self.missing[0]}{more}"
+        erased = f", {self.erased:,} erased" if self.erased else ""
         return (
             f"nothing is missing: {self.delivered:,} rows delivered, {self.loaded:,} loaded,"
-            f" {self.quarantined:,} in quarantine"
+            f" {self.quarantined:,} in quarantine{erased}"
         )
 
 

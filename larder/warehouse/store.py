@@ -148,7 +148,7 @@ class Store:
             wasteful = _free_share(connection) > MOST_FREE
         if wasteful:
             self._compact(address)
-        address.chmod(0o444)
+        address.chmod(0o400)
         manifest.state = "audited"
         self._write(manifest)
         self._end_building()
@@ -226,6 +226,18 @@ class Store:
         self.withdraw()  # first: a kill in between must not leave a candidate of a parent that readers do not see
         self._point_at(found)
         return found
+
+    def remove_others(self, kept: Manifest) -> None:
+        """Remove every generation but the published one: what an erasure leaves has no past."""
+        published = self.published()
+        if not published or published.id != kept.id:
+            raise LarderError(
+                f"generation {kept.id} is not published any more", "Run the same command again."
+            )
+        for folder in self._folders():
+            if folder != self._folder(kept):
+                _remove(folder)
+        self._end_building()
 
     def withdraw(self) -> None:
         """Give up the candidate that waits, if one does: nobody may publish it any more."""

@@ -24,7 +24,6 @@ from mcp import Client, StdioServerParameters
 
 from larder.agents import lookup
 from larder.agents.guard import SECONDS, Guard
-from larder.catalog import metadata
 from larder.core.settings import Paths
 
 Ask = Callable[..., Any]
@@ -162,7 +161,13 @@ def test_a_metric_is_what_the_command_says(published: Instance, ask: Ask) -> Non
         ({"names": ["net_sales"], "by": ["colour"]}, "there is no dimension of net_sales named colour"),
         ({"names": ["net_sales"], "by": ["income_band"]}, "income_band: not served here"),
         ({"names": ["net_sales"], "where": ["income_band = '35-49K'"]}, "income_band: not served here"),
-        ({"names": ["net_sales"], "by": ["household", "product"]}, "more than 1000 rows"),
+        ({"names": ["net_sales"], "by": ["store", "product"]}, "more than 1000 rows"),
+        ({"names": ["net_sales"], "by": ["household"]}, "no metric is answered by household"),
+        (
+            {"names": ["net_sales"], "by": ["store"], "where": ["household = 7"]},
+            "no metric is answered by household",
+        ),
+        ({"names": ["net_sales"], "where": ['"Household" < 7']}, "no metric is answered by household"),
         (
             {"names": ["net_sales"], "where": ["department = current_setting('temp_directory')"]},
             "is not answered",
@@ -209,8 +214,13 @@ def test_an_answer_has_limits_as_a_whole(ask: Ask) -> None:
     "sql",
     [
         "with recursive a as (select 1 as x union all select x + 1 from a) select count(*) from a",
-        "select count(*) from range(levenshtein(repeat('a', 36000), repeat('b', 36000)) + 1_000_000_000_000)",
-        "select contains(repeat('a', 100_000_000), repeat('a', 50_000_000) || 'b')",
+        *(
+            pytest.param(sql, marks=pytest.mark.nightly)
+            for sql in (
+                "select count(*) from range(levenshtein(repeat('a', 36000), repeat('b', 36000)) + 1_000_000_000_000)",
+                "select contains(repeat('a', 100_000_000), repeat('a', 50_000_000) || 'b')",
+            )
+        ),
     ],
 )
 def test_a_query_without_end_is_stopped(ask: Ask, sql: str) -> None:
@@ -241,6 +251,7 @@ REFUSED = [
     "select * from read_text('/etc/passwd')",
     "from '/etc/passwd'",
     "from '{data}/lake/raw/loyalty/households/*.parquet'",
+    "from '{data}/restricted/loyalty/households/*.parquet'",
     "from glob('/*')",
     "select (select content from read_text('/etc/passwd'))",
     "select * from (with \"/tmp/x.csv\" as (select 1) select 2), '/tmp/x.csv'",
@@ -262,6 +273,8 @@ REFUSED = [
     "from larder.marts.dim_households",
     "from memory.marts.dim_households",
     "from raw.loyalty__households",
+    "from seeds.stores",
+    "from share.about",
     "from semantic.sem_household_months",
     "from dim_stores",
     "from sys",
@@ -336,39 +349,39 @@ def test_personal_values_are_served_by_no_name(ask: Ask, sql: str) -> None:
     assert isinstance(ask("query", sql=sql), str)
 
 
-def test_every_table_is_served_without_its_personal_columns(published: Instance) -> None:
-    with metadata.open_base(published.warehouse.with_name("metadata")) as base:
-        stated = base.execute(
-            "select schema_name, identifier, list(column_name order by column_index)"
-            " filter (classification not in ('sensitive', 'direct_identifier'))"
-            " from dbt.models inner join dbt.node_columns on unique_id = node_unique_id"
-            " where schema_name in ('marts', 'observe') group by all order by all"
-        ).fetchall()
+def test_all_that_is_served_is_the_share_of_analysts(published: Instance) -> None:
+    query = (
+        "select schema_name, table_name, list(column_name order by column_index) from duckdb_columns()"
+        " where not internal and schema_name in ('marts', 'observe') and database_name = {} group by all order by all"
+    )
+    with duckdb.connect(str(published.data / "shares/analyst/larder.duckdb"), read_only=True) as share:
+        stated = share.execute(query.format("current_database()")).fetchall()
     with Guard(Paths(published.data)).connect() as connection:
-        there = connection.execute(
-            "select schema_name, table_name, list(column_name order by column_index) from duckdb_columns()"
-            " where database_name = 'memory' and schema_name in ('marts', 'observe') group by all order by all"
+        assert connection.execute(query.format("'memory'")).fetchall() == stated
+        databases = connection.execute("select database_name from duckdb_databases() where not internal")
+        assert {*databases.fetchall()} == {("larder",), ("memory",)}
+        shared = connection.execute(
+            "select count(*) from marts.fct_baskets where household_id in (from known)".replace(
+                "(from known)", "(select household_id from larder.marts.dim_households)"
+            )
         ).fetchall()
-    assert there == stated and len(there) > 60
+    assert len(stated) > 50 and shared != [(0,)]
 
 
-def test_a_copy_of_a_hidden_column_is_hidden_and_so_is_what_nobody_has_classified(
-    published: Instance,
-) -> None:
-    copied = "node_unique_id = 'model.larder.agg_household_profile' and column_name = 'income_band'"
-    with lookup.open_base(published.warehouse.with_name("metadata")) as base:
-        base.execute(f"update dbt.node_columns set classification = 'public' where {copied}")
-        base.execute("update dbt.node_columns set classification = null where column_name = 'till_system'")
-        base.execute("update dbt.node_columns set unresolved = 'odd' where column_name = 'day_name'")
-        hidden = {
-            f"{name}.{column}"
-            for _, name, _, columns in base.execute(
-                "from served(['sensitive', 'direct_identifier'], ['marts'])"
-            ).fetchall()
-            for column in columns
-        }
-    assert {"agg_household_profile.income_band", "dim_stores.till_system", "dim_dates.day_name"} <= hidden
-    assert "dim_stores.store_id" not in hidden
+def test_an_agent_gets_no_pseudonym_of_the_warehouse(published: Instance, ask: Ask) -> None:
+    known = {
+        number
+        for (number,) in published.query(
+            "select household_id from marts.dim_households where household_id > 2147483648"
+        )
+    }
+    found = ask(
+        "query",
+        sql="select household_id from marts.dim_households where household_id > 2147483648",
+        limit=1000,
+    )
+    assert known and found["rows"]
+    assert not known & {number for (number,) in found["rows"]}
 
 
 # ---- the process
@@ -385,6 +398,8 @@ def test_a_publish_in_between_is_seen(published: Instance, tmp_path: Path) -> No
         manifest.write_text(manifest.read_text().replace(before, "20991231T000000000Z"))
         (own.data / "warehouse/next").symlink_to("generations/20991231T000000000Z")
         (own.data / "warehouse/next").rename(own.data / "warehouse/current")
+        share = own.data / "shares/analyst/share.json"
+        share.write_text(share.read_text().replace(before, "20991231T000000000Z"))
         assert ask("query", sql="select 1")["generation"] == "20991231T000000000Z"
         assert ask("metric", names=["units"])["generation"] == "20991231T000000000Z"
 
@@ -397,14 +412,20 @@ def test_what_is_missing_is_said(published: Instance, tmp_path: Path) -> None:
     shutil.rmtree(own.warehouse.with_name("metadata"))
     with serving(own) as (_, ask):
         assert "has no metadata base" in ask("query", sql="select 1")
+    shutil.copytree(published.warehouse.with_name("metadata"), own.warehouse.with_name("metadata"))
+    (own.data / "shares/analyst").unlink()
+    with serving(own) as (_, ask):
+        assert "share of the audience analyst, and there is none. Write it: larder shares" in ask(
+            "query", sql="select 1"
+        )
 
 
 def test_a_generation_of_an_earlier_version_says_so(published: Instance, tmp_path: Path) -> None:
     own = Instance(tmp_path / "data")
     copy_of(published, own.data)
-    file = own.warehouse.with_name("metadata") / "dbt.column_lineage.parquet"
+    file = own.warehouse.with_name("metadata") / "dbt.node_columns.parquet"
     with duckdb.connect() as connection:
-        connection.execute(f"create table a as select * exclude (keeps_value) from '{file}'")
+        connection.execute(f"create table a as select * exclude (classification) from '{file}'")
         connection.execute(f"copy a to '{file}'")
     calls = [("search", {"text": "sales"}), ("metric", {"names": ["units"]}), ("query", {"sql": "select 1"})]
     calls += [(tool, {"name": "fct_baskets"}) for tool in ("describe", "lineage")]

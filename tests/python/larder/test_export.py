@@ -65,7 +65,7 @@ def built(published: Instance, tmp_path_factory: pytest.TempPathFactory) -> Inst
 def copied(built: Instance, tmp_path: Path) -> Instance:
     """The same, for a test that changes it."""
     data = tmp_path / "data"
-    for folder in ("warehouse", "history", "site"):
+    for folder in ("warehouse", "history", "export"):
         shutil.copytree(built.data / folder, data / folder, symlinks=True)
     return Instance(data)
 
@@ -91,11 +91,11 @@ def test_a_build_does_what_the_plan_said(built: Instance) -> None:
 
 
 def current(instance: Instance) -> Path:
-    return (instance.data / "site/data/current").resolve()
+    return (instance.data / "export/current").resolve()
 
 
 def exports(instance: Instance) -> list[str]:
-    return sorted(path.name for path in (instance.data / "site/data").iterdir())
+    return sorted(path.name for path in (instance.data / "export").iterdir())
 
 
 def files(export: Path) -> dict[str, str]:
@@ -126,7 +126,7 @@ def kill_at(instance: Instance, step: str, path: str) -> None:
 def forget_the_earlier_export(instance: Instance) -> Path:
     """Show readers the first day again, whose export is gone: the next one has to be written. Returns the shown one."""
     shown = current(instance)
-    for path in (instance.data / "site/data").iterdir():
+    for path in (instance.data / "export").iterdir():
         if path.is_dir() and not path.is_symlink() and path != shown:
             shutil.rmtree(path)
     store(instance).rollback(None)

@@ -196,7 +196,7 @@ class Year:
 def year(published: Instance, compiled: Compiled, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Year]:
     where, manifest = Paths(tmp_path_factory.mktemp("year")), compiled.manifest
     where.dbt.mkdir(parents=True)
-    shutil.copyfile(published.data / "history/dbt/compiled.json", where.dbt / "compiled.json")
+    shutil.copyfile(published.data / "history/compiled.json", where.history / "compiled.json")
     store = Store(where.warehouse)
     generation = store.begin(fresh=True)
     with open_year(where.data / "scratch") as source:

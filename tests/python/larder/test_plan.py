@@ -30,6 +30,7 @@ PARTS = (
     "seeds",
     "tests",
     "larder",
+    "governance",
 )
 LINES = "models/intermediate/core/int_basket_lines_priced.sql"
 

@@ -67,7 +67,7 @@ class Checkout(Instance):
     def look(self, sql: str) -> list[tuple[Any, ...]]:
         """What an analyst sees who opens the workspace as `larder dev` says."""
         with duckdb.connect() as connection:
-            connection.execute((self.data / "warehouse/dev/open.sql").read_text())
+            connection.execute((self.data / "warehouse/workspace/open.sql").read_text())
             return connection.execute(sql).fetchall()
 
     def own(self) -> set[str]:
@@ -202,7 +202,7 @@ def test_a_selection_of_nothing_is_told(checkout: Checkout) -> None:
 def test_a_workspace_can_write_nothing_published_and_is_not_moved_by_a_later_publish(
     checkout: Checkout,
 ) -> None:
-    checkout.larder("dev", "dim_stores")
+    checkout.larder("dev", "agg_sales_weekly_department")
     for statement in (
         "drop table larder.marts.dim_stores",
         "create table larder.marts.mine as select 1 as n",
@@ -221,7 +221,7 @@ def test_a_workspace_can_write_nothing_published_and_is_not_moved_by_a_later_pub
     store.publish(new)
     stays = checkout.larder("dev").stdout
     assert f"generation {old.id}" in stays and f"{new.id} is published now" in stays
-    assert old.id in (checkout.data / "warehouse/dev/open.sql").read_text()
+    assert old.id in (checkout.data / "warehouse/workspace/open.sql").read_text()
     checkout.larder("dev", "--reset")
     assert f"generation {new.id}" in checkout.larder("dev").stderr
 

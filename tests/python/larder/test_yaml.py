@@ -362,7 +362,7 @@ def test_the_dictionary_is_sorted_and_says_nothing_twice_or_of_nothing(project: 
         '    text: "Whole items, of lines that count them: a volume is none of them, and neither is a deposit, which is why it is long."}',
     ]
     path.write_text(DICTIONARY + "  units: {type: bigint, class: public, text: Other.}\n")
-    with pytest.raises(LarderError, match="says units twice"):
+    with pytest.raises(LarderError, match=r"says units \(line 10\) twice"):
         fill(project)
 
 

@@ -1,0 +1,1 @@
+"""Who may see what, and what is on record of it."""
