@@ -14,6 +14,8 @@ from typing import Any
 import duckdb
 import pytest
 
+from demo.credentials import PSEUDONYM_KEY as KEY
+from ingestion.privacy.pseudonyms import KEYS, pseudonym
 from larder.build.compiled import Compiled
 from larder.build.compiled import compiled as compile_project
 from larder.core.settings import Paths
@@ -23,6 +25,14 @@ from larder.core.settings import Paths
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PROJECT = Path(__file__).resolve().parents[2]
+
+os.environ[KEYS] = KEY
+
+
+def household(number: int) -> int:
+    """What the tests' lakes and warehouses call a household of this number."""
+    return pseudonym(number, (KEY,))
+
 
 FIRST = [
     "test_plan.py",
@@ -138,11 +148,13 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Instance:
 
 def keep_what_is_compiled(made: Instance) -> None:
     """What `make lint` has compiled serves the build as well, as long as no file has changed since."""
-    kept = Path("history/dbt/compiled.json")
+    kept = Path("history/compiled.json")
     found = Path(os.environ.get("LARDER_DATA", PROJECT / "data")) / kept
     if found.exists():
+        before = os.umask(0o077)  # as the build writes it
         (made.data / kept).parent.mkdir(parents=True)
         shutil.copyfile(found, made.data / kept)
+        os.umask(before)
 
 
 @pytest.fixture(scope="session")
@@ -165,7 +177,7 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> Instance:
 
 def copy_of(published: Instance, data: Path) -> None:
     """A data root with what another has loaded, built and published, and its broker's stream; no other system."""
-    for part in ("lake", "warehouse", "history", "site", "demo/broker"):
+    for part in ("lake", "warehouse", "history", "site", "shares", "demo/broker"):
         shutil.copytree(published.data / part, data / part, symlinks=True)
 
 

@@ -213,7 +213,7 @@ def test_dbt_does_not_outlive_a_killed_build(tmp_path: Path) -> None:
     """It would go on writing to its candidate and its results during the next build."""
     with subprocess.Popen([sys.executable, "-c", COMPILE, str(tmp_path)], cwd=PROJECT) as build:
         children: list[psutil.Process] = []
-        while not any(part.endswith("/dbt") for child in children for part in child.cmdline()):
+        while not any(part.endswith("/session.py") for child in children for part in child.cmdline()):
             assert build.poll() is None
             children = psutil.Process(build.pid).children()
         build.kill()

@@ -1,4 +1,4 @@
-"""What points at a person stays in the CRM's staging, also under another name or another form: sought by its values."""
+"""What points at a person stays in the restricted zone, also under another name or another form: sought by its values."""
 
 import shutil
 from collections.abc import Iterator
@@ -27,9 +27,7 @@ IDENTIFIERS = ("email", "phone", "first_name || ' ' || last_name", "last_name ||
 
 def sought(connection: duckdb.DuckDBPyConnection) -> None:
     """Each identifier of each household in each form, as the table `sought`; forms that are too short to identify anybody are left out."""
-    values = " union all ".join(
-        f"select {identifier} as value from staging.stg_loyalty__households" for identifier in IDENTIFIERS
-    )
+    values = " union all ".join(f"select {identifier} as value from people" for identifier in IDENTIFIERS)
     forms = " union ".join(
         f"select '{form}' as form, {sql.format('value')} as value from ({values})"
         for form, sql in FORMS.items()
@@ -40,11 +38,11 @@ def sought(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def leaks(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    """The columns outside raw and staging in which a value of a person occurs, alone or within a longer text."""
+    """The columns in which a value of a person occurs, alone or within a longer text."""
     sought(connection)
     columns = connection.execute(
         "select table_schema, table_name, column_name, data_type from information_schema.columns"
-        " where table_catalog = current_database() and table_schema not in ('raw', 'staging')"
+        " where table_catalog = current_database()"
     ).fetchall()
     found = set()
     for schema, table, column, kind in columns:
@@ -60,19 +58,39 @@ def leaks(connection: duckdb.DuckDBPyConnection) -> set[str]:
 
 @pytest.fixture
 def warehouse(published: Instance, tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A copy of a published generation that may be written to."""
+    """A copy of a published generation that may be written to; who its households are is in the temporary table `people`."""
     file = tmp_path / "larder.duckdb"
     shutil.copyfile(published.warehouse, file)
     file.chmod(0o600)
     with duckdb.connect(str(file)) as connection:
+        people = str(published.data / "restricted/loyalty/households/*.parquet")
+        connection.execute("create temp table people as from read_parquet($1)", [people])
         yield connection
 
 
-def test_no_value_of_a_person_leaves_the_staging_of_the_crm(warehouse: duckdb.DuckDBPyConnection) -> None:
+def test_no_value_of_a_person_leaves_the_restricted_zone(warehouse: duckdb.DuckDBPyConnection) -> None:
     sought(warehouse)
     known = warehouse.execute("select count(*) from sought").fetchone()
     assert known and known[0] > 1000
     assert leaks(warehouse) == set()
+
+
+def test_no_relation_has_the_number_of_a_household(warehouse: duckdb.DuckDBPyConnection) -> None:
+    """Whatever is called so has pseudonyms, in raw views and staging as well, of which each is known where the CRM knows it."""
+    found = warehouse.execute(
+        "select table_schema, table_name from information_schema.columns"
+        " where table_catalog = current_database() and column_name = 'household_id'"
+    ).fetchall()
+    assert {schema for schema, _ in found} >= {"raw", "staging", "intermediate", "marts"}
+    for schema, table in found:
+        numbers = warehouse.execute(
+            f'select count(*) from {schema}."{table}" where household_id in (select source_number from people)'
+        ).fetchone()
+        assert numbers == (0,), f"{schema}.{table}"
+    known = warehouse.execute(
+        "select count(*) from marts.dim_households semi join people using (household_id)"
+    )
+    assert known.fetchone() == warehouse.execute("select count(*) from people").fetchone()
 
 
 @pytest.mark.parametrize(
@@ -96,6 +114,6 @@ def test_a_planted_identifier_is_found_under_any_name(
 ) -> None:
     name = expression.rpartition(" as ")[2]
     warehouse.execute(
-        f"create table marts.agg_planted as select household_id, {expression} from staging.stg_loyalty__households limit 50"
+        f"create table marts.agg_planted as select household_id, {expression} from people limit 50"
     )
     assert leaks(warehouse) == {f"marts.agg_planted.{name}"}
