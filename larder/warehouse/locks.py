@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import IO
 
@@ -101,5 +102,7 @@ def _read(path: str) -> Holder | None:
 
 
 def _me() -> Holder:
-    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    """This process. Options are left out of its command: they may name a person."""
+    words = takewhile(lambda word: not word.startswith("-"), sys.argv[1:])
+    command = " ".join([Path(sys.argv[0]).name, *words])
     return Holder(os.getpid(), socket.gethostname(), datetime.now(UTC).isoformat(timespec="seconds"), command)
