@@ -57,8 +57,6 @@ SHOWN = {
 NO_PYTHON = (ValueError, OverflowError, LookupError, pa.ArrowException)
 """What is raised for a value that Python cannot have: a far year, a nanosecond, a zone that nobody knows."""
 
-ACTIONS = ("replayed", "discarded", "superseded")
-
 
 @dataclass(frozen=True)
 class Resolution:
