@@ -33,6 +33,18 @@ lost_types as (
         and sum(case when typed.assortment_status = 'could go' then 1 else 0 end) > 0
 ),
 
+bought as (
+    select
+        typed.product_category,
+        -- distinct: a household may buy many products
+        count(distinct basket_lines.household_id) as households
+    from basket_lines
+    inner join typed
+        on basket_lines.product_id = typed.product_id
+    where basket_lines.line_kind = 'item'
+    group by typed.product_category
+),
+
 lost as (
     select
         typed.product_category,
@@ -66,6 +78,7 @@ counted as (
 final as (
     select
         counted.product_category,
+        coalesce(bought.households, 0) as households,
         counted.products,
         counted.sales_usd,
         counted.products_for_half,
@@ -79,6 +92,8 @@ final as (
         coalesce(lost.lost_households, 0) as lost_households,
         coalesce(lost.lost_sales_usd, 0) as lost_sales_usd
     from counted
+    left join bought
+        on counted.product_category = bought.product_category
     left join lost
         on counted.product_category = lost.product_category
 )

@@ -13,6 +13,7 @@ judged as (
 forecasts as (
     select
         product_category,
+        fewest_households,
         'last week' as baseline,
         demand_units,
         cast(last_week_units as decimal(18, 6)) as forecast_units
@@ -20,6 +21,7 @@ forecasts as (
     union all
     select
         product_category,
+        fewest_households,
         'mean of four weeks' as baseline,
         demand_units,
         four_week_mean_units as forecast_units
@@ -27,6 +29,7 @@ forecasts as (
     union all
     select
         product_category,
+        fewest_households,
         'seasonal' as baseline,
         demand_units,
         seasonal_units as forecast_units
@@ -37,6 +40,8 @@ errors as (
     select
         product_category,
         baseline,
+        -- Of its best week: over all weeks they are no fewer.
+        max(fewest_households) as fewest_households,
         count(*) as weeks,
         cast(sum(demand_units) as bigint) as forecast_demand_units,
         cast(sum(forecast_units) as decimal(18, 6)) as forecast_units,
@@ -49,6 +54,7 @@ final as (
     select
         product_category,
         baseline,
+        fewest_households,
         weeks,
         forecast_demand_units,
         forecast_units,

@@ -38,6 +38,8 @@ sold as (
     select
         basket_lines.week_number,
         products.product_category,
+        -- distinct: a household may buy many times a week
+        count(distinct basket_lines.household_id) as households,
         cast(sum(basket_lines.units) as bigint) as units
     from basket_lines
     inner join products
@@ -60,6 +62,7 @@ demand as (
         categories.product_category,
         weeks.week_number,
         weeks.week_of_month,
+        case when weeks.is_complete then coalesce(sold.households, 0) end as households,
         case when weeks.is_complete then coalesce(sold.units, 0) end as units
     from categories
     inner join weeks
@@ -130,6 +133,15 @@ paces as (
             partition by product_category
             order by week_number
         ) as last_week_units,
+        -- Of all weeks whose units can be told from the row; it tells of none where the first one is still running.
+        coalesce(
+            min(households) over (
+                partition by product_category
+                order by week_number
+                rows between 4 preceding and current row
+            ),
+            0
+        ) as fewest_households,
         sum(units) over (
             partition by product_category
             order by week_number
@@ -147,6 +159,7 @@ forecasts as (
     select
         paces.week_number,
         paces.product_category,
+        paces.fewest_households,
         paces.units as demand_units,
         paces.last_week_units,
         case when paces.four_weeks = 4 then {{ ratio('paces.four_week_units', '4') }} end as four_week_mean_units,
@@ -164,6 +177,7 @@ final as (
     select
         week_number,
         product_category,
+        fewest_households,
         demand_units,
         last_week_units,
         four_week_mean_units,

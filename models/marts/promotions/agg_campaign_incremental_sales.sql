@@ -161,6 +161,9 @@ strata as (
         sum(case when is_target then 1 else 0 end) as targets,
         sum(case when is_target then 0 else 1 end) as controls,
         sum(case when is_target or not is_target_elsewhere then 0 else 1 end) as controls_elsewhere,
+        sum(case when is_target then before_usd else 0 end) as target_before_usd,
+        sum(case when is_target then 0 else before_usd end) as control_before_usd,
+        sum(case when is_target then {{ square('before_usd') }} else 0 end) as target_before_squares,
         sum(case when is_target then during_usd else 0 end) as target_sales_usd,
         sum(case when is_target then change_usd else 0 end) as target_change_usd,
         sum(case when is_target then 0 else change_usd end) as control_change_usd,
@@ -179,6 +182,10 @@ compared as (
         targets,
         controls,
         controls_elsewhere,
+        target_before_usd,
+        control_before_usd,
+        target_before_squares,
+        cast(round(targets * (1.0 * control_before_usd / controls), 4) as decimal(18, 4)) as matched_before_usd,
         target_sales_usd,
         target_change_usd
         - cast(round(targets * (1.0 * control_change_usd / controls), 4) as decimal(18, 4)) as effect_usd,
@@ -201,6 +208,15 @@ totals as (
         cast(sum(targets) as bigint) as matched_households,
         cast(sum(controls) as bigint) as control_households,
         cast(sum(controls_elsewhere) as bigint) as controls_elsewhere,
+        1.0 * sum(target_before_usd) / sum(targets) as target_mean,
+        1.0 * sum(control_before_usd) / sum(controls) as control_mean,
+        1.0 * sum(matched_before_usd) / sum(targets) as matched_mean,
+        sqrt(
+            (
+                sum(target_before_squares)
+                - 1.0 * sum(target_before_usd) * sum(target_before_usd) / sum(targets)
+            ) / (sum(targets) - 1)
+        ) as target_deviation,
         cast(sum(target_sales_usd) as decimal(18, 2)) as matched_sales_usd,
         cast(round(sum(effect_usd) / {{ days_before }}, 2) as decimal(18, 2)) as incremental_sales_usd,
         cast(round(sqrt(sum(variance)) / {{ days_before }}, 2) as decimal(18, 2)) as standard_error_usd
@@ -220,6 +236,10 @@ final as (
         coalesce(totals.matched_households, 0) as matched_households,
         coalesce(totals.control_households, 0) as control_households,
         coalesce(totals.controls_elsewhere, 0) as controls_elsewhere,
+        {{ rounded('(totals.target_mean - totals.control_mean) / nullif(totals.target_deviation, 0)') }}
+            as spend_difference_unmatched,
+        {{ rounded('(totals.target_mean - totals.matched_mean) / nullif(totals.target_deviation, 0)') }}
+            as spend_difference_matched,
         totals.matched_sales_usd,
         totals.incremental_sales_usd,
         totals.standard_error_usd,

@@ -15,6 +15,9 @@ given as (
     select
         basket_lines.week_number,
         products.product_category,
+        -- distinct: a household has many lines
+        count(distinct case when basket_lines.line_kind in ('item', 'volume') then basket_lines.household_id end)
+            as households,
         count(*) as lines,
         cast(sum(basket_lines.sales_usd) as decimal(18, 2)) as sales_usd,
         cast(sum(basket_lines.loyalty_discount_usd) as decimal(18, 2)) as loyalty_discount_usd,
@@ -70,6 +73,7 @@ final as (
     select
         week_number,
         product_category,
+        households,
         lines,
         sales_usd,
         loyalty_discount_usd,

@@ -11,6 +11,9 @@ weekly as (
     select
         basket_lines.week_number,
         products.department,
+        -- distinct: a household has many lines
+        count(distinct case when basket_lines.line_kind in ('item', 'volume') then basket_lines.household_id end)
+            as households,
         count(*) as lines,
         cast(
             sum(
@@ -38,6 +41,7 @@ final as (
     select
         week_number,
         department,
+        households,
         lines,
         discounted_lines,
         sales_usd,

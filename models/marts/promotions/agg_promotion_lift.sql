@@ -3,19 +3,29 @@ with cases as (
     select * from {{ ref('agg_promotion_cases_weekly') }}
 ),
 
-clusters as (
+basket_lines as (
+    select * from {{ ref('fct_basket_lines') }}
+),
+
+-- Of the cases that are judged, and so of all figures of a row.
+buyers as (
     select
-        display_location,
-        mailer_location,
-        product_id,
-        count(*) as cases,
-        cast(sum(units) as bigint) as units,
-        cast(sum(expected_units) as decimal(18, 6)) as expected_units,
-        sum(sales_usd) as sales_usd,
-        sum(loyalty_discount_usd + coupon_match_discount_usd) as retailer_discount_usd
+        cases.display_location,
+        cases.mailer_location,
+        -- distinct: a household may buy in many cases
+        count(distinct basket_lines.household_id) as households
     from cases
-    where expected_units is not null
-    group by display_location, mailer_location, product_id
+    inner join basket_lines
+        on
+            cases.product_id = basket_lines.product_id
+            and cases.store_id = basket_lines.store_id
+            and cases.week_number = basket_lines.week_number
+    where cases.expected_units is not null
+    group by cases.display_location, cases.mailer_location
+),
+
+clusters as (
+    {{ lift_clusters('cases', ['display_location', 'mailer_location']) }}
 ),
 
 lifts as (
@@ -36,6 +46,7 @@ final as (
         display_locations.display_location_name,
         lifts.mailer_location,
         mailer_locations.mailer_location_name,
+        coalesce(buyers.households, 0) as households,
         lifts.cases,
         lifts.products,
         lifts.units,
@@ -52,6 +63,10 @@ final as (
         on lifts.display_location = display_locations.display_location
     inner join mailer_locations
         on lifts.mailer_location = mailer_locations.mailer_location
+    left join buyers
+        on
+            lifts.display_location = buyers.display_location
+            and lifts.mailer_location = buyers.mailer_location
 )
 
 select * from final

@@ -7,25 +7,42 @@ products as (
     select * from {{ ref('dim_products') }}
 ),
 
-clusters as (
+basket_lines as (
+    select * from {{ ref('fct_basket_lines') }}
+),
+
+judged as (
     select
+        cases.*,
         products.product_category,
         case
             when cases.mailer_location = '0' then 'displayed'
             when cases.display_location = '0' then 'mailed'
             else 'displayed and mailed'
-        end as promotion_status,
-        cases.product_id,
-        count(*) as cases,
-        cast(sum(cases.units) as bigint) as units,
-        cast(sum(cases.expected_units) as decimal(18, 6)) as expected_units,
-        sum(cases.sales_usd) as sales_usd,
-        sum(cases.loyalty_discount_usd + cases.coupon_match_discount_usd) as retailer_discount_usd
+        end as promotion_status
     from cases
     inner join products
         on cases.product_id = products.product_id
     where cases.expected_units is not null
-    group by products.product_category, promotion_status, cases.product_id
+),
+
+buyers as (
+    select
+        judged.product_category,
+        judged.promotion_status,
+        -- distinct: a household may buy in many cases
+        count(distinct basket_lines.household_id) as households
+    from judged
+    inner join basket_lines
+        on
+            judged.product_id = basket_lines.product_id
+            and judged.store_id = basket_lines.store_id
+            and judged.week_number = basket_lines.week_number
+    group by judged.product_category, judged.promotion_status
+),
+
+clusters as (
+    {{ lift_clusters('judged', ['product_category', 'promotion_status']) }}
 ),
 
 lifts as (
@@ -33,7 +50,26 @@ lifts as (
 ),
 
 final as (
-    select * from lifts
+    select
+        lifts.product_category,
+        lifts.promotion_status,
+        coalesce(buyers.households, 0) as households,
+        lifts.cases,
+        lifts.products,
+        lifts.units,
+        lifts.expected_units,
+        lifts.sales_usd,
+        lifts.retailer_discount_usd,
+        lifts.discount_rate,
+        lifts.lift,
+        lifts.lift_from,
+        lifts.lift_to,
+        lifts.finding
+    from lifts
+    left join buyers
+        on
+            lifts.product_category = buyers.product_category
+            and lifts.promotion_status = buyers.promotion_status
 )
 
 select * from final

@@ -9,6 +9,8 @@ final as (
         mission,
         units_band_from,
         value_band_from,
+        -- distinct: a household may come many times a week
+        count(distinct household_id) as households,
         count(*) as baskets,
         cast(sum(lines) as bigint) as lines,
         cast(sum(units) as bigint) as units,

@@ -3,6 +3,69 @@ with stores as (
     select * from {{ ref('agg_like_for_like_weekly_store') }}
 ),
 
+baskets as (
+    select * from {{ ref('fct_baskets') }}
+),
+
+dates as (
+    select * from {{ ref('dim_dates') }}
+),
+
+base_days as (
+    select * from {{ ref('bridge_compared_days') }}
+),
+
+side_days as (
+    select
+        week_number,
+        compared_with,
+        'week' as side,
+        week_number as side_week_number,
+        iso_day_of_week
+    from base_days
+    group by week_number, compared_with, iso_day_of_week
+    union all
+    select
+        week_number,
+        compared_with,
+        'base' as side,
+        base_week_number as side_week_number,
+        iso_day_of_week
+    from base_days
+),
+
+-- A row speaks of four groups: who came in the week and in its base, to stores that are like for like and to others.
+household_groups as (
+    select
+        stores.week_number,
+        stores.compared_with,
+        -- distinct: a household may come many times
+        count(distinct baskets.household_id) as households
+    from stores
+    inner join side_days
+        on
+            stores.week_number = side_days.week_number
+            and stores.compared_with = side_days.compared_with
+    inner join dates
+        on
+            side_days.side_week_number = dates.week_number
+            and side_days.iso_day_of_week = dates.iso_day_of_week
+    inner join baskets
+        on
+            stores.store_id = baskets.store_id
+            and dates.calendar_date = baskets.business_date
+    group by stores.week_number, stores.compared_with, stores.is_like_for_like, side_days.side
+),
+
+fewest as (
+    select
+        week_number,
+        compared_with,
+        min(households) as fewest_households
+    from household_groups
+    group by week_number, compared_with
+),
+
 added as (
     select
         week_number,
@@ -21,12 +84,19 @@ added as (
 
 measured as (
     select
-        *,
-        sales_usd - base_sales_usd as change_usd,
+        added.*,
+        fewest.fewest_households,
+        added.sales_usd - added.base_sales_usd as change_usd,
         -- What the change in the number of baskets would have brought at the base's basket value.
-        cast(round((baskets - base_baskets) * base_sales_usd / nullif(base_baskets, 0), 4) as decimal(18, 4))
-            as traffic_effect_usd
+        cast(
+            round((added.baskets - added.base_baskets) * added.base_sales_usd / nullif(added.base_baskets, 0), 4)
+            as decimal(18, 4)
+        ) as traffic_effect_usd
     from added
+    inner join fewest
+        on
+            added.week_number = fewest.week_number
+            and added.compared_with = fewest.compared_with
 ),
 
 final as (
@@ -34,6 +104,7 @@ final as (
         week_number,
         compared_with,
         compared_days,
+        fewest_households,
         cast(like_for_like_stores as bigint) as like_for_like_stores,
         cast(baskets as bigint) as baskets,
         cast(base_baskets as decimal(18, 4)) as base_baskets,

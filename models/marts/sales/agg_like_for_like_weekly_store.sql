@@ -7,6 +7,10 @@ dates as (
     select * from {{ ref('dim_dates') }}
 ),
 
+base_days as (
+    select * from {{ ref('bridge_compared_days') }}
+),
+
 daily as (
     select
         daily_sales.week_number,
@@ -19,74 +23,24 @@ daily as (
         on daily_sales.business_date = dates.calendar_date
 ),
 
-trading_days as (
-    select
-        week_number,
-        iso_day_of_week
-    from daily
-    group by week_number, iso_day_of_week
-),
-
-weeks as (
-    select week_number
-    from trading_days
-    group by week_number
-),
-
-first_week as (
-    select min(week_number) as week_number
-    from weeks
-),
-
--- Weeks to compare with. A base that reaches before the first delivered week is no base.
-bases as (
-    select
-        weeks.week_number,
-        'previous_week' as compared_with,
-        1 as base_weeks,
-        base.week_number as base_week_number
-    from weeks
-    inner join weeks as base
-        on weeks.week_number - 1 = base.week_number
-    union all
-    select
-        weeks.week_number,
-        'trailing_4_weeks' as compared_with,
-        4 as base_weeks,
-        base.week_number as base_week_number
-    from weeks
-    inner join weeks as base
-        on base.week_number between weeks.week_number - 4 and weeks.week_number - 1
-    inner join first_week
-        on weeks.week_number >= first_week.week_number + 4
-),
-
--- The days of the week on which the chain traded in the week and in every week of its base.
 compared_days as (
     select
-        bases.week_number,
-        bases.compared_with,
-        bases.base_weeks,
-        this_week.iso_day_of_week
-    from bases
-    inner join trading_days as this_week
-        on bases.week_number = this_week.week_number
-    inner join trading_days as base_week
-        on
-            bases.base_week_number = base_week.week_number
-            and this_week.iso_day_of_week = base_week.iso_day_of_week
-    group by bases.week_number, bases.compared_with, bases.base_weeks, this_week.iso_day_of_week
-    having count(*) = bases.base_weeks
+        week_number,
+        compared_with,
+        weeks_in_base,
+        iso_day_of_week
+    from base_days
+    group by week_number, compared_with, weeks_in_base, iso_day_of_week
 ),
 
 day_counts as (
     select
         week_number,
         compared_with,
-        base_weeks,
+        weeks_in_base,
         count(*) as compared_days
     from compared_days
-    group by week_number, compared_with, base_weeks
+    group by week_number, compared_with, weeks_in_base
 ),
 
 of_week as (
@@ -106,23 +60,19 @@ of_week as (
 
 of_base as (
     select
-        bases.week_number,
-        bases.compared_with,
+        base_days.week_number,
+        base_days.compared_with,
         daily.store_id,
         -- distinct: a week has many days
         count(distinct daily.week_number) as weeks_with_sales,
         sum(daily.baskets) as baskets,
         sum(daily.sales_usd) as sales_usd
-    from bases
-    inner join compared_days
-        on
-            bases.week_number = compared_days.week_number
-            and bases.compared_with = compared_days.compared_with
+    from base_days
     inner join daily
         on
-            bases.base_week_number = daily.week_number
-            and compared_days.iso_day_of_week = daily.iso_day_of_week
-    group by bases.week_number, bases.compared_with, daily.store_id
+            base_days.base_week_number = daily.week_number
+            and base_days.iso_day_of_week = daily.iso_day_of_week
+    group by base_days.week_number, base_days.compared_with, daily.store_id
 ),
 
 compared as (
@@ -152,9 +102,9 @@ final as (
         day_counts.compared_days,
         cast(compared.baskets as bigint) as baskets,
         cast(compared.sales_usd as decimal(18, 2)) as sales_usd,
-        {{ money_per_unit('compared.base_baskets', 'day_counts.base_weeks') }} as base_baskets,
-        {{ money_per_unit('compared.base_sales_usd', 'day_counts.base_weeks') }} as base_sales_usd,
-        compared.has_sales and compared.weeks_with_sales = day_counts.base_weeks as is_like_for_like
+        {{ money_per_unit('compared.base_baskets', 'day_counts.weeks_in_base') }} as base_baskets,
+        {{ money_per_unit('compared.base_sales_usd', 'day_counts.weeks_in_base') }} as base_sales_usd,
+        compared.has_sales and compared.weeks_with_sales = day_counts.weeks_in_base as is_like_for_like
     from compared
     inner join day_counts
         on
