@@ -10,14 +10,21 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 FIRST_DAYS := 2017-01-08
-.PHONY: help start setup setup-dev run test nightly lint v2 demo stop docs clean lock
+PORT ?= 8000
+.PHONY: help start setup setup-dev run site test nightly lint v2 demo stop clean lock
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-run: setup ## Start the demo retailer, load its year, build, test, publish, document
+run: setup ## Start the demo retailer, load its year, build, test, publish, write the site
 	@$(BIN)/larder demo start
 	@$(BIN)/larder run
+
+site: setup ## Write the pages of what is published and serve them on this machine, until Ctrl-C
+	@$(BIN)/larder site
+	@echo "http://127.0.0.1:$(PORT)/, until Ctrl-C"
+	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory "$${LARDER_DATA:-data}/site" 2>/dev/null \
+		|| { echo "Port $(PORT) is taken, or the site cannot be read: make site PORT=8001"; exit 1; }
 
 start: setup ## Begin to contribute: install, load the demo's first two weeks, build and publish them
 	@$(BIN)/larder demo start --to $(FIRST_DAYS)

@@ -1,4 +1,4 @@
-"""`larder docs`: the catalogue of the published generation as one static page."""
+"""dbt's docs of the published generation, as one static page."""
 
 from ingestion.core.files import open_to_all, write_atomically
 from larder.core import console

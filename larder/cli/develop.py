@@ -202,6 +202,19 @@ def new_test(name: str, parents: From, purpose: str = "reconciliation") -> None:
     scaffold.test(current_paths(), name, parents, purpose)
 
 
+@new.command("report")
+def new_report(
+    name: str, mart: Annotated[str, typer.Option("--from", help="The mart that it shows.")]
+) -> None:
+    """Write a page of the site, reports/NAME.md, with a query, a finding and a chart.
+
+    Example: `larder new report departments --from agg_sales_weekly_department`
+    """
+    from larder.review.scaffold import skeletons as scaffold
+
+    scaffold.report(current_paths(), name, mart)
+
+
 @new.command("unit-test")
 def new_unit_test(model: str) -> None:
     """Add a unit test to a model, with masked rows of what is published.

@@ -68,14 +68,18 @@ def offers(
 
 
 @verbs.command(rich_help_panel=GROUP)
-def docs() -> None:
-    """Generate the catalog of what is published, and dbt's docs, as pages to open from disk.
+def site(
+    watch: Annotated[
+        bool, typer.Option(help="Serve the reports, and write each again when its file changes.")
+    ] = False,
+) -> None:
+    """Write reports, the catalog and dbt's docs of what is published, as pages to open from disk.
 
-    Example: `larder docs`
+    Example: `larder site --watch`, then edit reports/index.md
     """
-    from larder.site import publish
+    from larder.site import publish, watching
 
-    publish.run(current_paths())
+    watching.run(current_paths()) if watch else publish.run(current_paths())
 
 
 @verbs.command(rich_help_panel=GROUP)

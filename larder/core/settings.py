@@ -11,6 +11,9 @@ PROJECT = Path(__file__).resolve().parents[2]
 """The repository: dbt project, profiles, dlt configuration."""
 
 
+EVERYBODY = "staff"
+"""The audience of the site: everybody in the house."""
+
 PATTERN = "[]{}*?%"
 """Characters that stand for something else where files are named by a pattern or an address."""
 
@@ -61,6 +64,11 @@ class Paths:
         return self.data / "site"
 
     @property
+    def pages(self) -> Path:
+        """A folder for each audience that has pages of its own, for its group alone."""
+        return self.data / "pages"
+
+    @property
     def shares(self) -> Path:
         """A folder for each audience, with what it may see."""
         return self.data / "shares"
@@ -78,6 +86,10 @@ class Paths:
     @property
     def catalog(self) -> Path:
         return self.site / "catalog"
+
+    def reports(self, audience: str) -> Path:
+        """The pages that are made for an audience: those for everybody in the house are in the site, no others are."""
+        return self.site / "reports" if audience == EVERYBODY else self.pages / audience
 
     @property
     def docs(self) -> Path:

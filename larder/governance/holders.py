@@ -55,8 +55,9 @@ HOLDERS = [
     Holder("history/compiled.json", KEPT, "the project's SQL, no data"),
     Holder("history/locks", KEPT, "names of processes"),
     Holder("export", REMOVED, "written again"),
-    Holder("site/*", REMOVED, "catalog and docs, which are written again"),
-    Holder("site/.*", REMOVED, "earlier catalogs, for whoever was reading them"),
+    Holder("site/*", REMOVED, "reports, catalog and docs, which are written again"),
+    Holder("site/.*", REMOVED, "earlier pages, for whoever was reading them"),
+    Holder("pages", REMOVED, "reports for single audiences, which are written again"),
     Holder("shares", REMOVED, "written again by the publication"),
     Holder(
         "serving",

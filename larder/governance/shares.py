@@ -62,7 +62,7 @@ def withdraw(paths: Paths, audiences: list[Audience]) -> None:
         if set(_said(link).get("granted", [""])) <= granted.get(link.name, set()):
             shown.add(link.resolve())
         else:
-            link.unlink()
+            _end(paths, link.name)
     sync_folder(paths.shares)
     for path in paths.shares.iterdir():
         if not path.is_symlink() and path not in shown:
@@ -82,12 +82,12 @@ def write(
                 share = _Share(paths, published, audience, warehouse)
                 folder = share.kept() or share.write(declared)
             except (duckdb.Error, LarderError, OSError, ValueError) as error:
-                (paths.shares / audience.name).unlink(missing_ok=True)
+                _end(paths, audience.name)
                 failed[audience.name] = first_line(error)
             else:
-                closed += [] if _give(folder, audience.group) else [audience.name]
+                closed += [] if give(folder, audience.group) else [audience.name]
     withdraw(paths, audiences)
-    _let_pass(paths.shares, paths.data)
+    let_pass(paths.shares, paths.data)
     if closed:
         console.note(
             f"only the owner of the files reads the shares of {', '.join(closed)}: no group of the system is theirs"
@@ -99,6 +99,15 @@ def write(
             "Put it right, then write them: larder shares. What is published stays.",
         )
     console.done(f"shares of generation {published.id}: {', '.join(a.name for a in audiences) or 'none'}")
+
+
+def _end(paths: Paths, audience: str) -> None:
+    """Take away a share and the pages that were made from it, earlier ones too."""
+    pages = paths.reports(audience)
+    for link in (paths.shares / audience, pages):
+        link.unlink(missing_ok=True)
+    for left in pages.parent.glob(f".{pages.name}-*"):
+        left.unlink() if left.is_symlink() else shutil.rmtree(left)
 
 
 class _Share:
@@ -137,7 +146,7 @@ class _Share:
             self._table(table, fresh / f"{table.relation}.parquet")
         self._database(fresh)
         (fresh / SAID).write_text(json.dumps(self._said, indent=2) + "\n")
-        _give(fresh, self._audience.group)
+        give(fresh, self._audience.group)
         if wrong := verify.problems(fresh, self._audience.name, self._warehouse, declared):
             raise LarderError(f"what was written is not what the policy says: {'; '.join(wrong[:3])}", "")
         _flush(fresh)
@@ -237,9 +246,9 @@ def _signatures(said: dict[str, Any]) -> dict[str, str]:
     return {name: table["signature"] for name, table in said.get("tables", {}).items()}
 
 
-def _give(folder: Path, group: str | None) -> bool:
-    """Let the audience's group read a share, and nobody else; where that cannot be, its owner alone. Returns whether a group can."""
-    paths = [*folder.iterdir(), folder]
+def give(folder: Path, group: str | None) -> bool:
+    """Let an audience's group read a folder, and nobody else; where that cannot be, its owner alone. Returns whether a group can."""
+    paths = [*folder.rglob("*"), folder]
     try:
         number = grp.getgrnam(group or "").gr_gid
         for path in paths:
@@ -252,7 +261,7 @@ def _give(folder: Path, group: str | None) -> bool:
     return number >= 0
 
 
-def _let_pass(*folders: Path) -> None:
+def let_pass(*folders: Path) -> None:
     """Let everybody pass folders, whose content has modes of its own: to pass is not to list."""
     for folder in folders:
         folder.chmod(stat.S_IMODE(folder.stat().st_mode) | 0o111)

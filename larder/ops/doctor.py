@@ -130,8 +130,13 @@ def _writable(paths: Paths) -> Finding:
 
 
 def _private(paths: Paths) -> Finding:
-    """What an earlier version left for other accounts to read; shares are their audiences'. Of the demo's folder its database's account owns a part."""
-    private = {paths.lake, *paths.data.glob("*")} - {paths.site, paths.shares, paths.connections.parent}
+    """What an earlier version left for other accounts to read; shares and pages are their audiences'. Of the demo's folder its database's account owns a part."""
+    private = {paths.lake, *paths.data.glob("*")} - {
+        paths.site,
+        paths.shares,
+        paths.pages,
+        paths.connections.parent,
+    }
     files = {folder: [folder, *folder.rglob("*")] for folder in sorted(private) if folder.is_dir()}
     modes = {
         one: [file.lstat().st_mode for file in found if not file.is_symlink()] for one, found in files.items()

@@ -1,4 +1,4 @@
-"""`larder run`: ingest, build, publish, docs, export; then say what there is now."""
+"""`larder run`: ingest, build, publish, export, site; then say what there is now."""
 
 from larder.build import candidate, publish
 from larder.core import console
@@ -20,9 +20,8 @@ def run(paths: Paths) -> None:
     candidate.run(paths, everything=False)
     publish.run(paths)
     compact.tidy(paths)
-    if not _site_is_current(paths):
-        site.run(paths)
     export.run(paths)
+    site.reports(paths) if _site_is_current(paths) else site.run(paths)
     console.out.print()
     status.render(status.collect(paths))
     ingest.complain(loaded, failures)

@@ -30,7 +30,7 @@ def collect(paths: Paths) -> dict[str, Any]:
         "deprecated": manifest.deprecated(store.artifacts(published)) if published else [],
         "warehouse": str(store.reader_address()) if published else None,
         "ledger": _ledger(store, published) if published else None,
-        "catalog": _written(paths.catalog / "index.html"),
+        "site": _written(paths.site / "index.html"),
         "docs": _written(paths.docs),
         "generations": [{"id": m.id, "state": m.state, "created_at": m.created_at} for m in store.all()],
         "at_work": {name: asdict(holder) for name, holder in locks.holders(paths.locks).items()},
@@ -84,8 +84,8 @@ def _render_published(status: dict[str, Any], published: dict[str, Any]) -> None
     for old in status["deprecated"]:
         console.out.print(f"  deprecated {old['table']} goes on {old['until']}: read {old['use']}")
     console.out.print(f"  warehouse  {status['warehouse']}")
-    console.out.print(f"  catalog    {status['catalog'] or 'none yet: larder docs'}")
-    console.out.print(f"  docs       {status['docs'] or 'none yet: larder docs'}")
+    console.out.print(f"  site       {status['site'] or 'none yet: larder site'}")
+    console.out.print(f"  docs       {status['docs'] or 'none yet: larder site'}")
     console.out.print(
         f'  next       {_shell()} -readonly {console.shown_path(Path(status["warehouse"]))} "from marts.agg_data_faults"'
     )

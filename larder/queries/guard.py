@@ -5,7 +5,7 @@ DuckDB's own parser reads it. What is not judged here, as files and settings, th
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import duckdb
@@ -25,10 +25,13 @@ REFUSED_FUNCTIONS = re.compile(
 REFUSED_SOURCES = {"SHOW_REF": "DESCRIBE, SHOW and SUMMARIZE", "COLUMN_DATA": "data from outside"}
 
 
-def require_select(sql: str) -> list[Mapping[str, Any]]:
+def require_select(
+    sql: str, schemas: Sequence[str] = SCHEMAS, tables: Set[str] = frozenset()
+) -> list[Mapping[str, Any]]:
     """The nodes of what DuckDB's parser reads.
 
-    Raises LarderError unless it is one SELECT of tables that are served, without functions that read anything else.
+    Raises LarderError unless it is one SELECT of tables that are served, without functions that read anything else. Served are those of
+    `schemas`, and `tables` that need no schema.
     """
     if len(sql) > LENGTH:
         raise LarderError(f"a query may have {LENGTH} characters", "Ask in parts.")
@@ -41,10 +44,10 @@ def require_select(sql: str) -> list[Mapping[str, Any]]:
     parsed, own = _parsed(sql)
     nodes = list(_nodes(parsed))
     ctes = {entry["key"].lower() for node in nodes for entry in node.get("cte_map", {}).get("map", [])}
-    if taken := ctes & own:  # out of its scope the name would mean the engine's
+    if taken := (ctes | tables) & own:  # out of its scope the name would mean the engine's
         raise LarderError(f"{min(taken)} is a name of the engine's own", "Give the CTE another name.")
     for node in nodes:
-        _require_allowed_node(node, ctes)
+        _require_allowed_node(node, ctes | tables, schemas)
     return nodes
 
 
@@ -87,14 +90,14 @@ def _nodes(tree: Any) -> Iterator[Mapping[str, Any]]:
             todo += part
 
 
-def _require_allowed_node(node: Mapping[str, Any], ctes: set[str]) -> None:
+def _require_allowed_node(node: Mapping[str, Any], names: Set[str], schemas: Sequence[str]) -> None:
     kind = str(node.get("type"))  # of a constant it is an object
     if kind == "BASE_TABLE":
-        _require_allowed_table(node, ctes)
+        _require_allowed_table(node, names, schemas)
     elif kind == "TABLE_FUNCTION" and node["function"]["function_name"].lower() not in TABLE_FUNCTIONS:
         raise LarderError(
             f"the function {node['function']['function_name']} is not answered",
-            f"Read tables of {', '.join(SCHEMAS)}.",
+            f"Read tables of {', '.join(schemas)}.",
         )
     elif kind == "FUNCTION" and REFUSED_FUNCTIONS.fullmatch(node["function_name"].lower()):
         raise LarderError(f"the function {node['function_name']} is not answered", "Leave it out.")
@@ -102,12 +105,12 @@ def _require_allowed_node(node: Mapping[str, Any], ctes: set[str]) -> None:
         raise LarderError(f"{REFUSED_SOURCES[kind]} are not answered", "Use the tools search and describe.")
 
 
-def _require_allowed_table(node: Mapping[str, Any], ctes: set[str]) -> None:
+def _require_allowed_table(node: Mapping[str, Any], names: Set[str], schemas: Sequence[str]) -> None:
     catalog, schema, name = node["catalog_name"], node["schema_name"].lower(), node["table_name"]
-    if not schema and name.lower() in ctes:
+    if not schema and name.lower() in names:
         return
-    if catalog or schema not in SCHEMAS:
+    if catalog or schema not in schemas:
         raise LarderError(
             f"{'.'.join(filter(None, (catalog, schema, name)))} is not served",
-            f"Read tables of {', '.join(SCHEMAS)}, each with its schema: marts.fct_baskets.",
+            f"Read tables of {', '.join(schemas)}, each with its schema: marts.fct_baskets.",
         )

@@ -16,11 +16,12 @@ from larder.review.change import base
 from larder.review.change.between import between, state_of
 from larder.review.change.changes import Change
 from larder.review.change.states import State
-from larder.review.effect import metrics
+from larder.review.effect import metrics, pages
 from larder.review.effect import tables as data
 from larder.review.effect.metrics import MetricReview
 from larder.review.effect.tables import TableReview
 from larder.review.waivers import Finding, Waiver
+from larder.site.reports.preview import PageReview
 from larder.warehouse.locks import lock
 from larder.warehouse.store import Store
 
@@ -39,6 +40,7 @@ class Review:
     is_compared: bool = True
     tables: list[TableReview] = field(default_factory=list)
     metrics: list[MetricReview] = field(default_factory=list)
+    pages: list[PageReview] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     waived: list[tuple[Finding, Waiver]] = field(default_factory=list)
     intended: Mapping[str, Waiver] = field(default_factory=dict)
@@ -56,6 +58,7 @@ class Review:
         counted = [
             (sum(one.changes_data for one in self.tables), "table changes data", "tables change data"),
             (sum(one.moves for one in self.metrics), "metric moves", "metrics move"),
+            (len(self.pages), "page differs", "pages differ"),
             (len(self.waived), "finding waived", "findings waived"),
             (len(self.findings), "finding", "findings"),
         ]
@@ -96,7 +99,9 @@ def _compared(paths: Paths, found: base.Base, before: State, after: State, chang
     gone = [one.node for one in change.nodes if one.kind == "removed" and one.node.startswith(scratch.KINDS)]
     pairs = [(node, was.get(node, node)) for node in (*change.build, *gone)]
     asked = [one.node.rpartition(".")[2] for one in change.reached if one.kind == "metric"]
-    if not (pairs or asked or change.tests_to_run):
+    touched = pages.find(found.paths.project, paths.project)
+    edited = [one for one in touched if one.is_edited]
+    if not (pairs or asked or change.tests_to_run or edited):
         return review
     generation = Store(paths.warehouse).published()
     if generation is None:
@@ -104,6 +109,7 @@ def _compared(paths: Paths, found: base.Base, before: State, after: State, chang
     run = [*change.build, *change.tests_to_run]
     nodes = {**after.manifest["nodes"], **after.manifest["unit_tests"]}
     read = {parent for node in run for parent in nodes[node]["depends_on"].get("nodes", [])}
+    read |= {before.ids[table] for one in edited for table in one.reads if table in before.ids}
     old = scratch.base(found.paths, before.compiled, {*(old for _, old in pairs), *read}, generation)
     new = scratch.head(paths, change.build, change.tests_to_run, old) if run else None
     built = new.nodes if new else {}
@@ -116,12 +122,15 @@ def _compared(paths: Paths, found: base.Base, before: State, after: State, chang
             for state, tables_of_state in ((before, earlier), (after, connection))
         ]
         missing = sum(one.is_missing for one in tables)
+        changed = {one.relation for one in tables if one.changes_data}
+        differing = pages.compare(touched, changed, earlier, connection)
         moved = [] if missing else metrics.compare(sides[0], sides[1], asked, data.shown_names(connection))
     return replace(
         review,
         generation=generation.id,
         tables=tables,
         metrics=moved,
+        pages=differing,
         findings=[
             *(_failure(node) for node in built.values() if node.status not in {*PASSED, "skipped"}),
             *(Finding(short_name(one.node), None, one.note, False) for one in tables if one.is_broken),

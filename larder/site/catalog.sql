@@ -202,6 +202,7 @@ with test as (
 
 select
     test.of_node as node_unique_id,
+    test.unique_id,
     test.test_name,
     test.description,
     case test.test_name

@@ -1,6 +1,7 @@
 """What the pages show, read once from a metadata base by catalog.sql."""
 
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,15 @@ class Facts:
             left join (from dbt_rt.invocations order by invocation_id desc limit 1) as invocation on true
         """)
         return found
+
+    @cached_property
+    def data_until(self) -> date | None:
+        """The last day of which sources have delivered."""
+        [found] = self.rows(
+            "select max(try_cast(data_until as date)) as day from site.nodes where kind = 'source'"
+        )
+        day: date | None = found["day"]
+        return day
 
     def of(self, kind: str) -> list[Row]:
         return [node for node in self.nodes.values() if node["kind"] == kind]

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from larder.site import text
 from larder.site.pages import Page
+from larder.site.reports.formats import day
 
 HERE = Path(__file__).parent
 ASSETS = ("style.css", "site.js")
@@ -25,7 +26,16 @@ def environment(shared: Mapping[str, Any]) -> Environment:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    for use in (text.number, text.size, text.seconds, text.moment, text.words, text.bars, text.sparkline):
+    for use in (
+        text.number,
+        text.size,
+        text.seconds,
+        text.moment,
+        text.words,
+        text.bars,
+        text.sparkline,
+        day,
+    ):
         made.filters[use.__name__] = use
     made.globals.update(shared, share=text.share)
     return made
@@ -51,10 +61,7 @@ def replaced(target: Path) -> Iterator[Path]:
     until the next time, for whoever is reading it.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    current = target.readlink().name if target.is_symlink() else None
-    for left in target.parent.glob(f".{target.name}-*"):
-        if left.name != current:
-            left.unlink() if left.is_symlink() else shutil.rmtree(left)
+    _clean(target)
     fresh = target.with_name(f".{target.name}-{secrets.token_hex(4)}")
     link = fresh.with_suffix(".link")
     fresh.mkdir()
@@ -65,3 +72,17 @@ def replaced(target: Path) -> Iterator[Path]:
         raise
     link.symlink_to(fresh.name)
     link.replace(target)
+
+
+def remove(target: Path) -> None:
+    """Take away what `replaced` gave."""
+    target.unlink(missing_ok=True)
+    _clean(target)
+
+
+def _clean(target: Path) -> None:
+    """Remove the folders that `target` does not lead to."""
+    current = target.readlink().name if target.is_symlink() else None
+    for left in target.parent.glob(f".{target.name}-*"):
+        if left.name != current:
+            left.unlink() if left.is_symlink() else shutil.rmtree(left)

@@ -2,10 +2,12 @@
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from larder.site.facts import Facts, Row
 from larder.site.pages import terms
+from larder.site.reports.page import Report
 
 LONGEST = 400
 """Letters of a text that are searched and shown."""
@@ -18,7 +20,7 @@ PREFERRED = {"marts": 0, "metrics": 1, "reports": 2}
 """Layers that come first among equal finds."""
 
 
-def script(facts: Facts) -> str:
+def script(facts: Facts, reports: Sequence[Report]) -> str:
     """A call with `nodes` [kind, title, label, page, text, owner] and `columns` [name, place of its node, place of its text]."""
     nodes: list[list[Any]] = []
     columns: list[tuple[str, int, int]] = []
@@ -34,6 +36,7 @@ def script(facts: Facts) -> str:
     for term in terms(facts):
         place_of_term = f"glossary.html#{term['anchor']}"
         nodes.append(["term", term["term"], "", place_of_term, _short(term["description"]), ""])
+    nodes += [["page", one.title, "", f"../{one.address}", _short(one.about), ""] for one in reports]
     found = {"nodes": nodes, "columns": columns, "texts": list(texts)}
     return f"larderSearch({json.dumps(found, ensure_ascii=False, separators=(',', ':'))});\n"
 

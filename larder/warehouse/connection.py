@@ -44,6 +44,7 @@ BUILD = Purpose("build", writes=True)
 LOOK = Purpose("look", memory="1GB")
 QUERY = Purpose("query")
 AGENT = Purpose("agent", memory="1GB", threads=2, keeps_order=True)
+PAGE = Purpose("page", memory="1GB", threads=2, keeps_order=True)
 PREVIEW = Purpose("preview", folder="lake")
 DIFF = Purpose("diff", memory="1500MB", folder="lake")
 """Staging consists of views over the lake, which are looked at and compared as the tables are."""

@@ -19,6 +19,7 @@ from larder.core.settings import PROJECT, Paths
 from larder.project import types
 from larder.project.types import Columns
 from larder.review.properties import dictionary as yaml_dictionary
+from larder.review.properties import exposures
 from larder.review.properties import files as yaml_files
 from larder.review.properties.dictionary import FILE, Dictionary
 from larder.review.properties.files import Item, Table
@@ -87,6 +88,12 @@ def compare(
         path: [table.name for table in yaml_files.tables(content)] for path, content in contents.items()
     }
     _require_known(wanted, [name for found in tables.values() for name in found])
+    if not wanted:
+        pages = exposures.files(project)
+        report.files |= {
+            path: text for path, text in pages.items() if not path.exists() or path.read_text() != text
+        }
+        report.problems += exposures.left_over(project, pages)
     for path, content in contents.items():
         if wanted and not wanted & {part for name in tables[path] for part in _names(name)}:
             continue
@@ -258,7 +265,7 @@ def _render(report: Report, check: bool) -> None:
     for path in report.files:
         name = path.relative_to(PROJECT)
         if check:
-            console.out.print(f"{name} differs from {FILE} or the SQL; run: larder yaml")
+            console.out.print(f"{name} differs from {FILE}, the SQL or the page; run: larder yaml")
         else:
             console.done(f"wrote {name}")
     if not check:

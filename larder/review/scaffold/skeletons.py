@@ -135,6 +135,15 @@ def test(paths: Paths, name: str, parents: Sequence[str], purpose: str) -> None:
     write({file.parent / f"{name}.sql": render("test.sql", parents=read), file: entry}, f"larder dev {name}")
 
 
+def report(paths: Paths, name: str, parent: str) -> None:
+    """Write a page of the site with one chart: a mart added up by the first column of its grain."""
+    require_free(name)
+    manifest = compiled(paths, "new").manifest
+    known = relations(manifest, types.of_models(manifest))
+    page = render("report.md", parent=find(known, parent))
+    write({Path("reports", f"{name}.md"): page}, "larder site --watch")
+
+
 def find(known: Mapping[str, Relation], name: str) -> Relation:
     """The relation of a name."""
     require(name, known, "model, seed or source table", "the project")
@@ -158,7 +167,7 @@ def require_name(name: str) -> None:
 def require_free(name: str) -> None:
     """Raises LarderError where a name is none, or taken."""
     require_name(name)
-    folders = ("models", "tests", "seeds", "ingestion/contracts", "ingestion/sources")
+    folders = ("models", "reports", "tests", "seeds", "ingestion/contracts", "ingestion/sources")
     if there := [file for folder in folders for file in (PROJECT / folder).rglob(f"{name}.*")]:
         raise LarderError(
             f"{name} is taken: {there[0].relative_to(PROJECT)}", "Choose another name, or edit that file."
