@@ -252,7 +252,7 @@ def many(folder: Path, models: int, columns: int) -> duckdb.DuckDBPyConnection:
 
 def written(base: duckdb.DuckDBPyConnection, folder: Path) -> Path:
     folder.mkdir(parents=True)
-    catalog.write(base, folder)
+    catalog.write(facts.read(base), folder)
     return folder
 
 

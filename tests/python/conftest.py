@@ -39,6 +39,9 @@ FIRST = [
     "test_audit.py",
     "test_demo_processes.py",
     "test_end_to_end.py",
+    "test_fuzz.py",
+    "test_kills.py",
+    "test_reports.py",
     "test_export.py",
     "test_pages.py",
 ]

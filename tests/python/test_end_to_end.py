@@ -116,6 +116,7 @@ def test_the_ledger_accounts_for_every_row(built: Instance) -> None:
     assert "nothing is missing" in built.larder("status").stdout
 
 
+@pytest.mark.nightly
 def test_the_ledger_names_the_day_of_what_was_lost_behind_its_back(built: Instance, tmp_path: Path) -> None:
     """A raw file without one of its rows, a line that the mart has lost, one of which a cent has; and promotions as well."""
     copy, lake = Instance(tmp_path / "data"), tmp_path / "lake"

@@ -49,6 +49,7 @@ def listening(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+@pytest.mark.nightly
 def test_dead_servers_are_replaced_on_the_same_ports(demo: Demo) -> None:
     demo.run("start", "--to", DAY)
     before, state = demo.connections, demo.state

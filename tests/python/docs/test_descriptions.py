@@ -17,6 +17,14 @@ FIGURE = re.compile(
 
 DEFINITIONS = [
     "95 % interval",
+    "90 % interval",
+    "interval (90 %)",
+    "9 of 10 were promised",
+    "promises 90 %",
+    "at least 90 % are inside",
+    "1.645 times",
+    "128 bits",
+    "2017-W10, 2017-03 or 2017-Q1",
     "interval (95 %)",
     "make 80 % of",
     "make 95 % of",

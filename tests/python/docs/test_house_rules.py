@@ -118,7 +118,7 @@ QUERIES = [
         "",
     ),
     ("shows one query of itself", "models/marts/sales/agg_sales_weekly_category.yml", "```sql", "```"),
-    ("can open the report", "models/semantic/report_campaign_review.yml", "    url: ", "    # "),
+    ("can open the report", "models/semantic/report_index.yml", "    url: ", "    # "),
     ("A metric has a unit", "models/semantic/_metrics.yml", "unit: USD by basket", "since: 2017"),
     (
         "long enough",

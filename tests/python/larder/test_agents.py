@@ -404,6 +404,7 @@ def test_a_publish_in_between_is_seen(published: Instance, tmp_path: Path) -> No
         assert ask("metric", names=["units"])["generation"] == "20991231T000000000Z"
 
 
+@pytest.mark.nightly
 def test_what_is_missing_is_said(published: Instance, tmp_path: Path) -> None:
     with serving(Instance(tmp_path / "empty")) as (_, ask):
         assert "nothing is published yet" in ask("search", text="sales")

@@ -330,6 +330,7 @@ def test_a_warning_at_its_test_is_a_policy_and_stays_one(project: Path) -> None:
     assert found and found.results["warnings"] == 1 and found.results["tests_run"] == 4
 
 
+@pytest.mark.nightly
 def test_a_changed_unit_test_runs_although_its_model_stays(project: Path) -> None:
     """`dbt build` leaves it out: it runs the unit tests of the models that it builds."""
     write(project, TEST, PASSING)

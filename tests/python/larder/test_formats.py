@@ -77,6 +77,7 @@ def test_every_public_mart_has_a_contract_with_the_columns_of_its_table(
     assert stated == there
 
 
+@pytest.mark.nightly
 def test_the_rules_of_contracts_hold_on_what_is_published(
     published: Instance, contracts: dict[str, dict[str, Any]]
 ) -> None:

@@ -277,6 +277,7 @@ def test_a_relation_of_the_same_name_in_another_schema_costs_no_mart(checkout: C
     ) == [("marts",)]
 
 
+@pytest.mark.nightly
 def test_a_changed_check_builds_its_table_from_all_loads_and_a_lost_column_names_its_readers(
     checkout: Checkout,
 ) -> None:

@@ -26,7 +26,11 @@ def test_a_run_writes_private_files_and_an_open_site(published: Instance) -> Non
     assert {"lake", "warehouse", "dlt", "history", "landing", "demo"} <= {path.parts[0] for path in found}
     # the demo lets PostgreSQL's system account pass: in its access list, which a mode shows as its group
     demo = {Path("demo"), Path("demo/postgres")}
-    assert found.pop(Path("shares")) == 0o711  # passed through to the shares, which have modes of their own
+    for folder in (
+        "shares",
+        "pages",
+    ):  # passed through to those of an audience, which have modes of their own
+        assert found.pop(Path(folder)) == 0o711
     loose = [
         str(path)
         for path, mode in found.items()

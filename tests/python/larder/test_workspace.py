@@ -109,6 +109,7 @@ def test_without_anything_published_it_says_what_to_do(tmp_path: Path) -> None:
     assert "nothing is published yet" in refused.stderr and "larder run" in refused.stderr
 
 
+@pytest.mark.nightly
 def test_an_unchanged_project_and_a_changed_layout_build_nothing(checkout: Checkout) -> None:
     assert "nothing differs" in checkout.larder("dev").stderr
     with checkout.edited(SALES, "    from baskets\n", "        from   baskets -- of every store\n"):
@@ -199,6 +200,7 @@ def test_a_selection_of_nothing_is_told(checkout: Checkout) -> None:
     assert "matches nothing" in checkout.larder("dev", "no_such_model", code=1).stderr
 
 
+@pytest.mark.nightly
 def test_a_workspace_can_write_nothing_published_and_is_not_moved_by_a_later_publish(
     checkout: Checkout,
 ) -> None:

@@ -26,6 +26,7 @@ def correct(file: Path, sql: str) -> None:
     duckdb.from_arrow(found).write_parquet(str(file))
 
 
+@pytest.mark.nightly
 def test_files_delivered_again_are_staged_as_if_all_had_come_at_once(
     published: Instance, tmp_path: Path
 ) -> None:

@@ -91,7 +91,7 @@ def test_search_by_keyboard_and_no_request_leaves(
     page.keyboard.type("what does a coupon cost us")
     found = page.get_by_role("option")
     expect(found.filter(has_text="marts.agg_discounts_weekly_category")).to_be_visible()
-    page.get_by_label("Search the catalog").fill("fct_baskets.sales")
+    page.get_by_label("Search the site").fill("fct_baskets.sales")
     expect(found.first).to_contain_text("sales_usd")
     page.keyboard.press("ArrowDown")
     expect(found.nth(1)).to_have_attribute("aria-selected", "true")
@@ -150,7 +150,7 @@ def test_every_kind_of_page_fits_a_phone_and_is_accessible(browser: Browser, web
 
 def test_search_results_are_accessible(browser: Browser, web: str) -> None:
     page, _ = opened(browser, f"{web}index.html", scheme="dark")
-    page.get_by_label("Search the catalog").fill("household")
+    page.get_by_label("Search the site").fill("household")
     expect(page.get_by_role("option").first).to_be_visible()
     assert serious(page) == []
     page.close()
@@ -160,7 +160,7 @@ def test_texts_of_the_data_do_nothing_in_a_browser(browser: Browser, tmp_path: P
     folder = bases.written(bases.shop(tmp_path / "base"), tmp_path / "catalog")
     for file in sorted(folder.rglob("*.html")):
         page, odd = opened(browser, f"file://{folder}/{file.relative_to(folder)}")
-        page.get_by_label("Search the catalog").fill("script")
+        page.get_by_label("Search the site").fill("script")
         expect(page.get_by_role("option").first).to_be_visible()
         assert odd == [], file.name
         page.close()
@@ -185,7 +185,7 @@ def test_2000_tables_with_40000_columns(browser: Browser, tmp_path: Path) -> Non
     assert page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd") < 3000
     page.keyboard.press("/")
     page.wait_for_function("document.getElementById('search-data')")
-    page.get_by_label("Search the catalog").fill("measure_1")
+    page.get_by_label("Search the site").fill("measure_1")
     expect(page.get_by_role("option").first).to_be_visible()
     took = page.evaluate("""() => {
         const input = document.getElementById('search'), began = performance.now();

@@ -57,6 +57,10 @@ def test_every_link_leads_to_a_page_and_a_place_on_it(site: str, request: pytest
             continue
         name, place = urldefrag(link)
         target = (page.parent / unquote(name)).resolve() if name else page.resolve()
+        if site == "shop" and not target.is_relative_to(
+            folder.resolve()
+        ):  # the rest of a site, which is not written here
+            continue
         if not target.is_file():
             dead.append((page.name, link))
         elif place:
@@ -218,7 +222,7 @@ def test_a_generation_of_an_earlier_version_says_what_to_do(
     copy_of(published, instance.data)
     gone = instance.warehouse.parent / missing
     shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
-    said = instance.larder("docs", code=1).stderr
+    said = instance.larder("site", code=1).stderr
     assert "was built by an earlier version of Larder" in said
     assert "larder build --all" in said
     assert (instance.data / "site/catalog/index.html").exists()  # the last one stays
