@@ -6,6 +6,7 @@ DuckDB's own parser reads it. What is not judged here, as files and settings, th
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence, Set
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -41,7 +42,7 @@ def require_select(
         raise LarderError(first_line(error), "Write one SELECT in DuckDB's SQL.") from error
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         raise LarderError("only one SELECT statement is answered", "Nothing can be changed or set here.")
-    parsed, own = _parsed(sql)
+    parsed, own = _parsed(sql), _own_views()
     nodes = list(_nodes(parsed))
     ctes = {entry["key"].lower() for node in nodes for entry in node.get("cte_map", {}).get("map", [])}
     if taken := (ctes | tables) & own:  # out of its scope the name would mean the engine's
@@ -64,19 +65,35 @@ def require_condition(text: str) -> None:
         raise LarderError(f"the function {min(other)} is not answered", "Write the condition without it.")
 
 
-def _parsed(sql: str) -> tuple[Any, set[str]]:
-    """The query as DuckDB's own parser reads it, and the engine's own views that a name alone would mean."""
-    with duckdb.connect() as connection:
-        own = connection.execute(
+@cache
+def _engine() -> duckdb.DuckDBPyConnection:
+    """A database where there is nothing, for its parser: to open one takes longer than to parse a query."""
+    return duckdb.connect()
+
+
+@cache
+def _own_views() -> frozenset[str]:
+    """The engine's own views that a name alone would mean."""
+    own = (
+        _engine()
+        .cursor()
+        .execute(
             "select lower(view_name) from duckdb_views() where internal and schema_name <> 'information_schema'"
-        ).fetchall()
-        [(text,)] = connection.execute("select json_serialize_sql(?::varchar)", [sql]).fetchall()
+        )
+    )
+    return frozenset(name for (name,) in own.fetchall())
+
+
+def _parsed(sql: str) -> Any:
+    """The query as DuckDB's own parser reads it."""
+    asked = _engine().cursor().execute("select json_serialize_sql(?::varchar)", [sql])
+    [(text,)] = asked.fetchall()
     found = json.loads(text)
     if found["error"]:
         raise LarderError(
             f"this kind of SELECT is not answered: {found['error_message']}", "Write it without."
         )
-    return found["statements"], {name for (name,) in own}
+    return found["statements"]
 
 
 def _nodes(tree: Any) -> Iterator[Mapping[str, Any]]:

@@ -47,10 +47,11 @@ def find(before: Path, after: Path) -> list[Touched]:
 def _pages(project: Path) -> tuple[dict[str, Report], dict[str, LarderError]]:
     """Those that a review can show, which read what everybody in the house may see, and what is wrong with others."""
     found, wrong = write.read(project)
+    policy = exposures.audiences(project) if found else {}
     shown = {}
     for one in found:
         try:
-            exposures.require_granted(one, project)
+            exposures.require_granted(one, policy)
             if preview.readable(one):
                 shown[one.name] = one
         except LarderError as error:

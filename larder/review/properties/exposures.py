@@ -2,8 +2,9 @@
 
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -25,8 +26,9 @@ def files(project: Path) -> dict[Path, str]:
         one["name"]: one["owner"]
         for one in yaml.safe_load((project / "models/_groups.yml").read_text())["groups"]
     }
+    policy = audiences(project)
     for one in reports:
-        require_granted(one, project)
+        require_granted(one, policy)
     found = {project / FOLDER / f"{PREFIX}{one.name}.yml": _exposure(one, groups) for one in reports}
     return {path: text for path, text in found.items() if text}
 
@@ -46,9 +48,16 @@ def left_over(project: Path, known: dict[Path, str]) -> list[str]:
     ]
 
 
-def require_granted(report: Report, project: Path) -> None:
+def audiences(project: Path) -> dict[str, dict[str, Any]]:
+    """What the policy says of each audience."""
+    found: dict[str, dict[str, Any]] = yaml.safe_load((project / "governance/audiences.yml").read_text())[
+        "audiences"
+    ]
+    return found
+
+
+def require_granted(report: Report, policy: Mapping[str, dict[str, Any]]) -> None:
     """Raise LarderError for a page that reads a table which its audience is not given."""
-    policy = yaml.safe_load((project / "governance/audiences.yml").read_text())["audiences"]
     if report.audience not in policy:
         raise report.wrong(1, f"there is no audience {report.audience}", f"There are {', '.join(policy)}.")
     given = policy[report.audience].get("tables")

@@ -87,7 +87,7 @@ class Report:
         return "../catalog/" if self.audience == EVERYBODY else "../../site/catalog/"
 
     def wrong(self, line: int, reason: str, step: str) -> LarderError:
-        return LarderError(f"{self.file}, line {line}: {reason}", step)
+        return _wrong(self.file, line, reason, step)
 
 
 def read(file: Path, name: str) -> Report:

@@ -15,8 +15,6 @@ from larder.site.reports.blocks import Blocks
 from larder.site.reports.page import Report
 from larder.site.text import Descriptions
 
-SCHEMAS = {*data.MARTS}
-
 
 @dataclass(frozen=True)
 class PageReview:
@@ -34,7 +32,7 @@ class PageReview:
 def readable(report: Report) -> bool:
     """Whether a review can show a page: it is for everybody in the house, and reads nothing but tables that dbt builds."""
     schemas = {table.partition(".")[0] for tables in data.tables(report).values() for table in tables}
-    return report.audience == EVERYBODY and schemas <= SCHEMAS
+    return report.audience == EVERYBODY and schemas <= {*data.MARTS}
 
 
 def compare(

@@ -54,15 +54,16 @@ def write(
     wrong, keys, last = {}, {}, _keys(before)
     own = [one for one in reports if one.audience == audience]
     offered = [one for one in reports if one.audience in (audience, EVERYBODY)]
+    templates, code = catalog.templates(facts), _code()
     with data.opened(paths, audience, facts.base) as connection:
         read = [
             connection.execute(f"from share.{table}").fetchall() for table in ("about", "records", "cards")
         ]
         for report in own:
-            key = _key(report, facts, offered, str(read))
+            key = _key(report, facts, offered, [code, *map(str, read)])
             try:
                 if last.get(report.name) != key or not _linked(report.name, before, folder):
-                    _Page(report, facts, catalog.templates(facts), offered, key).write(connection, folder)
+                    _Page(report, facts, templates, offered, key).write(connection, folder)
                 keys[report.name] = key
             except LarderError as error:
                 wrong[report.name] = error
@@ -209,16 +210,20 @@ def _csv(file: Path, found: Result) -> None:
             )
 
 
-def _key(report: Report, facts: Facts, offered: list[Report], read: str) -> str:
-    """Two pages of the same key are the same."""
-    code = sorted(file for file in Path(__file__).parents[1].rglob("*.*") if file.suffix != ".pyc")
+def _code() -> str:
+    """All that pages are written by."""
+    files = sorted(file for file in Path(__file__).parents[1].rglob("*.*") if file.suffix != ".pyc")
+    return "\0".join(file.read_text() for file in files)
+
+
+def _key(report: Report, facts: Facts, offered: list[Report], of_all: list[str]) -> str:
+    """Two pages of the same key are the same. `of_all` is what all pages of an audience are made from."""
     parts = [
         report.file.read_text(),
         charts.BUNDLE,
-        read,
+        *of_all,
         str(facts.generation),
         *(f"{one.title} {one.audience}" for one in offered),
-        *(f.read_text() for f in code),
     ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 

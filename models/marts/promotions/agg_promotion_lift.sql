@@ -9,19 +9,7 @@ basket_lines as (
 
 -- Of the cases that are judged, and so of all figures of a row.
 buyers as (
-    select
-        cases.display_location,
-        cases.mailer_location,
-        -- distinct: a household may buy in many cases
-        count(distinct basket_lines.household_id) as households
-    from cases
-    inner join basket_lines
-        on
-            cases.product_id = basket_lines.product_id
-            and cases.store_id = basket_lines.store_id
-            and cases.week_number = basket_lines.week_number
-    where cases.expected_units is not null
-    group by cases.display_location, cases.mailer_location
+    {{ lift_households('cases', 'basket_lines', ['display_location', 'mailer_location']) }}
 ),
 
 clusters as (

@@ -27,18 +27,7 @@ judged as (
 ),
 
 buyers as (
-    select
-        judged.product_category,
-        judged.promotion_status,
-        -- distinct: a household may buy in many cases
-        count(distinct basket_lines.household_id) as households
-    from judged
-    inner join basket_lines
-        on
-            judged.product_id = basket_lines.product_id
-            and judged.store_id = basket_lines.store_id
-            and judged.week_number = basket_lines.week_number
-    group by judged.product_category, judged.promotion_status
+    {{ lift_households('judged', 'basket_lines', ['product_category', 'promotion_status']) }}
 ),
 
 clusters as (

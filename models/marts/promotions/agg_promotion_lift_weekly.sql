@@ -49,19 +49,7 @@ lifts as (
 ),
 
 buyers as (
-    select
-        cases_of_places.week_number,
-        cases_of_places.display_location,
-        cases_of_places.mailer_location,
-        -- distinct: a household buys several of the products
-        count(distinct basket_lines.household_id) as households
-    from cases_of_places
-    inner join basket_lines
-        on
-            cases_of_places.product_id = basket_lines.product_id
-            and cases_of_places.store_id = basket_lines.store_id
-            and cases_of_places.week_number = basket_lines.week_number
-    group by cases_of_places.week_number, cases_of_places.display_location, cases_of_places.mailer_location
+    {{ lift_households('cases_of_places', 'basket_lines', ['week_number', 'display_location', 'mailer_location']) }}
 ),
 
 final as (
