@@ -10,7 +10,7 @@ from ingestion.lake.visible import last_filled_load, refresh_all
 from ingestion.sources import SOURCES
 from larder.build import audit, compiled, described, failures, plan
 from larder.build.plan import Loads, Plan
-from larder.core import console
+from larder.core import console, events
 from larder.core.console import shown_path
 from larder.core.errors import LarderError
 from larder.core.settings import PROJECT, Paths
@@ -87,6 +87,9 @@ def _compare(
 
 def _build(paths: Paths, store: Store, manifest: Manifest, todo: Plan) -> Manifest:
     started = time.monotonic()
+    for step in todo.steps:
+        if step.action == "reuse":
+            events.emit("node_reused", step.node, reason=step.reason)
     try:
         _make_room(store, manifest, todo)
         outcome = _run_dbt(paths, store, manifest, todo)
@@ -106,6 +109,7 @@ def _build(paths: Paths, store: Store, manifest: Manifest, todo: Plan) -> Manife
     store.keep_artifacts(manifest, outcome.artifacts)
     store.audited(manifest)
     results = manifest.results
+    events.emit("generation_audited", manifest.id, seconds=manifest.seconds)
     console.done(
         f"generation {manifest.id}: {results['models_built']} of {results['models']} models built,"
         f" {results['tests_run']} of {results['tests']} tests run, all pass ({manifest.seconds:.1f} s)"
@@ -215,6 +219,11 @@ def _refuse(store: Store, manifest: Manifest, outcome: dbt.Outcome) -> None:
         told = {ledger.TEST: account.sentence} if account else {}
     failures.show(outcome, shell, told)
     published = store.published()
+    for node in outcome.broken:
+        events.emit(
+            "node_failed", node.unique_id, kind=node.kind, failures=node.failures, reason=node.message
+        )
+    events.emit("generation_refused", manifest.id, failures=len(outcome.broken))
     raise LarderError(
         f"{len(outcome.broken)} of {len(outcome.nodes)} nodes failed;"
         f" still published: {published.id if published else 'nothing'}",

@@ -5,7 +5,7 @@ import yaml
 
 from ingestion.core.text import first_line
 from larder.build import described
-from larder.core import console
+from larder.core import console, events
 from larder.core.errors import LarderError
 from larder.core.settings import Paths, use_demo_connections
 from larder.governance import serve, shares
@@ -26,6 +26,7 @@ def run(paths: Paths, erased: bool = False) -> Manifest | None:
             ):  # before readers see it: what has lost a grant must not outlive that
                 shares.withdraw(paths, _granted(paths, store, candidate)[0])
             store.publish(candidate)
+            events.emit("generation_published", candidate.id)
     console.done(f"published generation {candidate.id}" if candidate else "nothing to publish")
     if candidate or Store(paths.warehouse).published():
         share(paths, erased)

@@ -1,8 +1,10 @@
 """The verbs for who runs Larder."""
 
+from typing import Annotated
+
 import typer
 
-from larder.cli.options import Json
+from larder.cli.options import CALLER, Json
 from larder.core.settings import current_paths
 
 verbs = typer.Typer()
@@ -10,14 +12,19 @@ GROUP = "operate"
 
 
 @verbs.command(rich_help_panel=GROUP)
-def run() -> None:
+def run(
+    events: Annotated[
+        str | None,
+        typer.Option("--events", help="A file, or -, for one JSON line per thing that happens."),
+    ] = None,
+) -> None:
     """Run everything: ingest, build, publish, docs, export.
 
-    Example: `larder run`
+    Example: `larder run`, or `larder run --events -` for a program that reads what happens
     """
     from larder.ops import run
 
-    run.run(current_paths())
+    run.run(current_paths(), str(CALLER / events) if events and events != "-" else events)
 
 
 @verbs.command(rich_help_panel=GROUP)

@@ -10,7 +10,7 @@ from ingestion.privacy.pseudonyms import is_demo
 from ingestion.quarantine import store as quarantine
 from ingestion.sources import SOURCES
 from ingestion.validation.checks import Drift
-from larder.core import console
+from larder.core import console, events
 from larder.core.errors import Busy, LarderError
 from larder.core.settings import Paths, use_demo_connections
 from larder.warehouse.locks import lock
@@ -76,7 +76,9 @@ def load(paths: Paths, sources: list[str], request: LoadRequest = NEWS) -> tuple
             except (IngestionError, LarderError) as error:
                 if SOURCES[source].optional and not sources and isinstance(error, NotConfigured):
                     console.note(f"left out: {error}")
+                    events.emit("source_left_out", source, reason=error)
                     continue
+                events.emit("source_failed", source, reason=error)
                 console.failed(str(error), error.next_step)
                 failures.append(source)
     return loaded, failures
@@ -123,10 +125,21 @@ def follow_stream(paths: Paths, sources: list[str], request: LoadRequest) -> Non
 
 
 def _one(paths: Paths, source: str, request: LoadRequest) -> Loaded:
+    events.emit("source_started", source)
     with console.progress(f"ingest {source}") as report:
         result = ingest(source, paths.lake, paths.dlt, report, request)
     _say(result)
+    _emit(result)
     return result
+
+
+def _emit(result: Loaded) -> None:
+    rows = sum(result.rows.values())
+    events.emit("source_loaded", result.source, rows=rows, seconds=result.seconds)
+    for refusal in [*result.refused, *result.misplaced]:
+        events.emit("source_refused", result.source, reason=refusal)
+    for found in result.blocked.values():
+        events.emit("source_blocked", result.source, reason="; ".join(found["reasons"]))
 
 
 def _say(result: Loaded) -> None:

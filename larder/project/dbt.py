@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ingestion.core.files import write_atomically
 from ingestion.core.redaction import all_redacted
-from larder.core import machine
+from larder.core import events, machine
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
 from larder.project import rules, sandbox
@@ -255,11 +255,34 @@ def _follow(running: _Running, report: Callable[[str], None]) -> _Ended:
         data, info = event.get("data", {}), event.get("info", {})
         running.said.append(f"{info.get('ts', '')} {info.get('msg', line)}".strip())
         invocation = info.get("invocation_id", invocation)
+        if node_info := data.get("node_info"):
+            _emit(str(info.get("name")), data, node_info)
         if info.get("name") == "LogStartLine":
             report(f"{data['index']} of {data['total']} {data['description']}")
         elif info.get("level") == "error" and errors != ["the disk is full"]:
             errors.append(str(info.get("msg", "")).strip())
     return _Ended(all_redacted(errors), running.process.wait() if code is None else code, invocation)
+
+
+ENDS = {"success": "node_built", "pass": "node_passed", "warn": "node_warned", "skipped": "node_skipped"}
+"""What happened to a node, by dbt's word for it. What failed is told with its reason, when dbt has written that."""
+
+
+def _emit(name: str, data: dict[str, Any], node: dict[str, Any]) -> None:
+    """Pass on that a node began, or how it ended, as dbt's log says it."""
+    if name == "LogStartLine":
+        events.emit("node_started", node["unique_id"], kind=node["resource_type"])
+    elif name.startswith("Log") and name.endswith("Result"):
+        status = str(node["node_status"])
+        if status in ENDS:
+            events.emit(
+                ENDS[status],
+                node["unique_id"],
+                kind=node["resource_type"],
+                status=status,
+                seconds=data.get("execution_time"),
+                failures=data.get("num_failures"),
+            )
 
 
 def _end(process: subprocess.Popen[str]) -> str:

@@ -1,0 +1,137 @@
+"""What happens in a run, as one stream: history, alerts, metrics and an orchestrator read it.
+
+An event is a flat JSON object with the keys of FIELDS, one a line. It says what happened to which subject (a source, dbt's id of
+a node, a generation, a step), and never a value of a row: texts are redacted.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from ingestion.core.redaction import redacted
+from larder.core import console
+
+FIELDS = ("kind", "status", "seconds", "rows", "failures", "bytes", "reason")
+"""What an event may say besides run_id, sequence, at, event and subject. Seconds are of wall time, bytes of memory."""
+
+MOST_REASON = 500
+"""Characters of a reason: the rest stands in the log."""
+
+KEPT = 1_000
+"""Runs whose events are kept as files."""
+
+
+class _Stream:
+    """The events of one run, in the order in which they happen, and where they go."""
+
+    def __init__(self, run_id: str, sinks: list[TextIO]) -> None:
+        self.run_id, self._sinks, self._sequence = run_id, sinks, 0
+
+    def write(self, event: str, subject: str, said: dict[str, Any]) -> None:
+        """Write one event to all sinks. One that fails is left out from then on: it never changes what the run does."""
+        self._sequence += 1
+        at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        line = {
+            "run_id": self.run_id,
+            "sequence": self._sequence,
+            "at": at,
+            "event": event,
+            "subject": subject,
+        }
+        text = json.dumps({**line, **said}, ensure_ascii=False)
+        for sink in [*self._sinks]:
+            try:
+                print(text, file=sink, flush=True)
+            except (OSError, ValueError) as error:
+                self._sinks.remove(sink)
+                console.note(f"no more events go to {sink.name}: {error}")
+
+
+_current: _Stream | None = None
+
+
+def emit(event: str, subject: str, **said: Any) -> None:
+    """Say that something happened; nobody hears it outside of a run. `said` are some of FIELDS; what is None or empty is left out."""
+    if _current is None:
+        return
+    if unknown := said.keys() - set(FIELDS):
+        raise TypeError(f"an event has no {', '.join(sorted(unknown))}")
+    if reason := said.get("reason"):
+        said["reason"] = redacted(" ".join(str(reason).split()))[:MOST_REASON]
+    if seconds := said.get("seconds"):
+        said["seconds"] = round(seconds, 3)
+    _current.write(event, subject, {name: value for name, value in said.items() if value not in (None, "")})
+
+
+@contextmanager
+def step(name: str) -> Iterator[None]:
+    """One step of a run, and how it ended."""
+    with _told("step", name):
+        yield
+
+
+@contextmanager
+def run(history: Path, command: str, target: TextIO | None = None) -> Iterator[None]:
+    """Record a run as `<history>/runs/<run id>.jsonl`, and in `target` where one is given.
+
+    A run that was killed has no event run_finished.
+    """
+    global _current
+    run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z-{os.getpid()}"
+    kept = _opened(history / "runs", run_id)
+    _current = _Stream(run_id, [sink for sink in (kept, target) if sink])
+    try:
+        with _told("run", command):
+            yield
+    finally:
+        _current = None
+        if kept:
+            kept.close()
+
+
+@contextmanager
+def _told(what: str, subject: str) -> Iterator[None]:
+    emit(f"{what}_started", subject)
+    began = time.monotonic()
+    status, reason = "success", ""
+    try:
+        yield
+    except KeyboardInterrupt:
+        status = "interrupted"
+        raise
+    except Exception as error:
+        status, reason = "failed", str(error) or repr(error)
+        raise
+    finally:
+        seconds = time.monotonic() - began
+        emit(f"{what}_finished", subject, status=status, seconds=seconds, reason=reason)
+
+
+def _opened(folder: Path, run_id: str) -> TextIO | None:
+    """The file of a run; the oldest files make way. None, told once, where nothing can be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in sorted(folder.glob("*.jsonl"))[: -KEPT + 1]:
+            old.unlink(missing_ok=True)
+        return (folder / f"{run_id}.jsonl").open("w", encoding="utf-8")
+    except OSError as error:
+        console.note(f"the events of this run are not kept: {error}")
+        return None
+
+
+@contextmanager
+def target(named: str | None) -> Iterator[TextIO | None]:
+    """Where somebody wants the events: a file, or `-` for standard output."""
+    if named is None:
+        yield None
+    elif named == "-":
+        yield sys.stdout
+    else:
+        with Path(named).open("w", encoding="utf-8") as opened:
+            yield opened

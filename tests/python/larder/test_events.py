@@ -1,0 +1,85 @@
+"""The stream of events: every run leaves one, whatever becomes of it, and nobody's values are in it."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from larder.core import events
+from tests.python.conftest import Instance
+
+
+def kept(data: Path) -> list[dict[str, Any]]:
+    (file,) = (data / "runs").glob("*.jsonl")
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def test_a_run_is_told_from_its_beginning_to_its_end(tmp_path: Path) -> None:
+    heard = io.StringIO()
+    with events.run(tmp_path, "run", heard), events.step("ingest"):
+        events.emit("source_loaded", "pos", rows=3, seconds=0.12345, reason="")
+    lines = kept(tmp_path)
+    assert [line["event"] for line in lines] == [
+        "run_started",
+        "step_started",
+        "source_loaded",
+        "step_finished",
+        "run_finished",
+    ]
+    assert [line["sequence"] for line in lines] == [1, 2, 3, 4, 5]
+    assert len({line["run_id"] for line in lines}) == 1
+    assert {**lines[2], "run_id": "", "at": ""} == {
+        "run_id": "",
+        "sequence": 3,
+        "at": "",
+        "event": "source_loaded",
+        "subject": "pos",
+        "rows": 3,
+        "seconds": 0.123,
+    }
+    assert [json.loads(line) for line in heard.getvalue().splitlines()] == lines
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(ValueError("no such table"), "failed"), (KeyboardInterrupt(), "interrupted")]
+)
+def test_a_run_that_ends_badly_says_how(tmp_path: Path, error: BaseException, status: str) -> None:
+    with pytest.raises(type(error)), events.run(tmp_path, "run"), events.step("build"):
+        raise error
+    assert [line.get("status") for line in kept(tmp_path)][-2:] == [status, status]
+
+
+def test_a_reason_shows_no_value_of_a_person(tmp_path: Path) -> None:
+    with events.run(tmp_path, "run"):
+        events.emit("source_failed", "loyalty", reason="jane.doe@example.com is there twice")
+    assert "jane.doe" not in json.dumps(kept(tmp_path))
+
+
+def test_a_sink_that_fails_changes_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with Path("/dev/full").open("w") as full, events.run(tmp_path, "run", full):
+        events.emit("source_loaded", "pos", rows=1)
+        with pytest.raises(OSError):
+            full.flush()
+        full.buffer.raw.close()
+    assert [line["event"] for line in kept(tmp_path)] == ["run_started", "source_loaded", "run_finished"]
+    assert capfd.readouterr().err.count("no more events go to") == 1
+
+
+def test_nobody_hears_what_is_told_outside_of_a_run(tmp_path: Path) -> None:
+    events.emit("source_loaded", "pos", rows=1)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_an_event_has_no_other_keys(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="household"), events.run(tmp_path, "run"):
+        events.emit("source_loaded", "pos", household=1)
+
+
+def test_sources_that_do_not_answer_are_told(instance: Instance, tmp_path: Path) -> None:
+    ended = instance.larder("run", "--events", "-", code=1)
+    told = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert ("source_failed", "merchandising") in {(one["event"], one["subject"]) for one in told}
+    assert (told[-1]["event"], told[-1]["status"]) == ("run_finished", "failed")
+    assert told == kept(instance.data / "history")
