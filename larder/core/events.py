@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 from ingestion.core.redaction import redacted
 from larder.core import console
+from larder.core.errors import LarderError
 
 FIELDS = ("kind", "status", "seconds", "rows", "failures", "bytes", "reason")
 """What an event may say besides run_id, sequence, at, event and subject. Seconds are of wall time, bytes of memory."""
@@ -30,7 +31,7 @@ KEPT = 1_000
 class _Stream:
     """The events of one run, in the order in which they happen, and where they go."""
 
-    def __init__(self, run_id: str, sinks: list[TextIO]) -> None:
+    def __init__(self, run_id: str, sinks: list[BinaryIO]) -> None:
         self.run_id, self._sinks, self._sequence = run_id, sinks, 0
 
     def write(self, event: str, subject: str, said: dict[str, Any]) -> None:
@@ -44,10 +45,10 @@ class _Stream:
             "event": event,
             "subject": subject,
         }
-        text = json.dumps({**line, **said}, ensure_ascii=False)
+        text = json.dumps({**line, **said}, ensure_ascii=False) + "\n"
         for sink in [*self._sinks]:
             try:
-                print(text, file=sink, flush=True)
+                sink.write(text.encode())
             except (OSError, ValueError) as error:
                 self._sinks.remove(sink)
                 console.note(f"no more events go to {sink.name}: {error}")
@@ -77,7 +78,7 @@ def step(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def run(history: Path, command: str, target: TextIO | None = None) -> Iterator[None]:
+def run(history: Path, command: str, target: BinaryIO | None = None) -> Iterator[None]:
     """Record a run as `<history>/runs/<run id>.jsonl`, and in `target` where one is given.
 
     A run that was killed has no event run_finished.
@@ -113,25 +114,35 @@ def _told(what: str, subject: str) -> Iterator[None]:
         emit(f"{what}_finished", subject, status=status, seconds=seconds, reason=reason)
 
 
-def _opened(folder: Path, run_id: str) -> TextIO | None:
+def _opened(folder: Path, run_id: str) -> BinaryIO | None:
     """The file of a run; the oldest files make way. None, told once, where nothing can be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for old in sorted(folder.glob("*.jsonl"))[: -KEPT + 1]:
             old.unlink(missing_ok=True)
-        return (folder / f"{run_id}.jsonl").open("w", encoding="utf-8")
+        return _unbuffered(folder / f"{run_id}.jsonl")
     except OSError as error:
         console.note(f"the events of this run are not kept: {error}")
         return None
 
 
 @contextmanager
-def target(named: str | None) -> Iterator[TextIO | None]:
-    """Where somebody wants the events: a file, or `-` for standard output."""
+def target(named: str | None) -> Iterator[BinaryIO | None]:
+    """Where somebody wants the events: a file, or `-` for standard output. Raises LarderError where a file cannot be written."""
     if named is None:
         yield None
-    elif named == "-":
-        yield sys.stdout
-    else:
-        with Path(named).open("w", encoding="utf-8") as opened:
-            yield opened
+        return
+    try:
+        opened = _unbuffered(sys.stdout.fileno() if named == "-" else Path(named))
+    except OSError as error:
+        raise LarderError(
+            f"the events cannot be written to {named}: {error.strerror}",
+            "Name a file in a folder that is there.",
+        ) from error
+    with opened:
+        yield opened
+
+
+def _unbuffered(file: Path | int) -> BinaryIO:
+    """A file that holds nothing back: what could not be written is not tried again when it is closed, or the process ends."""
+    return open(file, "wb", buffering=0, closefd=isinstance(file, Path))

@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ def kept(data: Path) -> list[dict[str, Any]]:
 
 
 def test_a_run_is_told_from_its_beginning_to_its_end(tmp_path: Path) -> None:
-    heard = io.StringIO()
+    heard = io.BytesIO()
     with events.run(tmp_path, "run", heard), events.step("ingest"):
         events.emit("source_loaded", "pos", rows=3, seconds=0.12345, reason="")
     lines = kept(tmp_path)
@@ -58,13 +60,31 @@ def test_a_reason_shows_no_value_of_a_person(tmp_path: Path) -> None:
 
 
 def test_a_sink_that_fails_changes_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    with Path("/dev/full").open("w") as full, events.run(tmp_path, "run", full):
+    with events.target("/dev/full") as full, events.run(tmp_path, "run", full):
         events.emit("source_loaded", "pos", rows=1)
-        with pytest.raises(OSError):
-            full.flush()
-        full.buffer.raw.close()
     assert [line["event"] for line in kept(tmp_path)] == ["run_started", "source_loaded", "run_finished"]
     assert capfd.readouterr().err.count("no more events go to") == 1
+
+
+def test_a_reader_that_goes_away_changes_nothing(instance: Instance) -> None:
+    command = f"{sys.executable} -m larder run --events - | head -n 1"
+    ended = subprocess.run(
+        ["bash", "-c", f"{command}; echo ${{PIPESTATUS[0]}}"],
+        env=instance.env,
+        capture_output=True,
+        text=True,
+    )
+    first, code = ended.stdout.splitlines()
+    assert (json.loads(first)["event"], code) == ("run_started", "1"), ended.stderr
+    assert kept(instance.data / "history")[-1]["event"] == "run_finished"
+    assert ended.stderr.count("no more events go to") == 1
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_loaded(instance: Instance) -> None:
+    ended = instance.larder("run", "--events", str(instance.data / "nowhere/events.jsonl"), code=1)
+    assert "the events cannot be written to" in ended.stderr
+    assert not (instance.data / "lake").exists()
 
 
 def test_nobody_hears_what_is_told_outside_of_a_run(tmp_path: Path) -> None:
