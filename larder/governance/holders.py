@@ -49,6 +49,7 @@ HOLDERS = [
     Holder("warehouse/tmp*", REMOVED, "what dbt spilled"),
     Holder("review", REMOVED, "reports of reviews, which show rows"),
     Holder("history/dbt", REMOVED, "logs, and messages of failed tests, which show values"),
+    Holder("history/runs", REMOVED, "events of runs, whose reasons repeat what failed"),
     Holder("history/*.log", REMOVED, "what unexpected errors said"),
     Holder("history/.*", REMOVED, "files that a kill left half-written"),
     Holder("history/lineage.json", KEPT, "the project's SQL, no data"),
