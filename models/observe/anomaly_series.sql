@@ -1,0 +1,60 @@
+-- grain: one row per watched relation, measure, member and day
+-- What is watched: a relation, a measure of its days (macros/anomalies/measure_series.sql), and how much it matters.
+{% set lines = {'relation': 'fct_basket_lines', 'tier': 'gold'} %}
+{% set baskets = {'relation': 'fct_baskets', 'tier': 'gold'} %}
+{% set departments = {'relation': 'agg_sales_daily_department', 'rows': 'sum(lines)', 'tier': 'silver'} %}
+{% set watches = [
+    dict(lines, measure='volume'),
+    dict(lines, measure='mean', column='sales_usd'),
+    dict(lines, measure='mean', column='units'),
+    dict(lines, measure='null_rate', column='regular_price_usd'),
+    dict(lines, measure='distinct', column='product_id'),
+    dict(lines, measure='distinct', column='household_id'),
+    dict(baskets, measure='volume'),
+    dict(baskets, measure='mean', column='sales_usd'),
+    dict(baskets, measure='distribution', column='store_id'),
+    dict(baskets, measure='volume', by='store_id', tier='silver'),
+    dict(baskets, measure='freshness', by='store_id', tier='silver'),
+    dict(departments, measure='volume', by='department'),
+    dict(departments, measure='distribution', column='department'),
+] %}
+
+with
+-- The days that are listed, and twice 8 weeks before them: what was expected, and how well.
+{% for watch in watches %}
+    watch_{{ loop.index }} as (
+        {{ measure_series(
+            ref(watch.relation), watch.measure, watch.column, watch.by,
+            rows=watch.rows or 'count(*)', days=112 + var('anomaly_listed_days') | int
+        ) }}
+    ),
+{% endfor %}
+
+series as (
+    {% for watch in watches %}
+        select
+            '{{ watch.relation }}' as relation_name,
+            '{{ watch.measure ~ ('(' ~ watch.column ~ ')' if watch.column else '') }}' as measure,
+            {{ "'" ~ watch.by ~ "=' || member as member" if watch.by else 'member' }},
+            '{{ watch.tier }}' as alert_tier,
+            at_date,
+            points,
+            value
+        from watch_{{ loop.index }}
+        {{ 'union all' if not loop.last }}
+    {% endfor %}
+),
+
+final as (
+    select
+        relation_name,
+        measure,
+        member,
+        alert_tier,
+        at_date,
+        points as measured_rows,
+        {{ rounded('value') }} as measured_value
+    from series
+)
+
+select * from final
