@@ -1,0 +1,1 @@
+"""Dagster around Larder: what it makes as assets, and `larder run` as one process for each run. Nothing imports this."""
