@@ -15,6 +15,7 @@ import dlt
 
 from ingestion.connectors.csv_file import read_csv
 from ingestion.connectors.delivered import Delivered, Unreadable, require_columns
+from ingestion.connectors.jsonl_file import read_jsonl
 from ingestion.connectors.parquet_file import read_parquet
 from ingestion.connectors.prefetch import prefetch
 from ingestion.connectors.source import Source
@@ -29,7 +30,7 @@ from ingestion.validation.validator import MOST_REJECTED, Validator
 Span = Callable[[str], tuple[date, date]]
 """From a file's name below the landing folder: the first and the last day that it is about."""
 
-READERS = {".parquet": read_parquet, ".csv.gz": read_csv}
+READERS = {".parquet": read_parquet, ".csv.gz": read_csv, ".jsonl": read_jsonl}
 """By the end of a file's name, how it is read."""
 
 

@@ -26,6 +26,8 @@ class Source:
     extract: Callable[..., Any]
     optional: bool = False
     """Whether a retailer may not have it: without a connection it is left out, and a build does not wait for its loads."""
+    is_own: bool = False
+    """Whether it is the platform itself: it is loaded at the end of a run, and its loads alone make nothing be built."""
     broker: Callable[[], Broker] | None = None
     pattern: str = ""
     file: str = ""

@@ -24,7 +24,7 @@ from ingestion.core.request import LoadRequest
 from ingestion.lake.loads import DELIVERIES, recorded_loads, table_files
 from ingestion.validation.checks import Violation
 from ingestion.validation.provenance import Provenance
-from ingestion.validation.records import odd_values, parse, records
+from ingestion.validation.records import as_object, odd_values, records
 from ingestion.validation.validator import Validator
 
 Report = Callable[[str], None]
@@ -127,7 +127,7 @@ def again(broker: Broker, offsets: Mapping[str, Offset], asked: LoadRequest) -> 
 
 
 def _is_of(event: Event, asked: LoadRequest) -> bool:
-    row, _ = _one(event.payload)
+    row, _ = as_object(event.payload)
     try:
         day = date.fromisoformat((row or {})["business_date"])
     except (KeyError, TypeError, ValueError):
@@ -159,7 +159,7 @@ def _decode(
         return table, events, []
     good, rows = [], []
     for event in events:
-        row, problem = _one(event.payload)
+        row, problem = as_object(event.payload)
         if row is None:
             text = event.payload.decode(errors="replace")
             validator.refuse_row(provenance, event.sequence, "one JSON object", problem, text)
@@ -199,15 +199,6 @@ def _is_unicode(text: bytes) -> bool:
         return b"\\u0000" not in text and bool(text.decode())
     except UnicodeDecodeError:
         return False
-
-
-def _one(payload: bytes) -> tuple[dict[str, Any] | None, str]:
-    """The object of one payload, or what it is instead."""
-    try:
-        value = parse(payload)
-    except ValueError as error:
-        return None, f"no JSON: {error}"
-    return (value, "") if isinstance(value, dict) else (None, f"a JSON {type(value).__name__}")
 
 
 def _with_location(table: pa.Table, events: list[Event]) -> pa.Table:

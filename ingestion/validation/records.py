@@ -37,6 +37,15 @@ def parse(content: bytes) -> Any:
         raise ValueError("it is nested too deeply") from error
 
 
+def as_object(payload: bytes) -> tuple[dict[str, Any] | None, str]:
+    """The object that JSON in UTF-8 states, or what it states instead."""
+    try:
+        value = parse(payload)
+    except ValueError as error:
+        return None, f"no JSON: {error}"
+    return (value, "") if isinstance(value, dict) else (None, f"a JSON {type(value).__name__}")
+
+
 def records(rows: Sequence[dict[str, Any]]) -> pa.Table:
     """JSON records, one dict a row, as a table in the types that they have; a mixed column becomes text."""
     names = list(dict.fromkeys(name for row in rows for name in row)) or [""]
