@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 FIRST_DAYS := 2017-01-08
 PORT ?= 8000
-.PHONY: help start setup setup-dev run site test nightly lint v2 demo stop clean lock
+.PHONY: help start setup setup-dev run site dagster test nightly lint v2 demo stop clean lock
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -25,6 +25,9 @@ site: setup ## Write the pages of what is published and serve them on this machi
 	@echo "http://127.0.0.1:$(PORT)/, until Ctrl-C"
 	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory "$${LARDER_DATA:-data}/site" 2>/dev/null \
 		|| { echo "Port $(PORT) is taken, or the site cannot be read: make site PORT=8001"; exit 1; }
+
+dagster: setup .venv-dagster/.installed ## Start Dagster with its schedule on this machine, until Ctrl-C (docs/automation.md)
+	@.venv-dagster/bin/python -m orchestration
 
 start: setup ## Begin to contribute: install, load the demo's first two weeks, build and publish them
 	@$(BIN)/larder demo start --to $(FIRST_DAYS)
@@ -61,6 +64,7 @@ clean: ## Stop the demo and remove everything that a run wrote
 lock: .venv/.run ## Lock the requirements files again from pyproject.toml
 	$(UV) pip compile pyproject.toml --all-extras $(LOCK) -o requirements/dev.txt
 	$(UV) pip compile pyproject.toml --extra demo -c requirements/dev.txt $(LOCK) -o requirements/run.txt
+	$(UV) pip compile orchestration/requirements.in $(LOCK) -o orchestration/requirements.txt
 LOCK := --override requirements/overrides.txt --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --quiet
 
 .venv/.python:
@@ -78,4 +82,11 @@ LOCK := --override requirements/overrides.txt --universal --generate-hashes --py
 .venv/.dev: .venv/.run requirements/dev.txt
 	@echo "… install the tools for contributors"
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# Dagster asks for other versions of what Larder uses, and of much that it does not: it has an environment of its own.
+.venv-dagster/.installed: .venv/.run orchestration/requirements.txt
+	@echo "… install Dagster"
+	@$(PYTHON) -m venv .venv-dagster
+	@$(UV) pip install --quiet --python .venv-dagster/bin/python --no-deps --require-hashes -r orchestration/requirements.txt
 	@touch $@

@@ -1,6 +1,7 @@
 """Run one source into the lake: finish what was interrupted, then load what is new, exactly once."""
 
 import errno
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -21,7 +22,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from ingestion.connectors import stream
 from ingestion.connectors.postgres import cause
-from ingestion.core.errors import IngestionError, NotConfigured
+from ingestion.core.errors import IngestionError, NotConfigured, NothingThere
 from ingestion.core.request import ExtractContext, LoadRequest
 from ingestion.core.text import first_line
 from ingestion.lake.compaction import MANY, compact
@@ -95,6 +96,8 @@ def follow(source: str, lake: Path, work: Path, report: Report) -> Iterator[Load
         for part in _parts(context, report, forever=True):
             started, before = time.monotonic(), recorded_loads(context.dataset)
             pipeline.run(part, loader_file_format="parquet")
+            for done in (work / source / "load/loaded").glob("*"):  # dlt keeps its papers of each
+                shutil.rmtree(done)
             yield _finish(context, before, started)
 
 
@@ -144,7 +147,7 @@ def _finish(context: ExtractContext, before: set[str], started: float) -> Loaded
     refresh(dataset)
     loads = recorded_loads(dataset) - before
     if context.is_range and not loads and not context.refusals:
-        raise IngestionError(
+        raise NothingThere(
             f"{source} has nothing of {context.days}", "Choose other days: nothing was loaded."
         )
     return Loaded(

@@ -21,5 +21,9 @@ class IngestionError(ExpectedError):
     """A file, a password, a server or a disk that a load needs is not as it should be."""
 
 
+class NothingThere(IngestionError):
+    """The source has nothing of the days that were asked for."""
+
+
 class NotConfigured(IngestionError):
     """No connection is named for the source."""

@@ -6,6 +6,7 @@ They are not listed here one by one. What ran is compared with what was planned,
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -163,18 +164,20 @@ def _misspelt_keys(_: Node) -> Iterator[str]:
     """Keys in YAML that dbt passes over in silence, with the tests below them."""
     for folder in ("models", "seeds", "tests"):
         for file in sorted((PROJECT / folder).rglob("*.y*ml")):
-            declared = yaml.load(file.read_text(), yaml.CSafeLoader) or {}
-            for key in _unknown_keys(declared):
+            for key in _unknown_keys(file.read_text()):
                 yield f"{file.relative_to(PROJECT)} has the key {key}, which dbt does not know"
 
 
-def _unknown_keys(declared: Node) -> Iterator[str]:
-    yield from declared.keys() - TOP_KEYS
-    for kind in ("models", "seeds"):
-        for node in declared.get(kind) or ():
-            yield from node.keys() - NODE_KEYS
-            for column in node.get("columns") or ():
-                yield from column.keys() - COLUMN_KEYS
+@cache
+def _unknown_keys(text: str) -> list[str]:
+    declared = yaml.load(text, yaml.CSafeLoader) or {}
+    nodes = [node for kind in ("models", "seeds") for node in declared.get(kind) or ()]
+    columns = [column for node in nodes for column in node.get("columns") or ()]
+    return [
+        *(declared.keys() - TOP_KEYS),
+        *(key for node in nodes for key in node.keys() - NODE_KEYS),
+        *(key for column in columns for key in column.keys() - COLUMN_KEYS),
+    ]
 
 
 def _foreign_macros(manifest: Node) -> Iterator[str]:
@@ -215,6 +218,7 @@ def _is_constant(condition: str) -> bool:
     return not tree.find(exp.Column, exp.Table)
 
 
+@cache
 def _can_fail(condition: str) -> bool:
     """Whether some number of failing rows above none meets the condition, for instance `> 10`."""
     bounds = [int(number) for number in re.findall(r"\d{1,18}", condition)]

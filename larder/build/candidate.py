@@ -2,44 +2,58 @@
 
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from importlib import metadata
 
 import duckdb
 
+from ingestion.core.text import few
 from ingestion.lake.visible import last_filled_load, refresh_all
 from ingestion.sources import SOURCES
 from larder.build import audit, compiled, described, failures, plan
 from larder.build.plan import Loads, Plan
 from larder.core import console, events
 from larder.core.console import shown_path
-from larder.core.errors import LarderError
+from larder.core.errors import Busy, LarderError
 from larder.core.settings import PROJECT, Paths
 from larder.project import dbt, fingerprint
 from larder.project import manifest as project_manifest
 from larder.project.fingerprint import Fingerprint
 from larder.project.manifest import RELATIONS
-from larder.warehouse import ledger, table_hash
+from larder.warehouse import freshness, ledger, table_hash
 from larder.warehouse.connection import BUILD, LOOK, QUERY
 from larder.warehouse.locks import lock
 from larder.warehouse.relations import drop, quoted, relations
 from larder.warehouse.store import Manifest, Store
 
+AGES = "observe.table_ages"
+"""The view of ages, over what `_record_ages` records."""
 
-def run(paths: Paths, everything: bool) -> Manifest | None:
+PLANNED = {"build": "node_planned", "reuse": "node_reused", "drop": "node_dropped"}
+"""What is said of a node before anything is built, by what the plan does with it. Where all is built, nothing is."""
+
+
+def run(paths: Paths, everything: bool, live: bool = False) -> Manifest | None:
     """Build an audited candidate as planned, or return None when nothing has changed since the published generation.
 
-    The candidate starts as a copy of the published generation. When all of it is to be built it starts empty.
-    Raises LarderError when a model or a test fails.
+    The candidate starts as a copy of the published generation. When all of it is to be built it starts empty. A `live` one builds only
+    what follows a stream, of the project as it is published. Raises LarderError when a model or a test fails.
     """
     with lock(paths.locks, "build"):
         store = Store(paths.warehouse)
         published = store.published()
         project, loads = fingerprint.project(paths.project), loads_of(paths)
         _require_loads(loads, published)
+        if live:
+            _require_live(store, published, project)
         if published and not everything:
             todo, wanted = _compare(paths, published, project, loads, "compile", reason="")
         else:  # there is nothing to compare: dbt's own manifest tells afterwards what was built
             todo, wanted = Plan(steps=[]), {}
+        if live:
+            todo = plan.live(todo, wanted)
+            if not todo.nodes("build", "model"):
+                return None
         _refuse_breaks(todo.unversioned)
         if published and not everything and todo.is_empty:
             store.withdraw()  # built from what is no longer so: an edit that was taken back
@@ -48,8 +62,22 @@ def run(paths: Paths, everything: bool) -> Manifest | None:
         manifest = store.begin(fresh=not todo.nodes("reuse", *RELATIONS))
         # Those that the plan was made for: a load that came since is new to the next build.
         manifest.project, manifest.loads, manifest.nodes = project, loads, wanted
+        manifest.as_of = freshness.as_of(paths)
+        manifest.behind = todo.behind
         manifest.git, manifest.versions = fingerprint.git_revision(), _versions()
         return _build(paths, store, manifest, todo)
+
+
+def _require_live(store: Store, published: Manifest | None, project: str) -> None:
+    """Raise LarderError where a live build would publish an edit, or take the place of a candidate that somebody has built."""
+    if published is None or published.project != project:
+        raise LarderError(
+            "the project is not as it was published: live marts follow again when it is",
+            "Build it: larder run",
+        )
+    waiting = store.candidate()
+    if waiting and not waiting.behind:
+        raise Busy(f"generation {waiting.id} waits to be published", "Publish it: larder publish")
 
 
 def plan_now(paths: Paths) -> Plan:
@@ -82,14 +110,15 @@ def _compare(
         audit.require_strict(manifest)
         now = fingerprint.nodes(manifest)
     before = published.nodes if published else {}
-    return plan.make(now, loads, before, published.loads if published else {}, reason), now
+    own = [name for name, source in SOURCES.items() if source.is_own]
+    loads_before, behind = (published.loads, published.behind) if published else ({}, [])
+    return plan.make(now, loads, before, loads_before, reason, own, behind), now
 
 
 def _build(paths: Paths, store: Store, manifest: Manifest, todo: Plan) -> Manifest:
     started = time.monotonic()
     for step in todo.steps:
-        if step.action == "reuse":
-            events.emit("node_reused", step.node, reason=step.reason)
+        events.emit(PLANNED[step.action], step.node, reason=step.reason)
     try:
         _make_room(store, manifest, todo)
         outcome = _run_dbt(paths, store, manifest, todo)
@@ -102,7 +131,7 @@ def _build(paths: Paths, store: Store, manifest: Manifest, todo: Plan) -> Manife
         _refuse(store, manifest, outcome)
     try:
         _audit(paths, store, manifest, outcome, todo)
-        described.candidate(paths, store, manifest, outcome)
+        _describe(paths, store, manifest, outcome)
     except LarderError:
         store.failed(manifest)
         raise
@@ -152,12 +181,21 @@ def _audit(paths: Paths, store: Store, manifest: Manifest, outcome: dbt.Outcome,
     times = {**(parent.times if parent else {}), **{node.unique_id: node.seconds for node in outcome.nodes}}
     manifest.times = {name: round(times[name], 2) for name in manifest.nodes if name in times}
     _finish(store, manifest, todo)
-    if project["metrics"]:
+    if project["metrics"] and not manifest.behind:
         from larder.queries import metric  # a second to import
         from larder.queries.semantics import Semantics
 
         with store.open(manifest, QUERY) as connection:
             metric.require_answers(Semantics.of(outcome.artifacts), connection)
+
+
+def _describe(paths: Paths, store: Store, manifest: Manifest, outcome: dbt.Outcome) -> None:
+    """Write the metadata base, or take over the one that is published: live builds would fill its histories."""
+    parent = store.parent(manifest)
+    if manifest.behind and parent:
+        store.keep_metadata(manifest, parent)
+    else:
+        described.candidate(paths, store, manifest, outcome)
 
 
 def _refuse_breaks(unversioned: list[str]) -> None:
@@ -217,7 +255,9 @@ def _refuse(store: Store, manifest: Manifest, outcome: dbt.Outcome) -> None:
         with store.open(manifest, LOOK) as connection:
             account = ledger.read(connection)
         told = {ledger.TEST: account.sentence} if account else {}
-    failures.show(outcome, shell, told)
+    names = few([node.name for node in outcome.broken])
+    if not manifest.behind:  # it is told once for many live builds, by its sentence
+        failures.show(outcome, shell, told)
     published = store.published()
     for node in outcome.broken:
         events.emit(
@@ -225,7 +265,7 @@ def _refuse(store: Store, manifest: Manifest, outcome: dbt.Outcome) -> None:
         )
     events.emit("generation_refused", manifest.id, failures=len(outcome.broken))
     raise LarderError(
-        f"{len(outcome.broken)} of {len(outcome.nodes)} nodes failed;"
+        f"{len(outcome.broken)} of {len(outcome.nodes)} nodes failed ({names});"
         f" still published: {published.id if published else 'nothing'}",
         f"Look into the candidate, which is kept: {shell}",
     )
@@ -249,6 +289,22 @@ def _finish(store: Store, manifest: Manifest, todo: Plan) -> None:
         reused = {manifest.nodes[node].relation for node in todo.nodes("reuse", "model")}
         known = {mart: known for mart, known in parent.marts.items() if mart in reused} if parent else {}
         manifest.marts = {mart: known.get(mart) or _content(connection, mart) for mart in marts}
+        if AGES in existing:
+            _record_ages(connection, manifest)
+
+
+def _record_ages(connection: duckdb.DuckDBPyConnection, manifest: Manifest) -> None:
+    """Record for each relation until when it has all that was loaded; what a live build leaves behind keeps the time that it had."""
+    at = datetime.fromisoformat(manifest.created_at).astimezone(UTC).replace(tzinfo=None)
+    behind = {manifest.nodes[name].relation for name in manifest.behind} - {""}
+    current = sorted({node.relation for node in manifest.nodes.values()} - behind - {""})
+    connection.execute("update observe.built_relations set is_behind = true")
+    connection.execute(
+        "delete from observe.built_relations where not list_contains(?, relation)", [[*behind]]
+    )
+    connection.execute(
+        "insert into observe.built_relations select unnest(?::varchar[]), ?::timestamp, false", [current, at]
+    )
 
 
 def _content(connection: duckdb.DuckDBPyConnection, mart: str) -> dict[str, int | str]:
@@ -280,7 +336,7 @@ def _require_loads(loads: Loads, published: Manifest | None) -> None:
     missing = [
         source
         for source, last in loads.items()
-        if not last and (source in had or not SOURCES[source].optional)
+        if not last and ((source in had and not SOURCES[source].is_own) or not SOURCES[source].optional)
     ]
     if missing:
         raise LarderError(

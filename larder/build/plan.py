@@ -1,9 +1,10 @@
 """What a build does, and why: the nodes that it runs, those that it reuses, those that it drops."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
+from functools import partial
 from typing import Any
 
 from larder.core.errors import LarderError
@@ -13,6 +14,7 @@ from larder.project.manifest import Artifact, edited_files
 ARRIVED = "new loads of "
 FOLLOWS = "upstream of it changed: "
 ALWAYS = "judges the whole catalogue in every build"
+BEHIND = "live builds left it as it was"
 
 THREADS = 2
 """Nodes that dbt runs at a time, as profiles.yml says."""
@@ -40,7 +42,7 @@ class Plan:
 
     `breaks` are changes that a consumer of a mart notices, `unversioned` those of them that a build refuses: a public mart
     loses a column, and no version keeps it. `seconds` is about what the build takes, None where nothing is known. `backfills` are the incremental models that are built again
-    from all their loads, because their logic changed.
+    from all their loads, because their logic changed. `behind` is what a live build leaves older than what it builds.
     """
 
     steps: list[Step]
@@ -48,6 +50,7 @@ class Plan:
     backfills: list[str] = field(default_factory=list)
     unversioned: list[str] = field(default_factory=list)
     seconds: int | None = None
+    behind: list[str] = field(default_factory=list)
 
     def nodes(self, action: str, *kinds: str) -> list[str]:
         return [
@@ -66,18 +69,22 @@ def make(
     before: Mapping[str, Fingerprint],
     loads_before: Loads,
     everything: str = "",
+    own: Collection[str] = (),
+    behind: Collection[str] = (),
 ) -> Plan:
-    """Compare the project's nodes and loads with those of the published generation.
+    """Compare the project's nodes and loads with those of the published generation, and what live builds have left `behind` in it.
 
-    `everything` gives the reason to build all nodes regardless; it is empty where the comparison decides.
+    `everything` gives the reason to build all nodes regardless; it is empty where the comparison decides. Loads of the sources `own`
+    make nothing be built by themselves, as each build would have the next one follow: they go along where something else is built.
     """
     fresh = {source for source, last in loads.items() if last != loads_before.get(source)}
-    steps = [Step(node, *_decide(node, now, before, fresh, everything)) for node in now if _runs(node)]
+    steps = _steps(now, before, fresh.difference(own), everything, behind)
     tables = {node.relation for node in now.values()}
     gone = [name for name, node in before.items() if name not in now and node.relation not in tables]
-    steps += [Step(node, "drop", "no longer in the project") for node in gone]
+    dropped = [Step(node, "drop", "no longer in the project") for node in gone]
+    steps += dropped
     if any(step.action != "reuse" for step in steps):
-        steps = [_always(step, now) for step in steps]
+        steps = [*map(partial(_always, now), _steps(now, before, fresh, everything, behind)), *dropped]
     built = {step.node for step in steps if step.action == "build"}
     backfills = (
         []
@@ -87,6 +94,37 @@ def make(
     found = breaks(now, before)
     unversioned = [one.text for one in found if not one.was_versioned]
     return Plan(steps, [one.text for one in found], sorted(backfills), unversioned)
+
+
+def live(plan: Plan, now: Mapping[str, Fingerprint]) -> Plan:
+    """What a live build takes of a plan: the models that follow a stream with all that they are made of, and the tests of these.
+
+    A test that looks at anything besides that is stale would compare two moments: it is left behind as well.
+    """
+    stale, followed, behind = {*plan.nodes("build")}, _with_parents(now), set[str]()
+    for name, node in now.items():  # parents come first
+        is_left = name in stale and name.startswith("model.") and name not in followed
+        if is_left or behind.intersection(node.parents):
+            behind.add(name)
+    steps = [
+        replace(step, action="reuse", reason=BEHIND)
+        if step.node in behind and step.node in stale and not now[step.node].always
+        else step
+        for step in plan.steps
+    ]
+    return replace(plan, steps=steps, behind=sorted(behind))
+
+
+def _with_parents(now: Mapping[str, Fingerprint]) -> set[str]:
+    """The live models, and all that they are made of."""
+    found: set[str] = set()
+    todo = [name for name, node in now.items() if node.live]
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            todo += now[name].parents
+    return found
 
 
 def informed(plan: Plan, before: Artifact, now: Artifact, times: Mapping[str, float]) -> Plan:
@@ -102,11 +140,21 @@ def informed(plan: Plan, before: Artifact, now: Artifact, times: Mapping[str, fl
 def is_changed(step: Step) -> bool:
     """Whether the node itself changed: it neither follows from another nor from new loads."""
     return step.action == "drop" or (
-        step.action == "build" and not step.reason.startswith((FOLLOWS, ARRIVED, ALWAYS))
+        step.action == "build" and not step.reason.startswith((FOLLOWS, ARRIVED, ALWAYS, BEHIND))
     )
 
 
-def _always(step: Step, now: Mapping[str, Fingerprint]) -> Step:
+def _steps(
+    now: Mapping[str, Fingerprint],
+    before: Mapping[str, Fingerprint],
+    fresh: set[str],
+    everything: str,
+    behind: Collection[str],
+) -> list[Step]:
+    return [Step(node, *_decide(node, now, before, fresh, everything, behind)) for node in now if _runs(node)]
+
+
+def _always(now: Mapping[str, Fingerprint], step: Step) -> Step:
     if step.action == "reuse" and now[step.node].always:
         return Step(step.node, "build", ALWAYS)
     return step
@@ -122,6 +170,7 @@ def _decide(
     before: Mapping[str, Fingerprint],
     fresh: set[str],
     everything: str,
+    behind: Collection[str],
 ) -> tuple[str, str]:
     if everything:
         return "build", everything
@@ -137,6 +186,8 @@ def _decide(
         arrived = sorted(fresh.intersection(now[node].sources))
         if arrived:
             return "build", f"{ARRIVED}{', '.join(arrived)}"
+        if node in behind:
+            return "build", BEHIND
     return "reuse", "unchanged" if now[node].reads_data else "unchanged; reads the new loads as it stands"
 
 

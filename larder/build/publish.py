@@ -5,6 +5,7 @@ import yaml
 
 from ingestion.core.text import first_line
 from larder.build import described
+from larder.catalog import relations
 from larder.core import console, events
 from larder.core.errors import LarderError
 from larder.core.settings import Paths, use_demo_connections
@@ -15,8 +16,9 @@ from larder.warehouse.locks import lock
 from larder.warehouse.store import Manifest, Store
 
 
-def run(paths: Paths, erased: bool = False) -> Manifest | None:
-    """Publish the audited candidate and return it, or None when there is none. The shares are those of what is published then."""
+def run(paths: Paths, erased: bool = False, live: bool = False) -> Manifest | None:
+    """Publish the audited candidate and return it, or None when there is none. The shares are those of what is published then; after a
+    `live` build they stay as they are, but for what may not be seen any more."""
     with lock(paths.locks, "build"):
         store = Store(paths.warehouse)
         candidate = store.candidate()
@@ -27,10 +29,19 @@ def run(paths: Paths, erased: bool = False) -> Manifest | None:
                 shares.withdraw(paths, _granted(paths, store, candidate)[0])
             store.publish(candidate)
             events.emit("generation_published", candidate.id)
+            _tell(paths, store, candidate)
     console.done(f"published generation {candidate.id}" if candidate else "nothing to publish")
-    if candidate or Store(paths.warehouse).published():
+    if not live and (candidate or Store(paths.warehouse).published()):
         share(paths, erased)
     return candidate
+
+
+def _tell(paths: Paths, store: Store, published: Manifest) -> None:
+    """Say what the generation consists of, for source `platform`. It is published whether that can be written or not."""
+    try:
+        relations.write(store.metadata(published), paths.history / "generations", published.id)
+    except (OSError, duckdb.Error) as error:
+        console.note(f"what generation {published.id} consists of is not recorded: {first_line(error)}")
 
 
 def share(paths: Paths, erased: bool = False) -> None:

@@ -1,11 +1,12 @@
 """The verbs that bring data into the lake."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
 
 import typer
 
-from larder.cli.options import DAY, day
+from larder.cli.options import DAY, days
 from larder.core.settings import current_paths
 
 verbs = typer.Typer()
@@ -53,11 +54,9 @@ def ingest(
 
     Example: `larder ingest pos campaigns`, or `larder ingest pos --from 2017-01-03 --to 2017-01-05`
     """
-    from ingestion.core.request import LoadRequest
     from larder.lake import ingest
 
-    days = {"first": day(first), "last": day(last)}
-    request = LoadRequest(**{name: given for name, given in days.items() if given}, full=full, force=force)
+    request = replace(days(first, last), full=full, force=force)
     if follow:
         ingest.follow_stream(current_paths(), sources or [], request)
     else:

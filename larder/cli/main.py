@@ -46,8 +46,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
     rich_markup_mode=None,
-    help="Load a grocery retailer's data, build and test its warehouse, publish it."
-    " All is written to LARDER_DATA (data/). VERB --help shows an example.",
+    help="Load, test, publish a grocer's data in LARDER_DATA. VERB --help shows more.",
 )
 for group in (load, build, read, govern, develop, operate):
     app.add_typer(group.verbs)
@@ -75,7 +74,7 @@ def _enter() -> None:
     os.environ["LARDER_DATA"] = str(paths.data)
     if "://" not in os.environ.get("LARDER_LAKE", "://"):
         os.environ["LARDER_LAKE"] = str(paths.lake)
-    for name in ("LARDER_PSEUDONYM_KEY_FILE", "LARDER_RESTRICTED"):
+    for name in ("LARDER_PSEUDONYM_KEY_FILE", "LARDER_RESTRICTED", "LARDER_ALERTS_FILE"):
         if os.environ.get(name):
             os.environ[name] = str(Path(os.environ[name]).resolve())
     os.chdir(PROJECT)

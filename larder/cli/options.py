@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ingestion.core.request import LoadRequest
 from larder.core.errors import LarderError
 
 DAY = "%Y-%m-%d"
@@ -19,6 +20,11 @@ Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 def day(given: datetime | None) -> date | None:
     """The day of an option that typer reads as a time."""
     return given.date() if given else None
+
+
+def days(first: datetime | None, last: datetime | None) -> LoadRequest:
+    """A request for the days of two options; one that is not given leaves its end open."""
+    return LoadRequest(first=day(first) or date.min, last=day(last) or date.max)
 
 
 def only_one(options: Mapping[str, bool]) -> str:

@@ -18,8 +18,9 @@ from ingestion.core.redaction import redacted
 from larder.core import console
 from larder.core.errors import LarderError
 
-FIELDS = ("kind", "status", "seconds", "rows", "failures", "bytes", "reason")
-"""What an event may say besides run_id, sequence, at, event and subject. Seconds are of wall time, bytes of memory."""
+FIELDS = ("kind", "status", "seconds", "rows", "failures", "bytes", "promised_hours", "reason")
+"""What an event may say besides run_id, sequence, at, event and subject. Kind is dbt's of a node, or an
+error's. Seconds are of wall time; of source_aged, how old its data are by the clock of the data."""
 
 MOST_REASON = 500
 """Characters of a reason: the rest stands in the log."""
@@ -55,11 +56,12 @@ class _Stream:
 
 
 _current: _Stream | None = None
+_leaves_out_nodes = False
 
 
 def emit(event: str, subject: str, **said: Any) -> None:
     """Say that something happened; nobody hears it outside of a run. `said` are some of FIELDS; what is None or empty is left out."""
-    if _current is None:
+    if _current is None or (_leaves_out_nodes and event.startswith("node_") and event != "node_failed"):
         return
     if unknown := said.keys() - set(FIELDS):
         raise TypeError(f"an event has no {', '.join(sorted(unknown))}")
@@ -75,6 +77,17 @@ def step(name: str) -> Iterator[None]:
     """One step of a run, and how it ended."""
     with _told("step", name):
         yield
+
+
+@contextmanager
+def without_nodes() -> Iterator[None]:
+    """Leave out what happens to single nodes, unless one fails: a run that never ends would fill the disk with them."""
+    global _leaves_out_nodes
+    _leaves_out_nodes = True
+    try:
+        yield
+    finally:
+        _leaves_out_nodes = False
 
 
 @contextmanager
@@ -100,18 +113,18 @@ def run(history: Path, command: str, target: BinaryIO | None = None) -> Iterator
 def _told(what: str, subject: str) -> Iterator[None]:
     emit(f"{what}_started", subject)
     began = time.monotonic()
-    status, reason = "success", ""
+    status, reason, kind = "success", "", ""
     try:
         yield
     except KeyboardInterrupt:
         status = "interrupted"
         raise
     except Exception as error:
-        status, reason = "failed", str(error) or repr(error)
+        status, reason, kind = "failed", str(error) or repr(error), type(error).__name__
         raise
     finally:
         seconds = time.monotonic() - began
-        emit(f"{what}_finished", subject, status=status, seconds=seconds, reason=reason)
+        emit(f"{what}_finished", subject, kind=kind, status=status, seconds=seconds, reason=reason)
 
 
 def _opened(folder: Path, run_id: str) -> BinaryIO | None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -113,6 +114,7 @@ def _table(row: dict[str, Any], columns: list[dict[str, Any]]) -> Table | None:
     )
 
 
+@cache
 def _why_not(column: str, kind: str, expression: str) -> str | None:
     """Why an expression does not make a column coarser: it must do with the column alone, in a database where there is nothing else."""
     name = sql.name(column)

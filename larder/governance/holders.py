@@ -50,8 +50,17 @@ HOLDERS = [
     Holder("review", REMOVED, "reports of reviews, which show rows"),
     Holder("history/dbt", REMOVED, "logs, and messages of failed tests, which show values"),
     Holder("history/runs", REMOVED, "events of runs, whose reasons repeat what failed"),
+    Holder("history/generations", KEPT, "what generations consist of, in names and counts of tables"),
     Holder("history/*.log", REMOVED, "what unexpected errors said"),
     Holder("history/.*", REMOVED, "files that a kill left half-written"),
+    Holder("history/freshness.json", KEPT, "when sources were last read"),
+    Holder(
+        "history/alerts.json",
+        REMOVED,
+        "what is wrong, in words that may repeat what failed; it is found again",
+    ),
+    Holder("history/larder.prom", KEPT, "figures for a monitor"),
+    Holder("history/backfills", KEPT, "days that are loaded again"),
     Holder("history/lineage.json", KEPT, "the project's SQL, no data"),
     Holder("history/compiled.json", KEPT, "the project's SQL, no data"),
     Holder("history/locks", KEPT, "names of processes"),
@@ -67,6 +76,7 @@ HOLDERS = [
     ),
     Holder("science", REMOVED, "scores by household; the models' commands write them again"),
     Holder("target", REMOVED, "dbt's artifacts"),
+    Holder("dagster", REMOVED, "what Dagster keeps of runs, whose reasons repeat what failed"),
     Holder(
         "landing",
         KEPT,
@@ -95,7 +105,12 @@ def found(paths: Paths, holder: Holder) -> list[Path]:
 
 
 def require_known(paths: Paths) -> None:
-    """Raise LarderError for a file or folder that no holder names."""
+    """Raise LarderError for a file or folder that no holder names, and while Dagster runs: what it remembers is removed."""
+    if (running := paths.data / "dagster/postgres/postmaster.pid").exists():
+        raise LarderError(
+            "Dagster runs, and an erasure removes what it remembers of runs",
+            f"Stop it (Ctrl-C in make dagster, or its service). After a crash, where it does not run: rm {running}",
+        )
     known = {path for holder in HOLDERS for path in found(paths, holder)}
     there = [path for path in paths.data.glob("*") if path.name not in INSIDE]
     there += [path for name in INSIDE for path in address(paths, name).glob("*")]

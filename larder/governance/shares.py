@@ -24,7 +24,7 @@ from ingestion.core import sql
 from ingestion.core.files import sync_folder
 from ingestion.core.text import first_line
 from ingestion.privacy.pseudonyms import pseudonym, ring
-from larder.core import console
+from larder.core import console, events
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
 from larder.governance import queries, verify
@@ -85,6 +85,7 @@ def write(
                 _end(paths, audience.name)
                 failed[audience.name] = first_line(error)
             else:
+                events.emit("share_written", audience.name)
                 closed += [] if give(folder, audience.group) else [audience.name]
     withdraw(paths, audiences)
     let_pass(paths.shares, paths.data)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -46,10 +46,10 @@ def run(paths: Paths) -> None:
         console.done("nothing to compact")
 
 
-def collect(paths: Paths, grace: float = compaction.GRACE) -> tuple[int, int]:
+def collect(paths: Paths, grace: float = compaction.GRACE, held: str = "") -> tuple[int, int]:
     """Remove replaced files that no generation and no workspace names; returns how many went and how many stay.
 
-    No build may be running: one that has listed its files has not named them yet.
+    No build may be running: one that has listed its files has not named them yet. `held` is a source whose lock the caller has.
     """
     datasets = [paths.lake / "raw" / source for source in SOURCES]
     if not any(map(compaction.replaced_files, datasets)):
@@ -58,16 +58,17 @@ def collect(paths: Paths, grace: float = compaction.GRACE) -> tuple[int, int]:
     with lock(paths.locks, "build"):
         in_use = {name for file in _warehouses(paths) for name in _named_by(file, paths.warehouse)}
         for dataset in datasets:
-            with suppress(Busy), lock(paths.locks, f"ingest-{dataset.name}"):
+            name = dataset.name
+            with suppress(Busy), nullcontext() if name == held else lock(paths.locks, f"ingest-{name}"):
                 removed += len(compaction.remove_replaced(dataset, in_use, grace))
                 kept += len(compaction.replaced_files(dataset))
     return removed, kept
 
 
-def tidy(paths: Paths) -> None:
+def tidy(paths: Paths, held: str = "") -> None:
     """The same in passing: what somebody has open is left for another time."""
     with suppress(LarderError):
-        collect(paths)
+        collect(paths, held=held)
 
 
 def _warehouses(paths: Paths) -> Iterator[Path]:

@@ -1,10 +1,12 @@
 """`larder ingest`: load what is new in the source systems into the lake."""
 
+import os
+from collections.abc import Iterator
 from contextlib import ExitStack
 
-from ingestion.core.errors import IngestionError, NotConfigured
+from ingestion.core.errors import IngestionError, NotConfigured, NothingThere
 from ingestion.core.request import LoadRequest
-from ingestion.core.text import few
+from ingestion.core.text import few, first_line
 from ingestion.pipelines import NEWS, Loaded, follow, ingest
 from ingestion.privacy.pseudonyms import is_demo
 from ingestion.quarantine import store as quarantine
@@ -13,6 +15,7 @@ from ingestion.validation.checks import Drift
 from larder.core import console, events
 from larder.core.errors import Busy, LarderError
 from larder.core.settings import Paths, use_demo_connections
+from larder.warehouse import freshness
 from larder.warehouse.locks import lock
 
 SHOWN = 3
@@ -25,10 +28,6 @@ CLEAR = (
 
 def run(paths: Paths, sources: list[str], request: LoadRequest) -> None:
     """Load the named sources, or all. LarderError at the end names those that failed and those that are blocked."""
-    if request.first > request.last:
-        raise LarderError(
-            f"--from {request.first} is after --to {request.last}", "Give the earlier day first."
-        )
     if request.full and request.is_range:
         raise LarderError("--full reads all days, --from and --to some", "Leave one of them out.")
     if (request.full or request.force) and not sources:
@@ -59,7 +58,9 @@ def load(paths: Paths, sources: list[str], request: LoadRequest = NEWS) -> tuple
     unknown = [name for name in sources if name not in SOURCES]
     if unknown:
         raise LarderError(f"unknown source: {', '.join(unknown)}", f"Choose from: {', '.join(SOURCES)}")
+    require_order(request)
     use_demo_connections(paths)
+    _use_history(paths)
     if is_demo():
         console.note(
             "pseudonyms of households are made with the DEMO KEY, which everybody knows: load no real people"
@@ -74,14 +75,28 @@ def load(paths: Paths, sources: list[str], request: LoadRequest = NEWS) -> tuple
             try:
                 loaded.append(_one(paths, source, request))
             except (IngestionError, LarderError) as error:
-                if SOURCES[source].optional and not sources and isinstance(error, NotConfigured):
+                if not sources and _may_lack(source, error):
                     console.note(f"left out: {error}")
                     events.emit("source_left_out", source, reason=error)
                     continue
-                events.emit("source_failed", source, reason=error)
+                events.emit("source_failed", source, kind=type(error).__name__, reason=error)
                 console.failed(str(error), error.next_step)
                 failures.append(source)
     return loaded, failures
+
+
+def require_order(request: LoadRequest) -> None:
+    """Raise LarderError for days in the wrong order."""
+    if request.first > request.last:
+        raise LarderError(
+            f"the first day, {request.first}, is after the last, {request.last}",
+            "Give the earlier day first.",
+        )
+
+
+def _may_lack(source: str, error: Exception) -> bool:
+    """Whether it is no failure of a load of all sources: an optional one is not connected, or has nothing of the days."""
+    return isinstance(error, NothingThere) or (SOURCES[source].optional and isinstance(error, NotConfigured))
 
 
 def _locked(paths: Paths, sources: list[str], locks: ExitStack) -> list[str]:
@@ -90,7 +105,7 @@ def _locked(paths: Paths, sources: list[str], locks: ExitStack) -> list[str]:
     Raises Busy when another process has one of them; a stream that somebody follows is left out.
     """
     mine = []
-    for source in [name for name in SOURCES if name in sources or not sources]:
+    for source in [name for name in SOURCES if name in sources or (not sources and not SOURCES[name].is_own)]:
         try:
             locks.enter_context(lock(paths.locks, f"ingest-{source}"))
             mine.append(source)
@@ -99,6 +114,20 @@ def _locked(paths: Paths, sources: list[str], locks: ExitStack) -> list[str]:
                 raise Busy(f"another ingestion runs: {error}", error.next_step) from error
             console.note(f"left out: {error}")
     return mine
+
+
+def load_own(paths: Paths) -> None:
+    """Load what the platform has told of itself. Whatever keeps it from that is told, and changes nothing: the next run loads it."""
+    _use_history(paths)
+    try:
+        with lock(paths.locks, "ingest-platform"), console.progress("ingest platform") as report:
+            ingest("platform", paths.lake, paths.dlt, report)
+    except Exception as error:
+        console.note(f"what this run did is not in the lake yet: {first_line(error)}")
+
+
+def _use_history(paths: Paths) -> None:
+    os.environ["SOURCES__PLATFORM__LANDING"] = str(paths.history)
 
 
 def follow_stream(paths: Paths, sources: list[str], request: LoadRequest) -> None:
@@ -113,24 +142,36 @@ def follow_stream(paths: Paths, sources: list[str], request: LoadRequest) -> Non
             "what is followed is what comes, and no day that was", "Leave out --follow, or the other options."
         )
     (source,) = sources
-    use_demo_connections(paths)
     loads = rows = 0
     try:
-        with lock(paths.locks, f"ingest-{source}"), console.progress(f"follow {source}") as report:
-            for result in follow(source, paths.lake, paths.dlt, report):
-                loads, rows = loads + 1, rows + sum(result.rows.values())
-                _say(result)
+        for result in following(paths, source):
+            loads, rows = loads + 1, rows + sum(result.rows.values())
     except KeyboardInterrupt:
         console.done(f"{source}: stopped after {rows:,} rows in {loads:,} loads")
+
+
+def following(paths: Paths, source: str) -> Iterator[Loaded]:
+    """Load the events of a stream as they come, for ever; yields, and tells, what each load brought."""
+    use_demo_connections(paths)
+    with lock(paths.locks, f"ingest-{source}"), console.progress(f"follow {source}") as report:
+        for result in follow(source, paths.lake, paths.dlt, report):
+            _tell(paths, result)
+            yield result
 
 
 def _one(paths: Paths, source: str, request: LoadRequest) -> Loaded:
     events.emit("source_started", source)
     with console.progress(f"ingest {source}") as report:
         result = ingest(source, paths.lake, paths.dlt, report, request)
+    _tell(paths, result)
+    return result
+
+
+def _tell(paths: Paths, result: Loaded) -> None:
     _say(result)
     _emit(result)
-    return result
+    if not (result.blocked or result.refused or result.misplaced):
+        freshness.record_read(paths, result.source, filled=any(result.rows.values()))
 
 
 def _emit(result: Loaded) -> None:

@@ -130,12 +130,13 @@ def _writable(paths: Paths) -> Finding:
 
 
 def _private(paths: Paths) -> Finding:
-    """What an earlier version left for other accounts to read; shares and pages are their audiences'. Of the demo's folder its database's account owns a part."""
+    """What an earlier version left for other accounts to read; shares and pages are their audiences'. Of the folders of the demo and of Dagster a database's account owns a part."""
     private = {paths.lake, *paths.data.glob("*")} - {
         paths.site,
         paths.shares,
         paths.pages,
         paths.connections.parent,
+        paths.data / "dagster",
     }
     files = {folder: [folder, *folder.rglob("*")] for folder in sorted(private) if folder.is_dir()}
     modes = {

@@ -1,33 +1,47 @@
-"""`larder status`: what is loaded, what is published, who is at work."""
+"""`larder status`: what is published, how fresh it is, what fails; what is loaded, who is at work, what waits."""
 
 import shutil
 import sys
+import time
+from contextlib import suppress
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ingestion.lake.loads import completed_loads, row_counts
 from ingestion.quarantine.accounts import Account, accounts
 from ingestion.quarantine.store import all_sources
-from larder.core import console
+from larder.core import clock, console
 from larder.core.settings import Paths
+from larder.ops import problems
+from larder.ops.history import last_run
 from larder.project import manifest
-from larder.warehouse import ledger, locks
+from larder.warehouse import freshness, ledger, locks
 from larder.warehouse.connection import LOOK
 from larder.warehouse.ledger import Ledger
 from larder.warehouse.store import Manifest, Store
+
+WATCH_SECONDS = 2
 
 
 def collect(paths: Paths) -> dict[str, Any]:
     """Everything that `larder status --json` says, as plain values. Reads files' footers only; takes no lock."""
     store = Store(paths.warehouse)
-    published = store.published()
+    published, candidate, run, now = store.published(), store.candidate(), last_run(paths), clock.now(paths)
+    project = manifest.read(store.artifacts(published)) if published else {}
     return {
         "data": str(paths.data),
         "sources": _sources(paths.lake),
         "blocked": _blocked(paths.lake),
         "published": _brief(published) if published else None,
-        "deprecated": manifest.deprecated(store.artifacts(published)) if published else [],
+        "now": now.isoformat(),
+        "freshness": [vars(one) for one in freshness.of_sources(paths, project, now)],
+        "marts_late": [vars(one) for one in _late(paths, project, published, now)],
+        "last_run": {**run.events[-1], "run_id": run.run_id, "status": run.status} if run else None,
+        "problems": [problem.text for problem in problems.found(paths)],
+        "waiting": candidate.id if candidate else None,
+        "deprecated": manifest.deprecated(project),
         "warehouse": str(store.reader_address()) if published else None,
         "ledger": _ledger(store, published) if published else None,
         "site": _written(paths.site / "index.html"),
@@ -35,6 +49,23 @@ def collect(paths: Paths) -> dict[str, Any]:
         "generations": [{"id": m.id, "state": m.state, "created_at": m.created_at} for m in store.all()],
         "at_work": {name: asdict(holder) for name, holder in locks.holders(paths.locks).items()},
     }
+
+
+def watch(paths: Paths) -> None:
+    """Show the status until Ctrl-C."""
+    with suppress(KeyboardInterrupt):
+        while True:
+            found = collect(paths)
+            console.out.clear()
+            render(found)
+            time.sleep(WATCH_SECONDS)
+
+
+def _late(
+    paths: Paths, project: manifest.Artifact, published: Manifest | None, now: datetime
+) -> list[freshness.Freshness]:
+    marts = freshness.of_marts(paths, project, published, now) if published else []
+    return [mart for mart in marts if mart.is_late]
 
 
 def _written(page: Path) -> str | None:
@@ -60,15 +91,40 @@ def render(status: dict[str, Any]) -> None:
         console.note(
             f"{blocked['source']} is blocked since {blocked['since']}: {'; '.join(blocked['reasons'])}"
         )
+    if status["freshness"]:
+        _render_freshness(status)
     published = status["published"]
     if published is None:
         console.out.print("\nNothing is published yet. Next: larder run")
     else:
         _render_published(status, published)
+    if run := status["last_run"]:
+        why = f": {run['reason']}" if run.get("reason") else ""
+        console.out.print(f"\nLast run {run['run_id']}: {run['status']}{why}")
     for name, holder in status["at_work"].items():
         console.out.print(
             f"At work: {name}, process {holder['pid']} since {holder['since']} ({holder['command']})"
         )
+    if status["waiting"]:
+        console.out.print(f"Waiting: generation {status['waiting']}. Next: larder publish")
+    for problem in status["problems"]:
+        console.note(problem)
+
+
+def _render_freshness(status: dict[str, Any]) -> None:
+    """Each source against its promise; of marts those that are late."""
+    columns = ["", "as of", "hours", "promised", "late"]
+    rows = [
+        [
+            one["name"],
+            one["as_of"] or "never",
+            "" if one["hours"] is None else round(one["hours"], 1),
+            round(one["warn_after"]),
+            "late" if one["hours"] is None or one["hours"] > one["warn_after"] else "",
+        ]
+        for one in [*status["freshness"], *status["marts_late"]]
+    ]
+    console.table(f"Freshness, {status['now']}", columns, rows)
 
 
 def _render_published(status: dict[str, Any], published: dict[str, Any]) -> None:
@@ -79,6 +135,10 @@ def _render_published(status: dict[str, Any], published: dict[str, Any]) -> None
         f" {results['tests']} tests passed ({results['tests_run']} run)"
         f", {results['warnings']} warnings, {published['seconds']:.0f} s"
     )
+    if published["behind"]:
+        console.out.print(
+            "  live       some tables are behind those that follow the stream: observe.table_ages"
+        )
     if status["ledger"]:
         console.out.print(f"  ledger     {Ledger(**status['ledger']).sentence}")
     for old in status["deprecated"]:

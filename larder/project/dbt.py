@@ -273,7 +273,8 @@ def _emit(name: str, data: dict[str, Any], node: dict[str, Any]) -> None:
     if name == "LogStartLine":
         events.emit("node_started", node["unique_id"], kind=node["resource_type"])
     elif name.startswith("Log") and name.endswith("Result"):
-        status = str(node["node_status"])
+        # of a unit test, only the line itself says how it ended
+        status = str(data["status"] if name == "LogTestResult" else node["node_status"])
         if status in ENDS:
             events.emit(
                 ENDS[status],

@@ -52,6 +52,8 @@ BUILTINS = {"ref", "source", "config", "var", "env_var", "adapter", "load_result
 """Functions of dbt that are no macros: one of the project by such a name goes before them."""
 EVERY_BUILD = "every_build"
 """The tag of tests that look at all there is, whatever they name by `ref`."""
+LIVE = "live"
+"""The tag of models that follow a stream; what they are made of follows with them."""
 METRIC = ("name", "label", "description", "type", "type_params", "filter", "meta")
 SEMANTIC_MODEL = ("primary_entity", "entities", "dimensions", "measures", "defaults")
 OWN = "larder"
@@ -65,7 +67,7 @@ class Fingerprint:
     `relation` is the table or view that it leaves in the warehouse, as `<schema>.<name>`, empty for a test; a model with
     versions leaves one for each. `sources` are the sources whose loads reach it, `columns` the contracted names and types. `reads_data` is False
     for views, seeds and unit tests: new loads do not make them run again. `always` is True for a test that judges the whole
-    catalogue: it runs in every build. `until` is the day after which a version of a model may go. `written` is a hash of the node
+    catalogue: it runs in every build, `live` for a model that follows a stream. `until` is the day after which a version of a model may go. `written` is a hash of the node
     as its author wrote it, which can be told before anything is compiled: it may change where `parts` do not.
     """
 
@@ -79,6 +81,7 @@ class Fingerprint:
     incremental: bool
     reads_data: bool
     always: bool = False
+    live: bool = False
     until: str = ""
     written: str = ""
 
@@ -215,6 +218,7 @@ def _fingerprint(
         incremental=materialized == "incremental",
         reads_data=kind == "test" or (kind == "model" and materialized not in {"view", "ephemeral"}),
         always=kind == "test" and EVERY_BUILD in node["tags"],
+        live=kind == "model" and LIVE in node["tags"],
         until=(node.get("deprecation_date") or "")[:10],
         written=written,
     )

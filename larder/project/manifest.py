@@ -26,12 +26,12 @@ class Declared:
 
 def tables(artifacts: Path) -> dict[str, Declared]:
     """Every model and seed by `<schema>.<table>`; empty where dbt has left no manifest that can be read."""
-    return {relation(node): declared(node) for node in _nodes(artifacts).values()}
+    return {relation(node): declared(node) for node in _nodes(read(artifacts)).values()}
 
 
-def deprecated(artifacts: Path) -> list[dict[str, str]]:
+def deprecated(project: Artifact) -> list[dict[str, str]]:
     """The versions of models that will go: their `table`, `until` which day, and the table to `use`."""
-    nodes = _nodes(artifacts)
+    nodes = _nodes(project)
     return [
         {
             "table": relation(node),
@@ -123,8 +123,8 @@ def used_macros(node: Mapping[str, Any], manifest: Artifact) -> Iterator[tuple[s
             yield name, macro
 
 
-def _nodes(artifacts: Path) -> dict[str, dict[str, Any]]:
-    nodes = read(artifacts).get("nodes", {})
+def _nodes(project: Artifact) -> dict[str, dict[str, Any]]:
+    nodes = project.get("nodes", {})
     return {name: node for name, node in nodes.items() if node["resource_type"] in RELATIONS}
 
 

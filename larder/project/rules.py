@@ -130,7 +130,7 @@ def _files(project: Path) -> Iterator[Path]:
 def _of_jinja(project: Path, listed: Mapping[str, Any]) -> Iterator[str]:
     """Each name that a file may not use, and each macro that it puts in the place of one of dbt's."""
     texts = [path for path in _files(project) if path.suffix.lower() in TEXTS and path.is_file()]
-    files = {str(path.relative_to(project)): [*_trees(path)] for path in texts}
+    files = {str(path.relative_to(project)): _trees(path.suffix.lower(), _text(path)) for path in texts}
     macros = {
         file: {macro.name for tree in trees for macro in _macros(tree)} for file, trees in files.items()
     }
@@ -167,13 +167,16 @@ def _macros(tree: nodes.Template | str) -> list[nodes.Macro]:
     return [] if isinstance(tree, str) else [*tree.find_all(nodes.Macro)]
 
 
-def _trees(path: Path) -> Iterator[nodes.Template | str]:
-    """The Jinja of a file, of each text where it is YAML, as dbt renders it; or why it cannot be read."""
-    text = path.read_text(errors="replace")
-    if path.suffix.lower() in {".yml", ".yaml"}:
-        yield from _texts_of_yaml(text)
-    else:
-        yield _tree(DOCS.sub("", text) if path.suffix.lower() == ".md" else TEST.sub(_as_macro, text))
+def _text(path: Path) -> str:
+    return path.read_text(errors="replace")
+
+
+@cache
+def _trees(suffix: str, text: str) -> tuple[nodes.Template | str, ...]:
+    """The Jinja of a file's text, of each text in it where it is YAML, as dbt renders it; or why it cannot be read."""
+    if suffix in {".yml", ".yaml"}:
+        return (*_texts_of_yaml(text),)
+    return (_tree(DOCS.sub("", text) if suffix == ".md" else TEST.sub(_as_macro, text)),)
 
 
 def _as_macro(found: re.Match[str]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from larder.build.plan import short_name
 from larder.core.settings import PROJECT
+from larder.review.change.changes import PROJECT as EVERYTHING
 from larder.review.change.changes import Change, NodeChange, Reached
 
 PAGES = (
@@ -35,7 +36,7 @@ def _changed(change: Change) -> Iterator[tuple[str, tuple[str, ...], str]]:
         *change.nodes,
     )  # what it is itself counts more
     for one in nodes:
-        if one.effect in ("rows", "columns"):
+        if one.effect in ("rows", "columns") and one.node != EVERYTHING:
             yield one.node, one.columns, "changes"
     for broken in change.breaks:
         yield broken.node, (broken.column,) if broken.column else (), broken.what

@@ -8,7 +8,7 @@ import duckdb
 
 from ingestion.core.files import open_to_all, write_atomically
 from larder.catalog import docs, formats, metadata
-from larder.core import console
+from larder.core import console, events
 from larder.core.errors import LarderError
 from larder.core.settings import EVERYBODY, Paths
 from larder.governance import shares
@@ -62,6 +62,7 @@ def reports(paths: Paths) -> None:
             f"{len(wrong)} of {len({*wrong, *(one.name for one in found)})} pages could not be written",
             "The others are there.",
         )
+    events.emit("site_written", Store(paths.warehouse).require_published().id)
     console.done(f"{len(found)} reports: {paths.site / 'index.html'}")
 
 

@@ -33,7 +33,8 @@ ROOM = 2**30
 """Bytes that a build may need beyond the size of its parent: new rows, temporary files."""
 
 KEEP = 3
-"""Published generations that are kept to go back to, including the current one; in addition, one a month."""
+"""Published generations that are kept to go back to, including the current one; in addition, one a month. A live one is kept only
+while it is the current one, or open."""
 
 MOST_FREE = 0.1
 """Share of a closed file that may be empty room."""
@@ -55,7 +56,9 @@ class Manifest:
     """What a generation is and how it came about. Times are UTC, ISO 8601.
 
     `loads` are the last load of each source and its position in the log, `marts` the rows and the content hash of each mart by `<schema>.<name>`, `nodes`
-    the fingerprints of everything that was built into it or tested on it, `times` the seconds that each last took.
+    the fingerprints of everything that was built into it or tested on it, `times` the seconds that each last took, `as_of` how
+    old each source's data were when they were taken, `behind` what a live build has left older than the rest: such a generation is
+    called live.
     """
 
     id: str
@@ -70,6 +73,8 @@ class Manifest:
     versions: dict[str, str] = field(default_factory=dict)
     results: dict[str, int] = field(default_factory=dict)
     times: dict[str, float] = field(default_factory=dict)
+    as_of: dict[str, str] = field(default_factory=dict)
+    behind: list[str] = field(default_factory=list)
     seconds: float = 0.0
     published_at: str | None = None
     published_by: str | None = None
@@ -171,6 +176,10 @@ class Store:
     def metadata(self, manifest: Manifest) -> Path:
         """The folder of a generation's metadata base; missing where an earlier version of Larder built it."""
         return self._folder(manifest) / "metadata"
+
+    def keep_metadata(self, manifest: Manifest, parent: Manifest) -> None:
+        """Take over the metadata base of the generation that a candidate was built from, by the same files of the project."""
+        shutil.copytree(self.metadata(parent), self.metadata(manifest), copy_function=os.link)
 
     def failed(self, manifest: Manifest) -> Path:
         """Keep a candidate that did not pass, under a name that says so, in place of the last such one."""
@@ -305,14 +314,11 @@ class Store:
     def _collect(self) -> None:
         """Let go of old generations: not the last KEEP, not the newest of a month, not one that is open or current."""
         published = [m for m in self.all() if m.published_at]
-        current = self.published()
-        kept = {m.id for m in published[:KEEP]} | ({current.id} if current else set())
-        months: set[str] = set()
+        current, whole = self.published(), [m for m in published if not m.behind]
+        of_months = {(m.published_at or "")[:7]: m.id for m in reversed(whole)}
+        kept = {*(m.id for m in whole[:KEEP]), *of_months.values()} | ({current.id} if current else set())
         for manifest in published:
-            month = (manifest.published_at or "")[:7]
-            if month not in months or manifest.id in kept or _is_open(self.address(manifest)):
-                months.add(month)
-            else:
+            if manifest.id not in kept and not _is_open(self.address(manifest)):
                 self.discard(manifest)
 
     def _drop(self, state: str, but: str = "") -> None:

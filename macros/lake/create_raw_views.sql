@@ -18,6 +18,7 @@
     {# Earlier generations have no positions: every load is new to them. #}
     {% do run_query('alter table observe.built_loads add column if not exists position bigint') %}
     {% do run_query('create table if not exists observe.built_partitions (model varchar, partition_key varchar, fingerprint ubigint)') %}
+    {% do run_query('create table if not exists observe.built_relations (relation varchar, as_of_at timestamp, is_behind boolean)') %}
     {% set files = larder.read_visible_files() %}
     {% for table in tables %}
         {% do larder.create_raw_view(

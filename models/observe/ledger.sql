@@ -80,7 +80,7 @@ accounts as (
         key_sum,
         money_usd
     from deliveries
-    where source not in ('pos', 'promotions')
+    where source not in ('pos', 'promotions', 'platform')
 ),
 
 -- A line that was delivered again in a file of another name is there, in its later version.

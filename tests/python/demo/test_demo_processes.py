@@ -130,6 +130,7 @@ def test_a_taken_port_is_named_and_nothing_is_left_running(demo: Demo) -> None:
         assert f"port {port} is taken" in third.stderr and servers(demo.data) == []
 
 
+@pytest.mark.nightly
 def test_only_one_command_at_a_time_and_a_server_that_does_not_start_names_its_log(demo: Demo) -> None:
     first = demo.popen("start", "--to", "2017-01-01")
     deadline = time.monotonic() + 30
@@ -209,6 +210,7 @@ def test_a_copied_folder_is_another_retailer(demo: Demo, tmp_path: Path) -> None
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only for root PostgreSQL runs as another user")
+@pytest.mark.nightly
 def test_for_root_only_the_servers_user_may_pass_the_folders_above(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)

@@ -48,7 +48,7 @@ def empty() -> Iterator[duckdb.DuckDBPyConnection]:
         for schema in ("marts", "observe"):
             connection.execute(f"create schema {schema}")
             for file in (PROJECT / "models" / schema).rglob("*.yml"):
-                for model in yaml.safe_load(file.read_text())["models"]:
+                for model in yaml.safe_load(file.read_text()).get("models", ()):
                     columns = ", ".join(f"{one['name']} {one['data_type']}" for one in model["columns"])
                     connection.execute(f"create table {schema}.{model['name']} ({columns})")
         yield connection

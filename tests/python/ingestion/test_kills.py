@@ -91,6 +91,7 @@ def sweep_command(case: Case, room: Path, chosen: slice) -> None:
 
 
 @needs_strace
+@pytest.mark.nightly
 def test_a_kill_of_larder_ingest(case: Callable[[str], Case], tmp_path: Path) -> None:
     """A sample: at the last file that comes into the lake."""
     sweep_command(case("campaigns"), tmp_path, slice(-5, -4))

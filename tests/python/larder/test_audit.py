@@ -323,6 +323,7 @@ def test_a_way_to_run_less_is_refused(way: str, project: Path) -> None:
     assert not is_built(project)
 
 
+@pytest.mark.nightly
 def test_a_warning_at_its_test_is_a_policy_and_stays_one(project: Path) -> None:
     config("severity='warn'")(project)
     build(project)

@@ -44,6 +44,19 @@ def test_a_run_is_told_from_its_beginning_to_its_end(tmp_path: Path) -> None:
     assert [json.loads(line) for line in heard.getvalue().splitlines()] == lines
 
 
+def test_a_run_that_follows_leaves_nodes_out_unless_one_fails(tmp_path: Path) -> None:
+    with events.run(tmp_path, "run"):
+        with events.without_nodes():
+            for name in ("node_started", "node_built", "node_failed", "generation_published"):
+                events.emit(name, "model.larder.x")
+        events.emit("node_built", "model.larder.y")
+    assert [line["event"] for line in kept(tmp_path)][1:-1] == [
+        "node_failed",
+        "generation_published",
+        "node_built",
+    ]
+
+
 @pytest.mark.parametrize(
     ("error", "status"), [(ValueError("no such table"), "failed"), (KeyboardInterrupt(), "interrupted")]
 )

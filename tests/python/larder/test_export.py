@@ -170,7 +170,8 @@ def test_a_second_export_writes_nothing(built: Instance) -> None:
     assert "nothing has changed" in again.stderr
     assert {path: path.stat().st_mtime_ns for path in current(built).rglob("*")} == before
     listed = json.loads(again.stdout)
-    assert (Path(listed["folder"]), len(listed["marts"])) == (current(built), len(built.marts()))
+    ((marts,),) = built.query("select count(*) from information_schema.tables where table_schema = 'marts'")
+    assert (Path(listed["folder"]), len(listed["marts"])) == (current(built), marts)
 
 
 def test_the_export_follows_a_rollback(copied: Instance) -> None:

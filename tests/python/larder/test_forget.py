@@ -37,6 +37,15 @@ def test_a_place_that_nobody_knows_stops_an_erasure_before_it_begins(tmp_path: P
         holders.require_known(Paths(tmp_path))
 
 
+def test_an_erasure_waits_until_dagster_has_stopped(tmp_path: Path) -> None:
+    database = tmp_path / "dagster/postgres"
+    database.mkdir(parents=True)
+    holders.require_known(Paths(tmp_path))
+    (database / "postmaster.pid").touch()
+    with pytest.raises(LarderError, match="Dagster runs"):
+        holders.require_known(Paths(tmp_path))
+
+
 def write(folder: Path, kind: str, value: object, name: str) -> Path:
     """A file of a kind with one row that has a value in the column of a name."""
     import gzip

@@ -7,8 +7,9 @@ from larder.core.errors import LarderError
 from larder.warehouse.store import KEEP, Manifest, Store
 
 
-def publish(store: Store, value: int, fresh: bool = False) -> Manifest:
+def publish(store: Store, value: int, fresh: bool = False, behind: list[str] | None = None) -> Manifest:
     manifest = store.begin(fresh)
+    manifest.behind = behind or []
     with duckdb.connect(str(store.address(manifest))) as connection:
         connection.execute(f"create or replace table answer as select {value} as n")
     store.audited(manifest)
@@ -50,6 +51,14 @@ def test_a_reader_keeps_its_generation_while_others_are_published_and_collected(
             assert reader.execute("select n from answer").fetchone() == (0,)
     assert read(store) == KEEP + 1
     assert len(store.all()) == KEEP
+
+
+def test_live_generations_do_not_push_out_those_to_go_back_to(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    whole = [publish(store, value).id for value in range(KEEP)]
+    live = [publish(store, value, behind=["model.larder.late"]).id for value in range(2 * KEEP)]
+    assert [m.id for m in reversed(store.all())] == [*whole, live[-1]]
+    assert store.rollback(None).id == whole[-1]
 
 
 def test_a_candidate_of_an_older_parent_is_refused(tmp_path: Path) -> None:

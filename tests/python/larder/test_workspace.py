@@ -164,6 +164,7 @@ def test_a_mistake_fails_its_tests_and_is_gone_when_it_is_taken_back(checkout: C
     assert checkout.own() == set()
 
 
+@pytest.mark.nightly
 def test_a_broken_check_names_its_rule_and_a_query_of_the_rows(checkout: Checkout) -> None:
     with checkout.edited(
         REDEMPTIONS.replace(".sql", ".yml"), "match_discount_usd > 0", "match_discount_usd > 1"

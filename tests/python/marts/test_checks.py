@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import duckdb
+import pytest
 from conftest import Instance, dbt_run, own_warehouse
 
 DEPARTMENTS = "agg_sales_daily_department"
@@ -30,6 +31,7 @@ def test_every_check_is_in_its_table(published: Instance) -> None:
     )
 
 
+@pytest.mark.nightly
 def test_a_row_that_breaks_a_check_is_refused_at_first_and_later(published: Instance, tmp_path: Path) -> None:
     made = Instance(tmp_path / "data")
     warehouse = own_warehouse(published, made)

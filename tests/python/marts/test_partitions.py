@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pytest
 from conftest import PROJECT, Instance, dbt_run, own_warehouse
 
 FINGERPRINTS = ["agg_sales_days", "agg_feature_dates", "agg_offer_dates"]
@@ -45,6 +46,7 @@ def contents(warehouse: Path) -> dict[str, Any]:
         }
 
 
+@pytest.mark.nightly
 def test_what_has_changed_of_the_past_is_built_again(published: Instance, tmp_path: Path) -> None:
     made = Instance(tmp_path / "data")
     warehouse = own_warehouse(published, made)

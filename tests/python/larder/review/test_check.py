@@ -153,6 +153,12 @@ def test_pages_are_found_by_the_column_and_its_table(tmp_path: Path, monkeypatch
     (tmp_path / "docs/other.md").write_text("Another net_sales_usd, of another table.\n")
     monkeypatch.setattr(mentions, "PROJECT", tmp_path)
     assert mentions.find(SALES) == ["docs/sales.md:3: names net_sales_usd of agg_sales_daily: changes"]
+    assert (
+        mentions.find(
+            Change("", "", nodes=(NodeChange("project", "changed", ("hooks of the run",), "rows"),))
+        )
+        == []
+    )
     gone = ContractBreak(
         "model.larder.agg_sales_daily", "marts.agg_sales_daily", None, "the table is gone", False
     )
