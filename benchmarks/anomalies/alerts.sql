@@ -1,18 +1,17 @@
 -- grain: one row per alert of another method
--- By the rules of observe.anomalies: series, grace, onset and budget. From a score of 1 a day is an anomaly.
+-- By the rules of observe.anomalies: series, grace, holidays, onset and budget. From a score of 1 a day is an anomaly.
 with judged as (
     select
-        *,
-        coalesce(other_score >= 1, false) and not is_in_grace as is_anomaly
+        others.*,
+        tiers.alerts_per_day,
+        not others.is_in_grace
+        and coalesce(
+            others.other_score
+            >= case when others.is_holiday then tiers.least_holiday_score / tiers.least_score else 1 end,
+            false
+        ) as is_anomaly
     from others
-),
-
-budgets as (
-    select
-        channel,
-        max(alerts_per_day) as alerts_per_day
-    from seeds.anomaly_tiers
-    group by channel
+    inner join seeds.anomaly_tiers as tiers on others.alert_tier = tiers.alert_tier
 ),
 
 begun as (
@@ -29,7 +28,7 @@ ranked as (
     select
         *,
         row_number() over (
-            partition by channel, at_date
+            partition by alert_tier, at_date
             order by is_new desc, other_score desc, relation_name asc, measure asc, member asc
         ) as place
     from begun
@@ -37,13 +36,12 @@ ranked as (
 
 final as (
     select
-        ranked.relation_name,
-        ranked.measure,
-        ranked.member,
-        ranked.at_date
+        relation_name,
+        measure,
+        member,
+        at_date
     from ranked
-    inner join budgets on ranked.channel = budgets.channel
-    where ranked.is_new and ranked.place <= budgets.alerts_per_day
+    where is_new and place <= alerts_per_day
 )
 
 select * from final

@@ -3,20 +3,25 @@
   first day on. A day without rows is one with 0 rows: that is how a silent store shows. Columns: member, at_date, points (rows
   behind the value) and value (null where nothing can be measured).
     relation: a relation or CTE
-    measure: volume, freshness (days since the last row), null_rate, distinct, mean, or distribution (how far the day's shares
-        of the column's values are from those of the 28 days before, from 0 to 1)
-    column: SQL for what null_rate, distinct, mean and distribution look at
-    by: a column that makes the members, such as a store; none for the relation as a whole
+    measure: volume, freshness (days since the last row), null_rate, distinct, mean, level (the median of the last seven
+        means), repeat_rate (share of rows whose columns equal those of another row of the day or of one of the day before),
+        or distribution (how far the day's shares of the column's values are from those of the 28 days before, from 0 to 1)
+    column: SQL for what null_rate, distinct, mean, level and distribution look at; the columns of repeat_rate
+    by: a column that makes the members, such as a store, of repeat_rate one of its columns; none for the relation as a whole
     day: the column of the day
     rows: SQL for how many rows a group stands for, where the relation has added them up
     days: how many of the latest days; none for all
 #}
 {% macro measure_series(relation, measure, column=none, by=none, day='business_date', rows='count(*)', days=none) %}
     {% set member = 'cast(' ~ by ~ ' as varchar)' if by else "'all'" %}
+    {% set mean = 'cast(sum(' ~ column ~ ') as double) / nullif('
+        ~ ('count(' ~ column ~ ')' if rows == 'count(*)' else rows) ~ ', 0)' %}
     {% set measured = {
         'null_rate': '1 - cast(count(' ~ column ~ ') as double) / count(*)',
         'distinct': 'cast(count(distinct ' ~ column ~ ') as double)',
-        'mean': 'cast(sum(' ~ column ~ ') as double) / nullif(count(' ~ column ~ '), 0)',
+        'mean': mean,
+        'level': mean,
+        'repeat_rate': 'cast(sum(case when copies > 1 or is_of_day_before then copies else 0 end) as double) / sum(copies)',
     }.get(measure, 'null') %}
     with span as (
         select
@@ -35,13 +40,27 @@
         where days.calendar_date not in (select closed_days.closed_date from {{ ref('closed_days') }} as closed_days)
     ),
 
+    {% if measure == 'repeat_rate' %}
+        contents as (
+            select
+                {{ day }},
+                {{ column }},
+                count(*) as copies,
+                {{ dbt.datediff('lag(' ~ day ~ ') over (partition by ' ~ column ~ ' order by ' ~ day ~ ')', day, 'day') }}
+                = 1 as is_of_day_before
+            from {{ relation }}
+            where {{ day }} >= (select span.first_date from span)
+            group by {{ day }}, {{ column }}
+        ),
+    {% endif %}
+
     counted as (
         select
             {{ 'cast(' ~ column ~ ' as varchar)' if measure == 'distribution' else member }} as member,
             {{ day }} as at_date,
-            cast({{ rows }} as bigint) as points,
+            cast({{ 'sum(copies)' if measure == 'repeat_rate' else rows }} as bigint) as points,
             {{ measured }} as measured
-        from {{ relation }}
+        from {{ 'contents' if measure == 'repeat_rate' else relation }}
         where {{ day }} >= (select span.first_date from span)
         group by 1, 2
     ),
@@ -104,6 +123,8 @@
                 cast(points as double) as value
             {% elif measure == 'freshness' %}
                 cast({{ dbt.datediff('latest_date', 'at_date', 'day') }} as double) as value
+            {% elif measure == 'level' %}
+                {{ quantile_before('measured', 0.5, 'partition by member order by at_date', 7, until=0) }} as value
             {% elif measure == 'distinct' %}
                 coalesce(measured, 0) as value
             {% else %}

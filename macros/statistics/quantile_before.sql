@@ -4,12 +4,14 @@
     share: which quantile, 0.5 for the median
     over: `partition by … order by …` of the window, a total order
     rows: how many rows before at most
+    until: how many rows before the last of them is; 0 takes the row itself in
 #}
-{% macro quantile_before(expression, share, over, rows) -%}
-    {{ return(adapter.dispatch('quantile_before', 'larder')(expression, share, over, rows)) }}
+{% macro quantile_before(expression, share, over, rows, until=1) -%}
+    {{ return(adapter.dispatch('quantile_before', 'larder')(expression, share, over, rows, until)) }}
 {%- endmacro %}
 
 
-{% macro duckdb__quantile_before(expression, share, over, rows) -%}
-    quantile_cont({{ expression }}, {{ share }}) over ({{ over }} rows between {{ rows }} preceding and 1 preceding)
+{% macro duckdb__quantile_before(expression, share, over, rows, until) -%}
+    quantile_cont({{ expression }}, {{ share }})
+        over ({{ over }} rows between {{ until + rows - 1 }} preceding and {{ until }} preceding)
 {%- endmacro %}

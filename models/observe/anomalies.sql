@@ -11,6 +11,15 @@ tiers as (
     select * from {{ ref('anomaly_tiers') }}
 ),
 
+-- People shop for a holiday on the day before, and make up for it on the day after.
+holidays as (
+    select holiday_date from {{ ref('holidays') }}
+    {% for days in (-1, 1) %}
+        union
+        select {{ dbt.dateadd('day', days, 'holiday_date') }} from {{ ref('holidays') }}
+    {% endfor %}
+),
+
 marked as (
     select
         series.relation_name,
@@ -28,7 +37,8 @@ marked as (
                 and incidents.measure in ('all', series.measure)
                 and incidents.member in ('all', series.member)
                 and series.at_date between incidents.first_date and incidents.last_date
-        ) as is_excluded
+        ) as is_excluded,
+        series.at_date in (select holidays.holiday_date from holidays) as is_holiday
     from series
 ),
 
@@ -44,7 +54,9 @@ judged as (
         scored.trained_points < {{ var('anomaly_grace_days') }} as is_in_grace,
         not scored.is_excluded
         and scored.trained_points >= {{ var('anomaly_grace_days') }}
-        and coalesce(scored.score >= tiers.least_score, false) as is_anomaly
+        and coalesce(
+            scored.score >= case when scored.is_holiday then tiers.least_holiday_score else tiers.least_score end, false
+        ) as is_anomaly
     from scored
     inner join tiers on scored.alert_tier = tiers.alert_tier
 ),
@@ -88,6 +100,7 @@ final as (
         {{ rounded('score') }} as anomaly_score,
         cast(trained_points as integer) as trained_points,
         is_excluded as is_incident,
+        is_holiday,
         is_in_grace,
         is_anomaly,
         is_new and place <= alerts_per_day as is_alert,

@@ -10,12 +10,18 @@
     dict(lines, measure='null_rate', column='regular_price_usd'),
     dict(lines, measure='distinct', column='product_id'),
     dict(lines, measure='distinct', column='household_id'),
+    dict(lines, measure='level', column='sales_usd'),
+    dict(lines, measure='repeat_rate', column='household_id, product_id, store_id, units, sales_usd'),
     dict(baskets, measure='volume'),
     dict(baskets, measure='mean', column='sales_usd'),
+    dict(baskets, measure='level', column='sales_usd'),
     dict(baskets, measure='distribution', column='store_id'),
     dict(baskets, measure='volume', by='store_id', tier='silver'),
     dict(baskets, measure='freshness', by='store_id', tier='silver'),
     dict(departments, measure='volume', by='department'),
+    dict(departments, measure='freshness', by='department'),
+    dict(departments, measure='mean', column='units', by='department', tier='bronze'),
+    dict(departments, measure='mean', column='sales_usd', by='department', tier='bronze'),
     dict(departments, measure='distribution', column='department'),
 ] %}
 
