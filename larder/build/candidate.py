@@ -230,7 +230,7 @@ def _selection(todo: Plan) -> list[str]:
 
 def selector(node: str) -> str:
     """The name by which `dbt --select` finds exactly this node."""
-    return node.split(".")[3] if node.startswith("unit_test.") else plan.short_name(node)
+    return node.split(".")[3] if node.startswith("unit_test.") else project_manifest.short_name(node)
 
 
 def _summary(outcome: dbt.Outcome, todo: Plan) -> dict[str, int]:

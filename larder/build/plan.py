@@ -9,7 +9,7 @@ from typing import Any
 
 from larder.core.errors import LarderError
 from larder.project.fingerprint import Fingerprint, typed
-from larder.project.manifest import Artifact, edited_files
+from larder.project.manifest import Artifact, edited_files, short_name
 
 ARRIVED = "new loads of "
 FOLLOWS = "upstream of it changed: "
@@ -277,12 +277,6 @@ def _readers(models: set[str], nodes: Iterable[Fingerprint]) -> list[str]:
             if models.intersection(n.parents) and not n.node.startswith(("test.", "unit_test."))
         }
     )
-
-
-def short_name(node: str) -> str:
-    """The name that people and `dbt --select` use: `model.larder.dim_stores` is dim_stores, with its version if it has one."""
-    kind, _, *names = node.split(".")
-    return ".".join(names) if kind in {"model", "unit_test"} else names[0]
 
 
 def as_dict(plan: Plan) -> dict[str, Any]:

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable
 
 from ingestion.core.text import few
-from larder.build.plan import Plan, Step, is_changed, short_name
+from larder.build.plan import Plan, Step, is_changed
 from larder.core import console
-from larder.project.manifest import kind
+from larder.project.manifest import kind, short_name
 
 KINDS = {"model": "models", "seed": "seeds", "test": "tests", "saved_query": "saved queries"}
 SHOWN = 12

@@ -24,7 +24,7 @@ from larder.core.settings import Paths
 from larder.project import dbt, fingerprint, rules
 from larder.project import manifest as project_manifest
 from larder.project.fingerprint import Fingerprint
-from larder.project.manifest import RELATIONS
+from larder.project.manifest import RELATIONS, short_name
 from larder.warehouse import diff
 from larder.warehouse.connection import BUILD, LOOK, Purpose, attach, connect
 from larder.warehouse.diff import Difference
@@ -253,7 +253,7 @@ def _remember(
                 space.holds[name] = now[name].logic
             elif name.startswith("model."):
                 console.note(
-                    f"{plan.short_name(name)} reads {', '.join(map(plan.short_name, old))} as published,"
+                    f"{short_name(name)} reads {', '.join(map(short_name, old))} as published,"
                     " although the project has changed it: larder dev builds both"
                 )
 
@@ -284,7 +284,7 @@ def _show_what_there_is(paths: Paths, store: Store, base: Manifest, space: Works
         console.done(f"nothing differs from generation {base.id}: the workspace is empty")
         return
     published = store.published()
-    names = sorted(map(plan.short_name, built))
+    names = sorted(map(short_name, built))
     console.out.print(f"workspace  {_file(paths)}", markup=False)
     console.out.print(f"  models   {few(names, MOST_NAMES)}", markup=False)
     if space.days:

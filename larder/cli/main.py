@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from ingestion.core.errors import ExpectedError
 from ingestion.core.redaction import redacted
 from larder.cli import build, develop, govern, load, operate, read
+from larder.core.errors import was_interrupted
 from larder.core.settings import PROJECT, current_paths
 
 NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -24,6 +25,7 @@ PRIVATE = 0o077
 
 INTERRUPTED = 130
 """The exit code that typer gives to Ctrl-C."""
+STOPPED = ("interrupted", "Run the same command again: nothing is lost, nothing is doubled.")
 
 
 class Groups(TyperGroup):
@@ -60,11 +62,12 @@ def main() -> None:
         app()
     except SystemExit as end:
         if end.code == INTERRUPTED:
-            _show("interrupted", "Run the same command again: nothing is lost, nothing is doubled.")
+            _show(*STOPPED)
         raise
     except Exception as error:
-        _show(*_explain(error))
-        sys.exit(1)
+        stopped = was_interrupted(error)
+        _show(*(STOPPED if stopped else _explain(error)))
+        sys.exit(INTERRUPTED if stopped else 1)
 
 
 def _enter() -> None:

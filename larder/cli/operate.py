@@ -25,7 +25,7 @@ verbs.add_typer(
 def run(
     events: Annotated[
         str | None,
-        typer.Option("--events", help="A file, or -, for one JSON line per thing that happens."),
+        typer.Option("--events", help="A file to add to, or -, for one JSON line per thing that happens."),
     ] = None,
     since: Annotated[
         datetime | None, typer.Option("--since", formats=[DAY], help="Load again from this day.")

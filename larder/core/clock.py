@@ -5,6 +5,9 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from larder.core.settings import Paths
 
+LAST_DAY = date.max - timedelta(days=1)
+"""The last day that has an end."""
+
 
 def now(paths: Paths) -> datetime:
     """The end of the demo's last complete day, in UTC; without a demo the time of the machine."""
@@ -17,4 +20,4 @@ def now(paths: Paths) -> datetime:
 
 def end_of(day: date) -> datetime:
     """The midnight that ends a day, as UTC has it: promises are given in hours, and allow for the stores' time zones."""
-    return datetime.combine(day + timedelta(days=1), time(), UTC)
+    return datetime.combine(min(day, LAST_DAY) + timedelta(days=1), time(), UTC)

@@ -119,7 +119,13 @@ def table(title: str, columns: list[str], rows: list[list[Any]]) -> None:
     for position, name in enumerate(columns):
         cells = [row[position] for row in rows if row[position] is not None]
         numeric = bool(cells) and all(isinstance(cell, NUMBER) for cell in cells)
-        listing.add_column(Text(plain(name)), justify="right" if numeric else "left", header_style="dim")
+        listing.add_column(
+            Text(plain(name)),
+            justify="right" if numeric else "left",
+            header_style="dim",
+            no_wrap=numeric,
+            overflow="fold",
+        )
     for row in rows:
         listing.add_row(*[Text(_shown(cell)) for cell in row])
     out.print(listing)

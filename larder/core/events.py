@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 from ingestion.core.redaction import redacted
 from larder.core import console
-from larder.core.errors import LarderError
+from larder.core.errors import LarderError, was_interrupted
 
 FIELDS = ("kind", "status", "seconds", "rows", "failures", "bytes", "promised_hours", "reason")
 """What an event may say besides run_id, sequence, at, event and subject. Kind is dbt's of a node, or an
@@ -116,11 +116,10 @@ def _told(what: str, subject: str) -> Iterator[None]:
     status, reason, kind = "success", "", ""
     try:
         yield
-    except KeyboardInterrupt:
-        status = "interrupted"
-        raise
-    except Exception as error:
+    except (KeyboardInterrupt, Exception) as error:
         status, reason, kind = "failed", str(error) or repr(error), type(error).__name__
+        if was_interrupted(error):
+            status, reason, kind = "interrupted", "", ""
         raise
     finally:
         seconds = time.monotonic() - began
@@ -141,11 +140,16 @@ def _opened(folder: Path, run_id: str) -> BinaryIO | None:
 
 @contextmanager
 def target(named: str | None) -> Iterator[BinaryIO | None]:
-    """Where somebody wants the events: a file, or `-` for standard output. Raises LarderError where a file cannot be written."""
+    """Where somebody wants the events: a file, to which they are added, or `-` for standard output.
+
+    Raises LarderError where a file cannot be written.
+    """
     if named is None:
         yield None
         return
     try:
+        if Path(named).is_fifo():
+            console.note(f"{named} is a pipe: the run begins when somebody reads it")
         opened = _unbuffered(sys.stdout.fileno() if named == "-" else Path(named))
     except OSError as error:
         raise LarderError(
@@ -157,5 +161,5 @@ def target(named: str | None) -> Iterator[BinaryIO | None]:
 
 
 def _unbuffered(file: Path | int) -> BinaryIO:
-    """A file that holds nothing back: what could not be written is not tried again when it is closed, or the process ends."""
-    return open(file, "wb", buffering=0, closefd=isinstance(file, Path))
+    """A file that holds nothing back, and takes the lines of two runs: what could not be written is not tried again when it is closed, or the process ends."""
+    return open(file, "ab", buffering=0, closefd=isinstance(file, Path))

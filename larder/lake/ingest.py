@@ -13,7 +13,7 @@ from ingestion.quarantine import store as quarantine
 from ingestion.sources import SOURCES
 from ingestion.validation.checks import Drift
 from larder.core import console, events
-from larder.core.errors import Busy, LarderError
+from larder.core.errors import Busy, LarderError, NotLoaded
 from larder.core.settings import Paths, use_demo_connections
 from larder.warehouse import freshness
 from larder.warehouse.locks import lock
@@ -36,18 +36,18 @@ def run(paths: Paths, sources: list[str], request: LoadRequest) -> None:
 
 
 def complain(loaded: list[Loaded], failures: list[str]) -> None:
-    """Raise LarderError when a source was not loaded, was refused, or is blocked."""
+    """Raise NotLoaded when a source was not loaded, was refused, or is blocked."""
     blocked = [one.source for one in loaded if one.blocked]
     failures = failures + [one.source for one in loaded if one.refused or one.misplaced]
     complete = len({one.source for one in loaded} - {*blocked, *failures})
     if failures:
-        raise LarderError(
+        raise NotLoaded(
             f"not loaded, or not all of it: {', '.join(failures)}; blocked: {', '.join(blocked) or 'none'}"
             f" ({complete} other sources are complete)",
             "Fix what is named above, then run again: nothing is lost, nothing will be loaded twice.",
         )
     if blocked:
-        raise LarderError(f"blocked: {', '.join(blocked)} ({complete} other sources are complete)", CLEAR)
+        raise NotLoaded(f"blocked: {', '.join(blocked)} ({complete} other sources are complete)", CLEAR)
 
 
 def load(paths: Paths, sources: list[str], request: LoadRequest = NEWS) -> tuple[list[Loaded], list[str]]:
@@ -82,6 +82,8 @@ def load(paths: Paths, sources: list[str], request: LoadRequest = NEWS) -> tuple
                 events.emit("source_failed", source, kind=type(error).__name__, reason=error)
                 console.failed(str(error), error.next_step)
                 failures.append(source)
+    if request.is_range and not loaded and not failures:
+        raise LarderError(f"no source has anything of {request.days}", "Give days that there are.")
     return loaded, failures
 
 
@@ -121,7 +123,11 @@ def load_own(paths: Paths) -> None:
     _use_history(paths)
     try:
         with lock(paths.locks, "ingest-platform"), console.progress("ingest platform") as report:
-            ingest("platform", paths.lake, paths.dlt, report)
+            blocked = ingest("platform", paths.lake, paths.dlt, report).blocked
+        for found in blocked.values():
+            console.note(
+                f"platform is blocked since {found['since']}: {'; '.join(found['reasons'])}. {CLEAR}"
+            )
     except Exception as error:
         console.note(f"what this run did is not in the lake yet: {first_line(error)}")
 

@@ -5,7 +5,6 @@ goes is one alert. A channel that cannot be reached is tried again by the next c
 """
 
 import json
-import smtplib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,15 +13,13 @@ from typing import Any
 
 from ingestion.core.files import write_atomically
 from ingestion.core.redaction import redacted
-from larder.core import clock, console
+from larder.core import console
 from larder.core.settings import Paths
-from larder.ops import channels, problems
+from larder.ops import channels, problems, survey
 from larder.ops.channels import Message
 from larder.ops.problems import Problem
-from larder.project.manifest import read
-from larder.warehouse import freshness
+from larder.ops.survey import Survey
 from larder.warehouse.locks import lock
-from larder.warehouse.store import Store
 
 FILE, FIGURES = "alerts.json", "larder.prom"
 OPEN, RESOLVED = "open", "resolved"
@@ -37,7 +34,8 @@ def check(paths: Paths) -> list[Problem]:
 
     Where nothing can be written, as on a full disk, all is told each time: better twice than never.
     """
-    found, receivers = problems.found(paths), channels.configured()
+    known, receivers = survey.take(paths), channels.configured()
+    found = problems.found(known)
     try:
         with lock(paths.locks, "alerts"):
             state = _updated(_read(paths.history / FILE), found)
@@ -45,7 +43,7 @@ def check(paths: Paths) -> list[Problem]:
                 _tell(name, send, state)
             kept = {key: one for key, one in state.items() if _is_needed(one)}
             write_atomically(paths.history / FILE, json.dumps(kept, indent=1))
-            _write_figures(paths, found)
+            write_atomically(paths.history / FIGURES, _figures(known, found))
     except OSError as error:
         console.note(f"what was told cannot be recorded: {error.strerror}")
         for name, send in receivers.items():
@@ -108,29 +106,21 @@ def _tell(name: str, send: channels.Channel, state: State) -> None:
             send(Message(wanted, one["level"], key, one["since"], one["text"]))
         except channels.Refused as error:
             console.note(f"an alert does not reach {name}: {error}")
-        except (
-            OSError,
-            smtplib.SMTPException,
-        ) as error:  # their texts may have the address, which is a secret
+        except Exception as error:  # its text may have the address, which is a secret
             console.note(f"alerts do not reach {name}: {type(error).__name__}")
             return
         else:
             one["told"][name] = wanted
 
 
-def _write_figures(paths: Paths, found: list[Problem]) -> None:
+def _figures(known: Survey, found: list[Problem]) -> str:
     """The text file that Prometheus' node exporter reads."""
-    store, now = Store(paths.warehouse), clock.now(paths)
-    published = store.published()
-    project = read(store.artifacts(published)) if published else {}
-    ages = freshness.of_sources(paths, project, now)
-    ages += freshness.of_marts(paths, project, published, now) if published else []
     lines = [
         "# TYPE larder_age_hours gauge",
         "# TYPE larder_promise_hours gauge",
         "# TYPE larder_problems gauge",
     ]
-    for one in ages:
+    for one in [*known.sources, *known.marts]:
         labels = f"{{kind={_quoted(one.kind)},name={_quoted(one.name)},owner={_quoted(one.owner)}}}"
         lines += [f"larder_age_hours{labels} {one.hours:.2f}"] if one.hours is not None else []
         lines.append(f"larder_promise_hours{labels} {one.warn_after:g}")
@@ -139,7 +129,7 @@ def _write_figures(paths: Paths, found: list[Problem]) -> None:
         ("warning", sum(problem.is_warning for problem in found)),
     ):
         lines.append(f'larder_problems{{level="{level}"}} {count}')
-    write_atomically(paths.history / FIGURES, "\n".join(lines) + "\n")
+    return "\n".join(lines) + "\n"
 
 
 def _quoted(label: str) -> str:

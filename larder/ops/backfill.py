@@ -16,6 +16,8 @@ from larder.core import console
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
 from larder.ops import run
+from larder.project.groups import FILE as GROUPS
+from larder.project.groups import owners
 from larder.warehouse.locks import lock
 
 MOST_DAYS = 31
@@ -50,6 +52,8 @@ def start(paths: Paths, file: Path) -> None:
     Raises LarderError where the file says something else than when it began, or a step fails: the same command goes on with that step.
     """
     wanted = _read(file)
+    if wanted.owner not in (known := owners(paths.project)):
+        raise _wrong(file, f"owner is {wanted.owner!r}, and {GROUPS} has: {', '.join(known)}")
     place = sha256(str(file.resolve()).encode()).hexdigest()[:8]  # two folders may have a file of one name
     progress = paths.history / "backfills" / f"{file.stem}-{place}.json"
     with lock(paths.locks, "backfill"):
@@ -67,11 +71,15 @@ def start(paths: Paths, file: Path) -> None:
 def _read(file: Path) -> Backfill:
     """What a file says; LarderError names what is wrong in it."""
     try:
-        said: Any = yaml.safe_load(file.read_text())
+        text = file.read_text()
+        said: Any = yaml.safe_load(text)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise _wrong(file, " ".join(str(error).split())[:300]) from error
     if not isinstance(said, dict) or said.keys() - KEYS or {"first", "last", "reason", "owner"} - said.keys():
         raise _wrong(file, "its keys must be first, last, reason, owner and perhaps step_days")
+    written = yaml.compose(text, yaml.SafeLoader)
+    if written and len(written.value) > len(said):
+        raise _wrong(file, "a key stands twice")
     for key, value in said.items():
         if type(value) is not KEYS[key] or not str(value).strip():
             raise _wrong(file, f"{key} is {str(value)[:60]!r}, which is no {KEYS[key].__name__}")

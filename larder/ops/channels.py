@@ -75,11 +75,14 @@ def _webhook(address: str, message: Message) -> None:
     for char, code in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):  # as Slack wants it
         text = text.replace(char, code)
     try:
-        answer = requests.post(address, json={"text": text}, timeout=PATIENCE, allow_redirects=False)
+        with requests.post(
+            address, json={"text": text}, timeout=PATIENCE, allow_redirects=False, stream=True
+        ) as answer:  # its status is enough: a text that never ends would hold the check
+            status = answer.status_code
     except ValueError as error:  # requests' own errors of addresses
         raise Refused("LARDER_ALERTS_WEBHOOK is no address that begins with https:// or http://") from error
-    if answer.status_code >= 300:
-        raise Refused(f"the webhook answers {answer.status_code}")
+    if status >= 300:
+        raise Refused(f"the webhook answers {status}")
 
 
 def _mail(address: str, message: Message) -> None:
@@ -88,13 +91,13 @@ def _mail(address: str, message: Message) -> None:
         said, port = parse_qs(server.query), server.port or 0
         sender, receivers = said["from"][0], ", ".join(said["to"])
         tls = {"smtp": False, "smtps": True}[server.scheme]
+        host = (server.hostname or "localhost").encode("idna").decode()
+        mail = EmailMessage()
+        mail["Subject"], mail["From"], mail["To"] = message.title, sender, receivers
     except (ValueError, KeyError) as error:
         raise Refused(f"LARDER_ALERTS_SMTP is not {SMTP_ADDRESS}") from error
-    mail = EmailMessage()
-    mail["Subject"], mail["From"], mail["To"] = message.title, sender, receivers
     mail.set_content(f"{message.text}\nsince {message.since}\n")
     context = ssl.create_default_context()
-    host = server.hostname or "localhost"
     with (
         smtplib.SMTP_SSL(host, port, timeout=PATIENCE, context=context)
         if tls

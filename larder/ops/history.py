@@ -36,14 +36,14 @@ class Run:
         return [event for event in since if event["event"] == "node_failed"]
 
 
-def last_run(paths: Paths) -> Run | None:
-    """The last run, whether it has ended or not."""
-    return next(_runs(paths), None)
-
-
-def judged_run(paths: Paths) -> Run | None:
-    """The run by which is judged what is wrong: the last one that came to an end of its own, or was killed."""
-    return next((run for run in _runs(paths) if run.status in ("success", "failed", "killed")), None)
+def last_and_judged(paths: Paths) -> tuple[Run | None, Run | None]:
+    """The last run, whether it has ended or not; and the last one that came to an end of its own, or was killed."""
+    last = None
+    for run in _runs(paths):
+        last = last or run
+        if run.status in ("success", "failed", "killed"):
+            return last, run
+    return last, None
 
 
 def _runs(paths: Paths) -> Iterator[Run]:
@@ -58,16 +58,26 @@ def _runs(paths: Paths) -> Iterator[Run]:
 
 
 def _events(file: Path) -> list[Event]:
-    """The events of a file; a line that is none, as one that a kill cut off, is left out."""
-    found = []
-    for line in file.read_text(errors="replace").splitlines():
+    """The events of a file; a line that is none, as one that a kill cut off, is left out. None of what is no file that can be read."""
+    found: list[Event] = []
+    try:
+        lines = file.read_text(errors="replace").splitlines()
+    except OSError:
+        return found
+    for line in lines:
         try:
             event = json.loads(line)
         except (ValueError, RecursionError):
             continue
-        if isinstance(event, dict) and {"event", "subject"} <= event.keys():
+        if isinstance(event, dict) and {"event", "subject"} <= event.keys() and _is_flat(event):
             found.append(event)
     return found
+
+
+def _is_flat(event: Event) -> bool:
+    """Whether all that an event says are numbers and texts, and texts where a text belongs."""
+    texts = ("event", "subject", "kind", "status", "reason")
+    return all(isinstance(value, str if key in texts else (str, int, float)) for key, value in event.items())
 
 
 def _alive(run_id: str) -> str:
@@ -76,7 +86,9 @@ def _alive(run_id: str) -> str:
     try:
         os.kill(int(number), 0)
         command = Path(f"/proc/{number}/cmdline")
-        is_ours = not command.exists() or b"larder" in command.read_bytes()
+        is_ours = not command.exists() or b"larder" in map(
+            os.path.basename, command.read_bytes().split(b"\0")
+        )
     except PermissionError:
         is_ours = True
     except (OSError, ValueError, OverflowError):

@@ -13,6 +13,8 @@ from larder.warehouse.connection import LOOK
 from larder.warehouse.store import Store
 
 FILE = PROJECT / "seeds/incidents.csv"
+MOST_DAYS = 92
+"""Days of one incident: a year that was typed wrong would silence a mart for decades."""
 ALL = "all"
 """In place of a measure or a member: each one."""
 
@@ -24,10 +26,23 @@ def label(
     if last < first:
         raise LarderError(f"--last {last} is before --first {first}", "Give the first and the last day.")
     said = " ".join("".join(char if char.isprintable() else " " for char in reason).split())
-    if not said:
-        raise LarderError("an incident needs a reason", "Say what happened: --reason TEXT")
+    if not said[:1].isalnum():  # a spreadsheet would take some other signs for a formula
+        raise LarderError(
+            "an incident needs a reason that begins with a letter or a digit",
+            "Say what happened: --reason TEXT",
+        )
+    if (last - first).days >= MOST_DAYS:
+        raise LarderError(
+            f"{first} to {last} are more than {MOST_DAYS} days",
+            "What goes on for so long is no incident: change the tier in seeds/anomaly_tiers.csv.",
+        )
     _require_watched(paths, relation, measure, member)
-    rows = list(csv.reader(io.StringIO(FILE.read_text())))
+    try:
+        rows = list(csv.reader(io.StringIO(FILE.read_text())))
+    except (OSError, ValueError) as error:
+        raise LarderError(
+            f"seeds/incidents.csv cannot be read: {error}", "git checkout seeds/incidents.csv"
+        ) from error
     if any(row[:4] == [relation, measure, member, str(first)] for row in rows):
         raise LarderError(
             f"{relation} {measure} of {member} has an incident from {first}",

@@ -13,6 +13,8 @@ from larder.warehouse import freshness
 from larder.warehouse.store import Manifest
 
 STREAM = next(name for name, source in SOURCES.items() if source.broker)
+COMMAND = "follow"
+"""What its run is called."""
 PAUSE_SECONDS = 1.0
 """How long to wait for whoever else builds or publishes."""
 

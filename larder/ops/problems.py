@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 
 import duckdb
 
-from larder.build.plan import short_name
-from larder.core import clock
-from larder.core.settings import Paths
-from larder.ops.history import Event, Run, judged_run
-from larder.project.manifest import Artifact, read
+from ingestion.core.text import first_line
+from larder.ops.history import Event, Run
+from larder.ops.survey import Survey
+from larder.project.manifest import Artifact, read, short_name
 from larder.warehouse import freshness
 from larder.warehouse.freshness import Freshness
 from larder.warehouse.store import Manifest, Store
@@ -28,6 +27,7 @@ RUNBOOKS = {
     "node": "test-failed",
     "warning": "test-failed",
     "mart": "run-missed",
+    "metadata": "bad-publish",
 }
 """The page in docs/runbooks for each kind of problem."""
 
@@ -64,23 +64,21 @@ class Problem:
         return f"{self.what}\n  owner {self.owner} · {self.runbook}{reached}"
 
 
-def found(paths: Paths) -> list[Problem]:
+def found(known: Survey) -> list[Problem]:
     """What is wrong now, by the last run that ended, the promises of freshness and what is published. Changes nothing."""
-    store = Store(paths.warehouse)
-    published, run, now = store.published(), judged_run(paths), clock.now(paths)
-    project = read(store.artifacts(published)) if published else read(paths.dbt / "candidate")
-    if missed := freshness.run_missed(paths, now):
+    run, project = known.judged, known.project
+    if missed := freshness.run_missed(known.paths, known.now):
         return [_missed(run, missed)]
     failed = _of_sources(run, project) if run else []
-    nodes = _of_nodes(run, read(paths.dbt / "candidate")) if run else []
+    nodes = _of_nodes(known)
     whole = [_of_run(run)] if run and _failed_otherwise(run, failed, nodes) else []
-    late = [one for one in freshness.of_sources(paths, project, now) if one.is_late] if run else []
-    failed += [_late(one, project) for one in late if one.name not in {problem.subject for problem in failed}]
-    marts = freshness.of_marts(paths, project, published, now) if published else []
-    known = {problem.subject for problem in failed}
-    alone = [mart for mart in marts if mart.is_late and mart.because not in known]
+    late = [one for one in known.sources if one.is_late] if run else []
+    told = {source for problem in failed for source in problem.subject.split(", ")}
+    failed += [_late(one, project) for one in late if one.name not in told]
+    told |= {one.name for one in late}
+    alone = [mart for mart in known.marts if mart.is_late and mart.because not in told]
     behind = [] if nodes or whole else _behind(alone)
-    warned = _warned(store, published, project) if published else []
+    warned = _warned(known.store, known.published, project) if known.published else []
     return [*whole, *failed, *nodes, *behind, *warned]
 
 
@@ -99,25 +97,29 @@ def _missed(run: Run | None, missed: Freshness) -> Problem:
 
 def _of_run(run: Run) -> Problem:
     end = run.events[-1]
-    reason = str(end.get("reason", "")) if run.status == "failed" else "its process is gone"
+    reason = end.get("reason", "it does not say why") if run.status == "failed" else "its process is gone"
     kind = "disk" if "disk is full" in reason else "run"
     return Problem(kind, "run", f"run {run.run_id} {run.status}: {reason}", "platform")
 
 
 def _of_sources(run: Run, project: Artifact) -> list[Problem]:
-    """The sources that the run could not load, with the first reason."""
+    """The sources that the run could not load, with the first reason; those that fail for one and the same are one problem."""
     words = {
         "source_failed": "was not loaded",
         "source_refused": "was refused",
         "source_blocked": "is blocked",
     }
-    found: dict[str, Problem] = {}
-    for event in run.of(*words):
-        source = event["subject"]
-        kind = "contract" if event["event"] == "source_blocked" else "source"
-        what = f"source {source} {words[event['event']]}: {event.get('reason', '')}"
-        found.setdefault(source, Problem(kind, source, what, *_facts(_tables(source, project), project)))
-    return list(found.values())
+    first = {event["subject"]: event for event in reversed(run.of(*words))}
+    alike: dict[tuple[str, str], list[str]] = {}
+    for source, event in sorted(first.items()):
+        alike.setdefault((event["event"], event.get("reason", "")), []).append(source)
+    found = []
+    for (event_name, reason), sources in alike.items():
+        kind, named = "contract" if event_name == "source_blocked" else "source", ", ".join(sources)
+        tables = [table for source in sources for table in _tables(source, project)]
+        what = f"source {named} {words[event_name]}: {reason}"
+        found.append(Problem(kind, named, what, *_facts(tables, project)))
+    return found
 
 
 def _late(source: Freshness, project: Artifact) -> Problem:
@@ -135,14 +137,23 @@ def _behind(marts: list[Freshness]) -> list[Problem]:
     return [Problem("mart", "marts", what, "platform", [mart.name for mart in marts])]
 
 
-def _of_nodes(run: Run, project: Artifact) -> list[Problem]:
+def _of_nodes(known: Survey) -> list[Problem]:
     """The nodes that failed, by the model that they are about, without those that only read what another one made wrong.
 
-    A test of two models is explained by either. The node with the fewest above it comes first, and nothing explains that.
+    Those of a run that goes on count as well, as who follows a stream never ends. A test of two models is explained by either. The
+    node with the fewest above it comes first, and nothing explains that.
     """
-    above = {event["subject"]: _above(event["subject"], project) for event in run.failures}
+    at_work = known.last if known.last and known.last.status == "running" else None
+    runs = [run for run in (known.judged, at_work) if run]
+    failures = {event["subject"]: event for run in runs for event in run.failures}
+    if not failures:
+        return []
+    project = read(known.paths.dbt / "candidate")
+    above = {node: _above(node, project) for node in failures}
     about: dict[str, list[Event]] = {}
-    for event in sorted(run.failures, key=lambda event: (len(above[event["subject"]]), event["subject"])):
+    for event in sorted(
+        failures.values(), key=lambda event: (len(above[event["subject"]]), event["subject"])
+    ):
         about.setdefault(_about(event["subject"], project), []).append(event)
     roots: list[str] = []
     for node, failed in about.items():
@@ -159,12 +170,16 @@ def _broken(node: str, events: list[Event], project: Artifact) -> Problem:
 
 
 def _warned(store: Store, published: Manifest, project: Artifact) -> list[Problem]:
-    """The tests that warn of what is published, by the model that they are about."""
+    """The tests that warn of what is published, by the model that they are about. Tables that cannot be read are a problem."""
     results = store.metadata(published) / "dbt_rt.run_results_latest.parquet"
     if not results.exists():
         return []
     query = "select unique_id from read_parquet(?) where status = 'warn' order by unique_id"
-    rows = duckdb.execute(query, [str(results)]).fetchall()
+    try:
+        rows = duckdb.execute(query, [str(results)]).fetchall()
+    except duckdb.Error as error:
+        what = f"the results of generation {published.id} cannot be read: {first_line(error)}"
+        return [Problem("metadata", published.id, what, "platform")]
     about: dict[str, list[str]] = {}
     for (test,) in rows:
         about.setdefault(_about(test, project), []).append(short_name(test))

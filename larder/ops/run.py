@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import BinaryIO
 
 from ingestion.core.request import LoadRequest
 from ingestion.pipelines import NEWS
 from larder.build import candidate, publish
 from larder.core import clock, console, events
-from larder.core.errors import Busy, LarderError
+from larder.core.errors import Busy, NotLoaded
 from larder.core.settings import Paths
 from larder.lake import compact, ingest
 from larder.ops import alerts, live, status
@@ -22,17 +23,25 @@ def run(paths: Paths, target: str | None = None, request: LoadRequest = NEWS, fo
 
     Where `request` names days, they are loaded again, and what they affect is built again.
 
-    A source that fails or is blocked keeps its last state and the others are loaded; LarderError at the end names it. Any other step
+    A source that fails or is blocked keeps its last state and the others are loaded; NotLoaded at the end names it. Any other step
     that fails ends the run, and what is published stays. What the run did is loaded into the lake, unless it found nothing to do. To
-    `follow` is to go on with what the stream brings, until Ctrl-C; a source that was not loaded keeps nobody from that.
+    `follow` is to go on with what the stream brings, as a run of its own, until Ctrl-C; a source that was not loaded keeps nobody from that.
     """
     ingest.require_order(request)
-    with (
-        events.target(target) as wanted,
-        alerts.checked(paths),
-        _recorded(paths),
-        events.run(paths.history, "run", wanted),
-    ):
+    with events.target(target) as wanted:
+        try:
+            _run_once(paths, request, wanted, shows=target != "-")
+        except NotLoaded as error:
+            if not follow:
+                raise
+            console.failed(str(error), error.next_step)
+        if follow:
+            with events.run(paths.history, live.COMMAND, wanted):
+                live.follow(paths)
+
+
+def _run_once(paths: Paths, request: LoadRequest, wanted: BinaryIO | None, shows: bool) -> None:
+    with alerts.checked(paths), _recorded(paths), events.run(paths.history, "run", wanted):
         with events.step("ingest"):
             loaded, failures = ingest.load(paths, [], request)
         with events.step("build"):
@@ -45,25 +54,17 @@ def run(paths: Paths, target: str | None = None, request: LoadRequest = NEWS, fo
             export.run(paths)
         with events.step("site"):
             site.reports(paths) if _site_is_current(paths) else site.run(paths)
-        if target != "-":
+        if shows:
             console.out.print()
             status.render(status.collect(paths))
-        try:
-            ingest.complain(loaded, failures)
-        except LarderError as error:
-            if not follow:
-                raise
-            console.failed(str(error), error.next_step)
-        if follow:
-            freshness.record_run(paths)
-            live.follow(paths)
+        ingest.complain(loaded, failures)
 
 
 def _tell_ages(paths: Paths) -> None:
     """Say how old each source's data are, by the promises of what is published."""
     store = Store(paths.warehouse)
     project = read(store.artifacts(store.require_published()))
-    for source in freshness.of_sources(paths, project, clock.now(paths)):
+    for source in freshness.of_sources(project, freshness.as_of(paths), clock.now(paths)):
         events.emit(
             "source_aged",
             source.name,

@@ -1,23 +1,22 @@
 """`larder status`: what is published, how fresh it is, what fails; what is loaded, who is at work, what waits."""
 
+import os
 import shutil
 import sys
 import time
 from contextlib import suppress
-from dataclasses import asdict
-from datetime import datetime
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from ingestion.lake.loads import completed_loads, row_counts
 from ingestion.quarantine.accounts import Account, accounts
 from ingestion.quarantine.store import all_sources
-from larder.core import clock, console
+from larder.core import console
 from larder.core.settings import Paths
-from larder.ops import problems
-from larder.ops.history import last_run
+from larder.ops import problems, survey
 from larder.project import manifest
-from larder.warehouse import freshness, ledger, locks
+from larder.warehouse import ledger, locks
 from larder.warehouse.connection import LOOK
 from larder.warehouse.ledger import Ledger
 from larder.warehouse.store import Manifest, Store
@@ -27,21 +26,20 @@ WATCH_SECONDS = 2
 
 def collect(paths: Paths) -> dict[str, Any]:
     """Everything that `larder status --json` says, as plain values. Reads files' footers only; takes no lock."""
-    store = Store(paths.warehouse)
-    published, candidate, run, now = store.published(), store.candidate(), last_run(paths), clock.now(paths)
-    project = manifest.read(store.artifacts(published)) if published else {}
+    known = survey.take(paths)
+    store, published, run, candidate = known.store, known.published, known.last, known.store.candidate()
     return {
         "data": str(paths.data),
         "sources": _sources(paths.lake),
         "blocked": _blocked(paths.lake),
         "published": _brief(published) if published else None,
-        "now": now.isoformat(),
-        "freshness": [vars(one) for one in freshness.of_sources(paths, project, now)],
-        "marts_late": [vars(one) for one in _late(paths, project, published, now)],
+        "now": known.now.isoformat(),
+        "freshness": [vars(one) for one in known.sources],
+        "marts_late": [vars(one) for one in known.marts if one.is_late],
         "last_run": {**run.events[-1], "run_id": run.run_id, "status": run.status} if run else None,
-        "problems": [problem.text for problem in problems.found(paths)],
+        "problems": [problem.text for problem in problems.found(known)],
         "waiting": candidate.id if candidate else None,
-        "deprecated": manifest.deprecated(project),
+        "deprecated": manifest.deprecated(known.project),
         "warehouse": str(store.reader_address()) if published else None,
         "ledger": _ledger(store, published) if published else None,
         "site": _written(paths.site / "index.html"),
@@ -59,13 +57,6 @@ def watch(paths: Paths) -> None:
             console.out.clear()
             render(found)
             time.sleep(WATCH_SECONDS)
-
-
-def _late(
-    paths: Paths, project: manifest.Artifact, published: Manifest | None, now: datetime
-) -> list[freshness.Freshness]:
-    marts = freshness.of_marts(paths, project, published, now) if published else []
-    return [mart for mart in marts if mart.is_late]
 
 
 def _written(page: Path) -> str | None:
@@ -98,7 +89,8 @@ def render(status: dict[str, Any]) -> None:
         console.out.print("\nNothing is published yet. Next: larder run")
     else:
         _render_published(status, published)
-    if run := status["last_run"]:
+    run = status["last_run"]
+    if run and not run["run_id"].endswith(f"-{os.getpid()}"):  # the one that shows this has not ended
         why = f": {run['reason']}" if run.get("reason") else ""
         console.out.print(f"\nLast run {run['run_id']}: {run['status']}{why}")
     for name, holder in status["at_work"].items():
@@ -165,7 +157,7 @@ def _ledger(store: Store, published: Manifest) -> dict[str, Any] | None:
 
 
 def _brief(manifest: Manifest) -> dict[str, Any]:
-    return {name: value for name, value in asdict(manifest).items() if name != "nodes"}
+    return {name: value for name, value in asdict(replace(manifest, nodes={})).items() if name != "nodes"}
 
 
 def _sources(lake: Path) -> list[dict[str, Any]]:

@@ -15,9 +15,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-import sqlglot
 import yaml
-from sqlglot.errors import SqlglotError
 
 from larder.core.errors import LarderError
 from larder.core.settings import PROJECT
@@ -368,6 +366,9 @@ def _macros(names: list[str], manifest: Mapping[str, Any]) -> list[str]:
 @cache
 def normalised(sql: str) -> str:
     """SQL without what does not matter: layout, comments, case of keywords. What cannot be parsed stays as text."""
+    import sqlglot  # slow to load, and most commands only read fingerprints
+    from sqlglot.errors import SqlglotError
+
     try:
         return ";".join(
             tree.sql(dialect="duckdb", comments=False)

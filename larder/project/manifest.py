@@ -59,6 +59,12 @@ def kind(node: str) -> str:
     return node.partition(".")[0].removeprefix("unit_")
 
 
+def short_name(node: str) -> str:
+    """The name that people and `dbt --select` use: `model.larder.dim_stores` is dim_stores, with its version if it has one."""
+    kind, _, *names = node.split(".")
+    return ".".join(names) if kind in {"model", "unit_test"} else names[0]
+
+
 def read(artifacts: Path) -> Artifact:
     """The manifest in a folder of artifacts; empty where there is none that can be read."""
     try:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
-from larder.build.plan import short_name
 from larder.core.settings import PROJECT
+from larder.project.manifest import short_name
 from larder.review.change.changes import Change
 
 FOLDER = PROJECT / "tests" / "python"

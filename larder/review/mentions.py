@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from larder.build.plan import short_name
 from larder.core.settings import PROJECT
+from larder.project.manifest import short_name
 from larder.review.change.changes import PROJECT as EVERYTHING
 from larder.review.change.changes import Change, NodeChange, Reached
 

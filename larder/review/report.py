@@ -10,9 +10,9 @@ from rich.markdown import Markdown
 
 from ingestion.core.files import write_atomically
 from ingestion.core.redaction import redacted
-from larder.build.plan import short_name
 from larder.core import console
 from larder.core.settings import Paths
+from larder.project.manifest import short_name
 from larder.review.change.changes import PROJECT, NodeChange, Reached
 from larder.review.review import Review
 from larder.site import drawing, render

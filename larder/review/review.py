@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 from larder.build import failures, scratch
 from larder.build.compiled import compiled
-from larder.build.plan import short_name
 from larder.core.settings import Paths
 from larder.project.dbt import PASSED, Node
+from larder.project.manifest import short_name
 from larder.queries.semantics import Semantics
 from larder.review import waivers
 from larder.review.change import base

@@ -73,22 +73,23 @@ def record_run(paths: Paths) -> None:
 
 def as_of(paths: Paths) -> dict[str, str]:
     """What the lake has of each source is as of when, in UTC, ISO 8601. A source that was never read is not among them."""
-    found = {}
+    found, now = {}, clock.now(paths)
     for source, said in _state(paths)["sources"].items():
         if source not in SOURCES:
             continue  # it is no longer in the project
         dataset = paths.lake / "raw" / source
-        days = [row["business_date"] for row in deliveries(dataset, completed_loads(dataset))]
+        days = [
+            row["business_date"] for row in deliveries(dataset, completed_loads(dataset)) if row["loaded"]
+        ]
         if known := [day for day in days if day]:
-            found[source] = clock.end_of(max(known)).isoformat()
+            found[source] = min(clock.end_of(max(known)), now).isoformat()
         elif moment := said.get("filled_at" if SOURCES[source].pattern else "read_at", said.get("read_at")):
             found[source] = moment
     return found
 
 
-def of_sources(paths: Paths, project: Artifact, now: datetime) -> list[Freshness]:
-    """Each declared source; an optional one that was never read is left out."""
-    known = as_of(paths)
+def of_sources(project: Artifact, known: dict[str, str], now: datetime) -> list[Freshness]:
+    """Each declared source, by what is `known` (`as_of`); an optional one that was never read is left out."""
     return [
         _measured(
             name, "source", node["config"]["meta"].get("owner", "platform"), known.get(name), now, *promise
@@ -98,11 +99,13 @@ def of_sources(paths: Paths, project: Artifact, now: datetime) -> list[Freshness
     ]
 
 
-def of_marts(paths: Paths, project: Artifact, published: Manifest, now: datetime) -> list[Freshness]:
+def of_marts(
+    paths: Paths, project: Artifact, published: Manifest, known: dict[str, str], now: datetime
+) -> list[Freshness]:
     """Each mart, as of the source that leaves it least time."""
-    promises, lake = _promises(project), as_of(paths)
+    promises = _promises(project)
     built = {
-        name: lake.get(name) if _is_built(paths, published, name) else published.as_of.get(name)
+        name: known.get(name) if _is_built(paths, published, name) else published.as_of.get(name)
         for name in promises
     }
     found = []

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from larder.project.groups import owners
 from larder.site.reports import data, write
 from larder.site.reports.page import Report
 
@@ -22,11 +23,7 @@ def files(project: Path) -> dict[Path, str]:
         raise next(iter(wrong.values()))
     if not reports:
         return {}
-    groups = {
-        one["name"]: one["owner"]
-        for one in yaml.safe_load((project / "models/_groups.yml").read_text())["groups"]
-    }
-    policy = audiences(project)
+    groups, policy = owners(project), audiences(project)
     for one in reports:
         require_granted(one, policy)
     found = {project / FOLDER / f"{PREFIX}{one.name}.yml": _exposure(one, groups) for one in reports}

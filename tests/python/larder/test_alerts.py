@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from larder.core import events
+from larder.core import clock, events
 from larder.core.errors import Busy, LarderError
 from larder.core.settings import Paths
-from larder.ops import alerts, problems, status
+from larder.ops import alerts, history, problems, status, survey
 from larder.project.manifest import read
 from larder.warehouse import freshness
 from larder.warehouse.store import Store
@@ -64,22 +64,43 @@ def ran(paths: Paths, *said: tuple[str, str], error: str = "") -> None:
 
 
 def subjects(paths: Paths) -> list[str]:
-    return [problem.key for problem in problems.found(paths)]
+    return [problem.key for problem in problems.found(survey.take(paths))]
 
 
 def test_nothing_is_wrong_after_a_run(paths: Paths) -> None:
     ran(paths)
-    assert problems.found(paths) == []
+    assert problems.found(survey.take(paths)) == []
     assert status.collect(paths)["marts_late"] == []
 
 
 def test_a_source_that_is_blocked_is_one_problem_with_its_owner_and_its_readers(paths: Paths) -> None:
     ran(paths, ("source_blocked", "pos"), ("source_blocked", "pos"), error="blocked: pos")
-    (problem,) = problems.found(paths)
+    (problem,) = problems.found(survey.take(paths))
     assert (problem.key, problem.owner) == ("contract pos", "platform")
     assert problem.runbook == "docs/runbooks/contract-broken.md"
     assert "fct_basket_lines" in problem.reaches
     assert not {"stg_pos__basket_lines", "ledger"} & {*problem.reaches}
+
+
+def test_sources_that_fail_for_one_reason_are_one_problem(paths: Paths) -> None:
+    down = ("loyalty", "pos", "promotions")
+    ran(paths, *(("source_failed", source) for source in down), ("source_blocked", "campaigns"), error="no")
+    assert subjects(paths) == ["contract campaigns", "source loyalty, pos, promotions"]
+    later(paths, 3)
+    freshness.record_run(paths)
+    late = {key.split()[1] for key in subjects(paths) if key.startswith("late")}
+    assert "merchandising" in late and not late & {*down}
+
+
+def test_results_that_cannot_be_read_are_a_problem_and_no_error(paths: Paths) -> None:
+    ran(paths)
+    published = paths.warehouse.resolve()
+    paths.warehouse.unlink()
+    shutil.copytree(published, paths.warehouse, symlinks=True)
+    store = Store(paths.warehouse)
+    (store.metadata(store.require_published()) / "dbt_rt.run_results_latest.parquet").write_bytes(b"PAR1")
+    (problem,) = problems.found(survey.take(paths))
+    assert problem.kind == "metadata" and "cannot be read" in problem.what
 
 
 def test_what_fails_below_a_model_that_failed_is_folded(paths: Paths) -> None:
@@ -91,7 +112,7 @@ def test_what_fails_below_a_model_that_failed_is_folded(paths: Paths) -> None:
     further = [node for model in models for node in project["child_map"][model] if node.startswith("test.")]
     assert below and further
     ran(paths, *(("node_failed", node) for node in {*further, *below, lines}), error="nodes failed")
-    (problem,) = problems.found(paths)
+    (problem,) = problems.found(survey.take(paths))
     assert problem.key == f"node {lines}"
     assert "more)" in problem.what
 
@@ -120,7 +141,11 @@ def test_a_late_source_is_one_problem_with_its_marts(paths: Paths) -> None:
     for source in ("merchandising", "loyalty", "campaigns", "promotions", "pos_stream"):
         freshness.record_read(paths, source, filled=True)
     ran(paths)
-    found = {problem.key: problem for problem in problems.found(paths) if problem.subject != "pos_stream"}
+    found = {
+        problem.key: problem
+        for problem in problems.found(survey.take(paths))
+        if problem.subject != "pos_stream"
+    }
     assert [*found] == ["late pos (warning)"]
     assert "promised: 36 hours" in found["late pos (warning)"].what
     assert "pos" in {one["because"] for one in status.collect(paths)["marts_late"]}
@@ -134,18 +159,18 @@ def test_a_run_that_did_not_begin_is_the_only_problem(paths: Paths) -> None:
 
 def test_a_full_disk_has_its_own_runbook(paths: Paths) -> None:
     ran(paths, error="pos: the disk is full")
-    (problem,) = problems.found(paths)
+    (problem,) = problems.found(survey.take(paths))
     assert problem.runbook == "docs/runbooks/disk-full.md"
 
 
 def test_a_run_that_was_killed_is_told_and_one_at_work_hides_nothing(paths: Paths) -> None:
     ran(paths, error="no such table")
     leave(paths, "999999999")
-    (killed,) = problems.found(paths)
+    (killed,) = problems.found(survey.take(paths))
     assert "killed" in killed.what
     assert status.collect(paths)["last_run"]["status"] == "killed"
     leave(paths, "1")  # its number went to a process that is not Larder's
-    assert "killed" in problems.found(paths)[0].what
+    assert "killed" in problems.found(survey.take(paths))[0].what
     with events.run(paths.history, "run"):
         assert subjects(paths) == ["run run"]
 
@@ -155,6 +180,68 @@ def leave(paths: Paths, process: str) -> None:
     lines = max((paths.history / "runs").glob("*.jsonl")).read_text().splitlines(keepends=True)
     file = paths.history / "runs" / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z-{process}.jsonl"
     file.write_text(lines[0] + '{}\n[]\n5\n{"run_id": "2099')
+
+
+def test_a_run_that_follows_is_judged_by_what_failed_since_it_last_published(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep_project(paths)
+    monkeypatch.setattr(history, "_alive", lambda _: "running")
+    ran(paths, ("node_failed", "model.larder.dim_dates"), error="1 node failed")
+    ran(paths, ("generation_published", "1"))
+    with events.run(paths.history, "follow"):
+        assert subjects(paths) == []
+        events.emit("node_failed", "model.larder.dim_stores")
+        assert subjects(paths) == ["node model.larder.dim_stores"]
+        events.emit("generation_published", "2")
+        assert subjects(paths) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"event": "run_finished", "subject": "run", "status": "failed", "kind": ["x"]},
+        {"event": "source_failed", "subject": ["a"], "reason": {"a": 1}},
+    ],
+)
+def test_a_file_of_events_that_is_odd_hides_nothing(paths: Paths, line: dict[str, Any]) -> None:
+    ran(paths, ("source_failed", "campaigns"), error="not loaded: campaigns")
+    for number in (1, 2, 3):
+        file = paths.history / "runs" / f"{datetime.now(UTC):%Y%m%dT%H%M%S%f}Z-{number}.jsonl"
+        if number == 1:
+            file.write_text(json.dumps(line) + "\n")
+        elif number == 2:
+            file.mkdir()
+        else:
+            file.symlink_to("nowhere")
+    assert subjects(paths) == ["source campaigns"]
+    assert status.collect(paths)["last_run"]["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    "server", ["smtp://mail..example.com/?from=a@b&to=b@b", "smtp://127.0.0.1:1/?from=a%0d%0aBcc:x@y&to=b"]
+)
+def test_a_channel_that_is_named_wrong_keeps_no_other_from_being_told_once(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, server: str
+) -> None:
+    told = paths.data / "told.jsonl"
+    monkeypatch.setenv("LARDER_ALERTS_FILE", str(told))
+    monkeypatch.setenv("LARDER_ALERTS_SMTP", server)
+    ran(paths, ("source_blocked", "pos"), error="blocked")
+    alerts.check(paths)
+    alerts.check(paths)
+    assert len(told.read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("day", [date(2150, 1, 1), date.max])
+def test_days_to_come_make_no_source_fresh(paths: Paths, monkeypatch: pytest.MonkeyPatch, day: date) -> None:
+    known = {**freshness.as_of(paths)}
+    row = {"business_date": day, "loaded": 0}
+    real = freshness.deliveries
+    monkeypatch.setattr(freshness, "deliveries", lambda *asked: [*real(*asked), row])
+    assert freshness.as_of(paths) == known
+    row["loaded"] = 1
+    assert set(freshness.as_of(paths).values()) == {clock.now(paths).isoformat()}
 
 
 def test_what_is_no_run_hides_no_problem(paths: Paths) -> None:
@@ -285,6 +372,7 @@ def slack(refuses: str = "nothing") -> Iterator[tuple[str, list[dict[str, Any]]]
             got.extend([] if is_refused else [message])
             self.send_response(302 if is_refused else 200)
             self.send_header("Location", "/login")
+            self.send_header("Content-Length", "1")  # which never comes
             self.end_headers()
 
         def log_message(self, *_: Any) -> None:

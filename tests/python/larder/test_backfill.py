@@ -69,6 +69,7 @@ def test_a_file_that_changes_under_way_is_refused(tmp_path: Path, runs: list[tup
         (FILE + "sources: pos\n", "its keys must be"),
         (FILE.replace("2017-01-01", "January"), "first is 'January', which is no date"),
         (FILE.replace("the tills sent wrong prices", "''"), "reason is '', which is no str"),
+        (FILE + "last: 2017-01-06\n", "a key stands twice"),
         (FILE.replace("2017-01-05", "2016-12-05"), "first must not be after last"),
         (FILE.replace("step_days: 2", "step_days: 400"), "step_days must be 1 to 31"),
         (FILE.replace("step_days: 2", "step_days: true"), "step_days is 'True', which is no int"),
@@ -76,6 +77,10 @@ def test_a_file_that_changes_under_way_is_refused(tmp_path: Path, runs: list[tup
         (FILE.replace("2017-01-01", "2017-02-30"), "day is out of range"),
         (FILE.replace("2017-01-01", "0001-01-01"), "nor more than 10 years"),
         (FILE.replace("the tills sent wrong prices", "' '"), "reason is ' '"),
+        (
+            FILE.replace("owner: sales", "owner: nobody"),
+            "owner is 'nobody', and models/_groups.yml has: .*sales",
+        ),
         ("[" * 3000, "prices.yml: "),
     ],
 )

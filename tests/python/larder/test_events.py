@@ -2,11 +2,15 @@
 
 import io
 import json
+import os
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from larder.core import events
@@ -66,6 +70,14 @@ def test_a_run_that_ends_badly_says_how(tmp_path: Path, error: BaseException, st
     assert [line.get("status") for line in kept(tmp_path)][-2:] == [status, status]
 
 
+def test_a_query_that_is_interrupted_is_an_interruption(tmp_path: Path) -> None:
+    """DuckDB raises another error then."""
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(RuntimeError, match="Query interrupted"), events.run(tmp_path, "run"):
+        duckdb.sql("select count(*) from range(1000000000) as a, range(1000000000) as b").fetchall()
+    assert [event.get("status") for event in kept(tmp_path)] == [None, "interrupted"]
+
+
 def test_a_reason_shows_no_value_of_a_person(tmp_path: Path) -> None:
     with events.run(tmp_path, "run"):
         events.emit("source_failed", "loyalty", reason="jane.doe@example.com is there twice")
@@ -116,3 +128,18 @@ def test_sources_that_do_not_answer_are_told(instance: Instance, tmp_path: Path)
     assert ("source_failed", "merchandising") in {(one["event"], one["subject"]) for one in told}
     assert (told[-1]["event"], told[-1]["status"]) == ("run_finished", "failed")
     assert told == kept(instance.data / "history")
+
+
+def test_two_runs_that_tell_one_file_lose_no_line(tmp_path: Path) -> None:
+    file = tmp_path / "events.jsonl"
+    with events.target(str(file)) as first, events.run(tmp_path, "run", first):
+        events.emit("source_started", "pos")
+        with events.target(str(file)) as second:
+            assert second
+            second.write(b'{"run_id": "another"}\n')
+    assert [json.loads(line).get("event") for line in file.read_text().splitlines()] == [
+        "run_started",
+        "source_started",
+        None,
+        "run_finished",
+    ]

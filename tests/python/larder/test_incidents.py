@@ -47,6 +47,8 @@ def test_an_incident_is_a_row_after_the_others(published: Instance, seed: Path) 
         ({"measure": "freshness", "member": "store_id=0"}, "no member store_id=0 is watched"),
         ({"last": date(2017, 1, 1)}, "--last 2017-01-01 is before --first 2017-01-02"),
         ({"reason": " "}, "needs a reason"),
+        ({"reason": "=1+1"}, "begins with a letter"),
+        ({"last": date(2071, 1, 3)}, "more than 92 days"),
     ],
 )
 def test_what_would_change_nothing_is_refused(
@@ -63,3 +65,9 @@ def test_what_would_change_nothing_is_refused(
     with pytest.raises(LarderError, match=message):
         incidents.label(Paths(published.data), **{**given, **changed})  # type: ignore[arg-type]
     assert seed.read_text() == HEAD
+
+
+def test_a_seed_that_cannot_be_read_is_told(published: Instance, seed: Path) -> None:
+    seed.write_bytes(b"\xff\xfe")
+    with pytest.raises(LarderError, match=r"seeds/incidents.csv cannot be read"):
+        incidents.label(Paths(published.data), "fct_baskets", "all", "all", FIRST, LAST, "New Year")
