@@ -38,9 +38,13 @@ FIRST = [
     "test_plan.py",
     "test_audit.py",
     "test_demo_processes.py",
-    "test_end_to_end.py",
     "test_fuzz.py",
     "test_kills.py",
+    "test_crash_matrix.py",
+    "test_any_file.py",
+    "test_database_records.py",
+    "test_odd_answers.py",
+    "test_end_to_end.py",
     "test_reports.py",
     "test_export.py",
     "test_pages.py",
@@ -58,9 +62,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @dataclass(frozen=True)
 class Instance:
-    """One data root, and the commands that work on it."""
+    """One data root, and the commands that work on it: those of this repository, or of a copy (`copy_of_project`)."""
 
     data: Path
+    project: Path = PROJECT
 
     @property
     def env(self) -> dict[str, str]:
@@ -73,7 +78,7 @@ class Instance:
     def start(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "larder", *arguments],
-            cwd=PROJECT,
+            cwd=self.project,
             env={**self.env, **env},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -256,6 +256,7 @@ def test_sqlfluff_finds_every_planted_mistake(copy: Path) -> None:
     assert {"AL01", "AL02", "AM05", "CP01", "CV01", "CV02", "CV11", "CV13", "LT02", "ST09"} <= rules
 
 
+@pytest.mark.nightly
 def test_dbt_parse_refuses_what_dbt_would_only_warn_of(copy: Path) -> None:
     path = copy / CORE / "dim_stores.yml"
     path.write_text(path.read_text().replace("name: dim_stores", "name: dim_shops", 1))

@@ -128,6 +128,7 @@ def rows_that_dbt_sees(data: Path, project: Path) -> int:
     return int(found[0])
 
 
+@pytest.mark.nightly
 def test_dbt_sees_completed_loads_only(case: Callable[[str], Case], tmp_path: Path) -> None:
     """And of these also one whose record of completion a kill has cut off: it once stopped every build."""
     pos, dead = case("pos"), tmp_path / "dead"

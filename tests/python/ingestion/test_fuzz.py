@@ -102,7 +102,7 @@ PAYLOADS = st.lists(
 TIMES = st.sampled_from([1_483_228_800_000_000, 0, -1000, 2**62, 2**70])
 
 
-@pytest.mark.parametrize("count", examples(10, 300))
+@pytest.mark.parametrize("count", examples(5, 300))
 def test_events_are_loaded_or_quarantined_and_the_stream_goes_on(count: int) -> None:
     def check(root: Path, payloads: list[bytes], time: int) -> None:
         def load(first: int, *bodies: bytes) -> Any:
@@ -128,7 +128,7 @@ def test_events_are_loaded_or_quarantined_and_the_stream_goes_on(count: int) -> 
     search(check, count, payloads=PAYLOADS, time=TIMES)
 
 
-@pytest.mark.parametrize("count", examples(6, 40))
+@pytest.mark.parametrize("count", examples(3, 40))
 def test_records_of_an_api_are_loaded_or_quarantined_and_fixed(service: Service, count: int) -> None:
     def check(root: Path, items: list[Any]) -> None:
         service.root = root
@@ -190,7 +190,7 @@ TYPES = st.tuples(
 )
 
 
-@pytest.mark.parametrize("count", examples(5, 40))
+@pytest.mark.parametrize("count", examples(3, 40))
 def test_rows_of_a_database_are_loaded_or_quarantined_and_fixed(crm: Crm, count: int) -> None:
     crm.run(
         "drop table loyalty.demographics, loyalty.households cascade",

@@ -197,6 +197,7 @@ def test_a_sample_holds_the_last_days_in_whole_weeks(checkout: Checkout) -> None
     assert checkout.look("select min(business_date)::varchar from agg_sales_daily") == [("2017-01-01",)]
 
 
+@pytest.mark.nightly
 def test_a_selection_of_nothing_is_told(checkout: Checkout) -> None:
     assert "matches nothing" in checkout.larder("dev", "no_such_model", code=1).stderr
 
