@@ -134,7 +134,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, published: Path) -> tuple[lis
         create table clean.lines as
         select
             lines.basket_id, lines.product_id, lines.household_id, lines.store_id, lines.business_date, lines.units,
-            lines.sales_usd, lines.regular_price_usd, products.department
+            lines.sales_usd, lines.regular_price_usd, lines.is_settled, products.department
         from published.marts.fct_basket_lines as lines
         inner join published.marts.dim_products as products on lines.product_id = products.product_id
     """)

@@ -51,6 +51,16 @@ series as (
     {% endfor %}
 ),
 
+-- A day of which only the stream has told is whole when the next one has begun.
+whole_days as (
+    select
+        greatest(
+            coalesce(max(case when is_settled then business_date end), cast('1900-01-01' as date)),
+            cast({{ dbt.dateadd('day', -1, 'max(business_date)') }} as date)
+        ) as last_date
+    from {{ ref('fct_basket_lines') }}
+),
+
 final as (
     select
         relation_name,
@@ -61,6 +71,7 @@ final as (
         points as measured_rows,
         {{ rounded('value') }} as measured_value
     from series
+    where at_date <= (select whole_days.last_date from whole_days)
 )
 
 select * from final
