@@ -117,9 +117,10 @@ def _told(what: str, subject: str) -> Iterator[None]:
     try:
         yield
     except (KeyboardInterrupt, Exception) as error:
-        status, reason, kind = "failed", str(error) or repr(error), type(error).__name__
         if was_interrupted(error):
-            status, reason, kind = "interrupted", "", ""
+            status = "interrupted"
+        else:
+            status, reason, kind = "failed", str(error) or repr(error), type(error).__name__
         raise
     finally:
         seconds = time.monotonic() - began

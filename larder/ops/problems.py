@@ -31,6 +31,13 @@ RUNBOOKS = {
 }
 """The page in docs/runbooks for each kind of problem."""
 
+NOT_LOADED = {
+    "source_failed": "was not loaded",
+    "source_refused": "was refused",
+    "source_blocked": "is blocked",
+}
+"""The events of a source that a run could not load, in words."""
+
 SHOWN = 5
 """Marts that are named of those that a problem reaches."""
 
@@ -73,7 +80,7 @@ def found(known: Survey) -> list[Problem]:
     nodes = _of_nodes(known)
     whole = [_of_run(run)] if run and _failed_otherwise(run, failed, nodes) else []
     late = [one for one in known.sources if one.is_late] if run else []
-    told = {source for problem in failed for source in problem.subject.split(", ")}
+    told = {event["subject"] for event in run.of(*NOT_LOADED)} if run else set()
     failed += [_late(one, project) for one in late if one.name not in told]
     told |= {one.name for one in late}
     alone = [mart for mart in known.marts if mart.is_late and mart.because not in told]
@@ -104,12 +111,7 @@ def _of_run(run: Run) -> Problem:
 
 def _of_sources(run: Run, project: Artifact) -> list[Problem]:
     """The sources that the run could not load, with the first reason; those that fail for one and the same are one problem."""
-    words = {
-        "source_failed": "was not loaded",
-        "source_refused": "was refused",
-        "source_blocked": "is blocked",
-    }
-    first = {event["subject"]: event for event in reversed(run.of(*words))}
+    first = {event["subject"]: event for event in reversed(run.of(*NOT_LOADED))}
     alike: dict[tuple[str, str], list[str]] = {}
     for source, event in sorted(first.items()):
         alike.setdefault((event["event"], event.get("reason", "")), []).append(source)
@@ -117,7 +119,7 @@ def _of_sources(run: Run, project: Artifact) -> list[Problem]:
     for (event_name, reason), sources in alike.items():
         kind, named = "contract" if event_name == "source_blocked" else "source", ", ".join(sources)
         tables = [table for source in sources for table in _tables(source, project)]
-        what = f"source {named} {words[event_name]}: {reason}"
+        what = f"source {named} {NOT_LOADED[event_name]}: {reason}"
         found.append(Problem(kind, named, what, *_facts(tables, project)))
     return found
 
