@@ -7,17 +7,16 @@ file is replaced in one step. What is done twice is as if it were done once, so 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ingestion.contracts.contract import Table, contract, path
+from ingestion.core import storage
 from ingestion.core.errors import IngestionError
-from ingestion.core.files import atomically
+from ingestion.core.storage import Location
 from ingestion.lake import loads as lake
 from ingestion.lake.loads import DELETIONS, DELIVERIES, ERASED, Compacted
 from ingestion.lake.visible import refresh
@@ -48,7 +47,7 @@ def of_household(source: str, pseudonym: int) -> Wanted:
     return found
 
 
-def plan(folder: Path, source: str, wanted: Wanted, entries: list[dict[str, Any]]) -> Plan:
+def plan(folder: Location, source: str, wanted: Wanted, entries: list[dict[str, Any]]) -> Plan:
     """Count what goes from the lake in `folder`: rows by table, and the account as it will be. `entries` are those of the quarantine that go.
 
     Raises IngestionError where the account of the loads does not have the rows: then something is missing already.
@@ -82,7 +81,7 @@ def plan(folder: Path, source: str, wanted: Wanted, entries: list[dict[str, Any]
     }
 
 
-def erase(folder: Path, source: str, wanted: Wanted, planned: Plan) -> None:
+def erase(folder: Location, source: str, wanted: Wanted, planned: Plan) -> None:
     """Carry out a plan. The caller holds the source's lock, and dlt's working directory has no load under way."""
     dataset, quarantine = folder / "raw" / source, Quarantine(folder, source)
     lake.sweep_dead_loads(dataset)
@@ -100,7 +99,7 @@ def erase(folder: Path, source: str, wanted: Wanted, planned: Plan) -> None:
     refresh(dataset)
 
 
-def erase_person(folder: Path, source: str, pseudonym: int) -> None:
+def erase_person(folder: Location, source: str, pseudonym: int) -> None:
     """Take a person out of the restricted zone."""
     zone = Restricted(folder, source)
     zone.sweep()
@@ -115,12 +114,12 @@ def erase_person(folder: Path, source: str, pseudonym: int) -> None:
 class _Account:
     """The account of a source's loads, and what changes in it."""
 
-    def __init__(self, dataset: Path, complete: set[str]) -> None:
+    def __init__(self, dataset: Location, complete: set[str]) -> None:
         self._touched: list[dict[str, Any]] = []
         self._rows = [
             {**row, "file": file.name, "number": number, "erased": row.get("erased") or 0}
             for file in lake.table_files(dataset, DELIVERIES, complete)
-            for number, row in enumerate(pq.read_table(file).to_pylist())
+            for number, row in enumerate(storage.table(file).to_pylist())
             if row["_dlt_load_id"] in complete
         ]
 
@@ -174,9 +173,9 @@ def _matching(where: str) -> str:
     return f"from read_parquet($files, union_by_name = true) where {where}"
 
 
-def _sums(table: Table, file: Path, where: str) -> str:
+def _sums(table: Table, file: Location, where: str) -> str:
     """What goes by load, file and day, with the sums that the account keeps."""
-    names = pq.read_schema(file).names
+    names = storage.schema(file).names
     place = "_source_file" if "_source_file" in names else "null"
     day = "business_date" if "business_date" in names else "null::date"
     key = " * ".join(f"({column} % {PRIME} + 1)" for column in table.key)
@@ -188,17 +187,16 @@ def _sums(table: Table, file: Path, where: str) -> str:
     """
 
 
-def _query(query: str, files: list[Path]) -> list[dict[str, Any]]:
-    with duckdb.connect() as connection:
-        connection.execute("set TimeZone = 'UTC'")
+def _query(query: str, files: list[Location]) -> list[dict[str, Any]]:
+    with storage.connect(files[0]) as connection:
         found: list[dict[str, Any]] = (
-            connection.execute(query, {"files": [*map(str, files)]}).to_arrow_table().to_pylist()
+            connection.execute(query, {"files": storage.names(files)}).to_arrow_table().to_pylist()
         )
         return found
 
 
-def _write_account(file: Path, changed: Mapping[str, Mapping[str, Any]]) -> None:
-    with pq.ParquetFile(file) as old:
+def _write_account(file: Location, changed: Mapping[str, Mapping[str, Any]]) -> None:
+    with storage.parquet(file) as old:
         table, schema = old.read(), old.schema_arrow
     rows = table.to_pylist()
     for number, counts in changed.items():
@@ -212,7 +210,7 @@ def _write_account(file: Path, changed: Mapping[str, Mapping[str, Any]]) -> None
     _replace(file, [pa.Table.from_pylist(rows, schema=schema)], schema)
 
 
-def _write_versions(dataset: Path, versions: list[dict[str, Any]]) -> None:
+def _write_versions(dataset: Location, versions: list[dict[str, Any]]) -> None:
     """Have records whose key names nobody count as known, with the last load of which such are not compacted."""
     if versions:
         together = lake.compacted(dataset, ERASED).loads
@@ -222,15 +220,15 @@ def _write_versions(dataset: Path, versions: list[dict[str, Any]]) -> None:
         at = pa.array(moments, pa.timestamp("us", tz="UTC"))
         rows = rows.set_column(rows.schema.get_field_index("updated_at"), "updated_at", at)
         file = dataset / ERASED / f"{load}.erasure.parquet"
-        before = [pq.read_table(file)] if file.exists() else []
+        before = [storage.table(file)] if file.exists() else []
         _replace(file, [pa.concat_tables([*before, rows])], rows.schema)
 
 
-def _rewrite(file: Path, where: str) -> None:
+def _rewrite(file: Location, where: str) -> None:
     """Take the rows that match out of a file."""
     if not _query(f"select count(*) as n {_matching(where)}", [file])[0]["n"]:
         return
-    with duckdb.connect() as connection, pq.ParquetFile(file) as old:
+    with storage.connect(None) as connection, storage.parquet(file) as old:
 
         def others() -> Any:
             for number in range(old.num_row_groups):
@@ -242,18 +240,18 @@ def _rewrite(file: Path, where: str) -> None:
         _replace(file, others(), old.schema_arrow)
 
 
-def _replace(file: Path, groups: Iterable[pa.Table], schema: pa.Schema) -> None:
+def _replace(file: Location, groups: Iterable[pa.Table], schema: pa.Schema) -> None:
     """Write a file again under its name: who reads it sees the old or the new one."""
-    with atomically(file) as beside:
-        with pq.ParquetWriter(beside, schema, compression="zstd") as writer:
-            for group in groups:
-                if group.num_rows:
-                    writer.write_table(group, row_group_size=group.num_rows)
-        if file.exists():
-            beside.chmod(file.stat().st_mode)
+    with (
+        storage.atomically(file) as beside,
+        pq.ParquetWriter(beside, schema, compression="zstd") as writer,
+    ):
+        for group in groups:
+            if group.num_rows:
+                writer.write_table(group, row_group_size=group.num_rows)
 
 
-def _recount(dataset: Path, table: str) -> None:
+def _recount(dataset: Location, table: str) -> None:
     """Bring what is said of compacted files up to what they hold."""
     record = lake.compacted(dataset, table)
     counted = {

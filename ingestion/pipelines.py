@@ -22,8 +22,10 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from ingestion.connectors import stream
 from ingestion.connectors.postgres import cause
+from ingestion.core import storage
 from ingestion.core.errors import IngestionError, NotConfigured, NothingThere
 from ingestion.core.request import ExtractContext, LoadRequest
+from ingestion.core.storage import Location
 from ingestion.core.text import first_line
 from ingestion.lake.compaction import MANY, compact
 from ingestion.lake.deliveries import drift
@@ -66,7 +68,7 @@ class Loaded:
 
 def ingest(
     source: str,
-    lake: Path,
+    lake: Location,
     work: Path,
     report: Report,
     request: LoadRequest = NEWS,
@@ -88,7 +90,7 @@ def ingest(
         return _finish(context, before, started)
 
 
-def follow(source: str, lake: Path, work: Path, report: Report) -> Iterator[Loaded]:
+def follow(source: str, lake: Location, work: Path, report: Report) -> Iterator[Loaded]:
     """Load the events of a stream as they come, for ever; yields what each micro-batch brought. Otherwise as `ingest`."""
     context = ExtractContext(source=source, lake=lake, work=work)
     with _plain_errors(source):
@@ -163,11 +165,11 @@ def _finish(context: ExtractContext, before: set[str], started: float) -> Loaded
     )
 
 
-def _pipeline(source: str, lake: Path, work: Path, report: Report) -> dlt.Pipeline:
+def _pipeline(source: str, lake: Location, work: Path, report: Report) -> dlt.Pipeline:
     return dlt.pipeline(
         pipeline_name=source,
         pipelines_dir=str(work),
-        destination=filesystem(bucket_url=str(lake / "raw")),
+        destination=filesystem(**storage.destination(lake / "raw")),
         dataset_name=source,
         progress=_Progress(report),
     )

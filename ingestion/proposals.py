@@ -15,6 +15,7 @@ import yaml
 from ingestion.contracts.contract import Table, contract, parse, path
 from ingestion.core.errors import IngestionError
 from ingestion.core.redaction import MASKED
+from ingestion.core.storage import Location
 from ingestion.lake.deliveries import drift
 from ingestion.lake.loads import recorded_loads
 from ingestion.quarantine.store import Quarantine
@@ -43,7 +44,7 @@ class Proposal:
     notes: list[str] = field(default_factory=list)
 
 
-def propose(lake: Path, source: str) -> Proposal:
+def propose(lake: Location, source: str) -> Proposal:
     """What `source` would have to promise for the drift and the violations that were seen to be legal.
 
     A change of type is not proposed: the lake holds the column in its old type, so it is a new column.

@@ -12,7 +12,6 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -21,11 +20,11 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ingestion.contracts.contract import Table
-from ingestion.core import sql
+from ingestion.core import sql, storage
 from ingestion.core.request import ExtractContext
+from ingestion.core.storage import Location
 from ingestion.lake.loads import DELETIONS, ERASED, recorded_loads, table_files
 from ingestion.privacy.forgotten import forgotten
 from ingestion.quarantine.store import Quarantine
@@ -202,6 +201,7 @@ class KnownVersions:
         )
         try:
             self._index.execute(INDEX)
+            storage.let_read(self._index, self._context.lake)
             self._catch_up()
         except BaseException:
             self._index.close()
@@ -242,7 +242,7 @@ class KnownVersions:
         # What is in the quarantine has been read as well: it is not read again before it changes.
         folder = self._context.lake / "quarantine" / self._context.source
         for file in table_files(folder, name, loads):
-            rows = pq.read_table(file, columns=["load_id", "reason", "payload"]).to_pylist()
+            rows = storage.table(file, columns=["load_id", "reason", "payload"]).to_pylist()
             self._add_rejected([row for row in rows if not _is_repeated(row)])
         self._index.execute("""
             create or replace table versions as from versions
@@ -271,12 +271,12 @@ class KnownVersions:
         self._index.execute(f"insert into {table} by name from arriving")
         self._index.unregister("arriving")
 
-    def _add(self, columns: str, files: list[Path], where: str = "") -> None:
+    def _add(self, columns: str, files: Sequence[Location], where: str = "") -> None:
         if files:
             self._index.execute(
                 f"insert into versions by name from (select {columns} from read_parquet($files) {where})"
                 " semi join new using (load_id)",
-                {"files": [str(file) for file in files]},
+                {"files": storage.names(files)},
             )
 
     def _keys(self, rows: str) -> pa.Array:

@@ -9,18 +9,18 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.json as pajson
-import pyarrow.parquet as pq
 
 from ingestion.connectors.brokers import RENAME, Broker, Event, Unreachable
 from ingestion.contracts.contract import Table
+from ingestion.core import storage
 from ingestion.core.errors import IngestionError
 from ingestion.core.request import LoadRequest
+from ingestion.core.storage import Location
 from ingestion.lake.loads import DELIVERIES, recorded_loads, table_files
 from ingestion.validation.checks import Violation
 from ingestion.validation.provenance import Provenance
@@ -52,12 +52,12 @@ class Offset(NamedTuple):
     published_at: int | None
 
 
-def last_offsets(dataset: Path) -> dict[str, Offset]:
+def last_offsets(dataset: Location) -> dict[str, Offset]:
     """The last event of each stream that any load has taken in, be it into the table or into quarantine."""
     found: dict[str, Offset] = {}
     for file in table_files(dataset, DELIVERIES, recorded_loads(dataset)):
         accounts = (
-            pq.read_table(file, columns=["place", "digest"]).group_by(["place", "digest"]).aggregate([])
+            storage.table(file, columns=["place", "digest"]).group_by(["place", "digest"]).aggregate([])
         )
         for row in accounts.to_pylist():
             stream, _, span = row["place"].rpartition(":")

@@ -27,3 +27,7 @@ class NothingThere(IngestionError):
 
 class NotConfigured(IngestionError):
     """No connection is named for the source."""
+
+
+class Taken(IngestionError):
+    """Another process has what this one needs alone, and is at work."""

@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ingestion.core import storage
 from ingestion.core.errors import IngestionError
-from ingestion.core.files import atomically
+from ingestion.core.storage import Location
 from ingestion.lake import loads as lake
 from ingestion.lake.loads import COMPACTED, Compacted
 from ingestion.lake.visible import refresh
@@ -47,7 +48,7 @@ class Compaction:
     rows: int
 
 
-def compact(dataset: Path, least: int = 2) -> list[Compaction]:
+def compact(dataset: Location, least: int = 2) -> list[Compaction]:
     """Compact each table of one source that has `least` small files or more. The caller holds the source's lock.
 
     A load that is not complete, or is blocked, is left alone. Raises nothing that is no fault of the disk: what was there
@@ -64,7 +65,7 @@ def compact(dataset: Path, least: int = 2) -> list[Compaction]:
     return done
 
 
-def replaced_files(dataset: Path) -> list[Path]:
+def replaced_files(dataset: Location) -> list[Location]:
     """Files that no reader needs any more, unless it has listed them before: their rows are in a compacted file."""
     found = []
     for table in lake.tables(dataset):
@@ -81,7 +82,7 @@ def replaced_files(dataset: Path) -> list[Path]:
     return found
 
 
-def remove_replaced(dataset: Path, in_use: Collection[str], grace: float = GRACE) -> list[Path]:
+def remove_replaced(dataset: Location, in_use: Collection[str], grace: float = GRACE) -> list[Location]:
     """Remove replaced files whose names are not `in_use` and whose record is older than `grace` seconds.
 
     The caller holds the source's lock. Returns what was removed.
@@ -97,24 +98,24 @@ def remove_replaced(dataset: Path, in_use: Collection[str], grace: float = GRACE
     return removed
 
 
-def _small(files: list[Path]) -> list[Path]:
+def _small(files: list[Location]) -> list[Location]:
     """Those worth putting together. A load goes whole or not at all, so the small files of a large one stay too."""
     large = {_name(file) for file in files if file.stat().st_size >= SMALL}
     return [file for file in files if _name(file) not in large]
 
 
-def _name(file: Path) -> str:
+def _name(file: Location) -> str:
     return file.name if lake.is_compacted(file) else lake.load_id(file)
 
 
-def _compact(dataset: Path, table: str, small: list[Path]) -> Compaction:
+def _compact(dataset: Location, table: str, small: list[Location]) -> Compaction:
     folder, before = dataset / table, lake.compacted(dataset, table)
     target = folder / f"{COMPACTED}{secrets.token_hex(8)}.parquet"
     for leftover in [*folder.glob(f".{COMPACTED}*"), *folder.glob(f"{COMPACTED}*.new")]:
         leftover.unlink()
-    with atomically(target) as beside:
+    with storage.atomically(target) as beside:
         rows = _write(beside, small)
-        expected = sum(int(pq.read_metadata(file).num_rows) for file in small)
+        expected = sum(storage.row_count(file) for file in small)
         if sum(rows.values()) != expected:
             raise IngestionError(
                 f"{beside} has {sum(rows.values()):,} rows, the files that it was made of have {expected:,}",
@@ -125,9 +126,9 @@ def _compact(dataset: Path, table: str, small: list[Path]) -> Compaction:
     return Compaction(table, len(small), expected)
 
 
-def _write(target: Path, files: list[Path]) -> Counter[str]:
+def _write(target: Path, files: list[Location]) -> Counter[str]:
     """Write the rows of `files`, in their order, to one file; returns how many each load has."""
-    schema = pa.unify_schemas([_plain(pq.read_schema(file)) for file in files])
+    schema = pa.unify_schemas([_plain(storage.schema(file)) for file in files])
     rows: Counter[str] = Counter()
     with pq.ParquetWriter(target, schema, compression="zstd") as writer:
         for table in batches(_tables(files, schema)):
@@ -155,9 +156,9 @@ def batches(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         yield pa.concat_tables(pending)
 
 
-def _tables(files: list[Path], schema: pa.Schema) -> Iterator[pa.Table]:
+def _tables(files: list[Location], schema: pa.Schema) -> Iterator[pa.Table]:
     for path in files:
-        with pq.ParquetFile(path) as file:
+        with storage.parquet(path) as file:
             for group in file.iter_batches():
                 table = pa.Table.from_batches([group])
                 missing = [field for field in schema if field.name not in table.column_names]

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Collection
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from ingestion.core import storage
+from ingestion.core.storage import Location
 from ingestion.lake.loads import DELIVERIES, table_files
 
 SCHEMA = pa.schema(
@@ -38,17 +38,17 @@ SCHEMA = pa.schema(
 """
 
 
-def deliveries(dataset: Path, loads: Collection[str]) -> list[dict[str, Any]]:
+def deliveries(dataset: Location, loads: Collection[str]) -> list[dict[str, Any]]:
     """The account of `loads` of one source, each row with its `_dlt_load_id`. What earlier versions wrote has erased nothing."""
     return [
         {**row, "erased": row.get("erased") or 0}
         for file in table_files(dataset, DELIVERIES, set(loads))
-        for row in pq.read_table(file).to_pylist()
+        for row in storage.table(file).to_pylist()
         if row["_dlt_load_id"] in loads
     ]
 
 
-def drift(dataset: Path, loads: Collection[str]) -> dict[tuple[str, str, str, str], list[str]]:
+def drift(dataset: Location, loads: Collection[str]) -> dict[tuple[str, str, str, str], list[str]]:
     """What has changed in the shape of deliveries, (table, kind, column, detail), each with the locations where."""
     found: dict[tuple[str, str, str, str], list[str]] = {}
     for row in deliveries(dataset, loads):

@@ -13,12 +13,10 @@ from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import takewhile
-from pathlib import Path
 
-import pyarrow.parquet as pq
-
+from ingestion.core import storage
 from ingestion.core.errors import IngestionError
-from ingestion.core.files import write_atomically
+from ingestion.core.storage import Location
 
 LOADS = "_dlt_loads"
 LOG = "_loads"
@@ -45,7 +43,7 @@ ERASED = "erased"
 """The table in each source of records that says which versions of them are known, and are of somebody who is forgotten."""
 
 
-def recorded_loads(dataset: Path) -> set[str]:
+def recorded_loads(dataset: Location) -> set[str]:
     """Ids of the loads of one source (`dataset` = `<lake>/raw/<source>`) that dlt has completed, blocked ones included.
 
     The name alone counts: when dlt begins to write this record, everything else of the load is in the lake.
@@ -53,7 +51,7 @@ def recorded_loads(dataset: Path) -> set[str]:
     return set(ordered_loads(dataset))
 
 
-def ordered_loads(dataset: Path) -> list[str]:
+def ordered_loads(dataset: Location) -> list[str]:
     """The recorded loads in the order of their positions in the log, first those that it has, then those it will take in.
 
     Names are listed first: the log takes them in before they are removed.
@@ -63,29 +61,29 @@ def ordered_loads(dataset: Path) -> list[str]:
     return logged + sorted(named - set(logged))
 
 
-def completed_loads(dataset: Path) -> set[str]:
+def completed_loads(dataset: Location) -> set[str]:
     """Ids of the loads that readers may see: a source stands still at its first blocked load, until that is cleared."""
     return set(visible_loads(dataset))
 
 
-def visible_loads(dataset: Path) -> list[str]:
+def visible_loads(dataset: Location) -> list[str]:
     """The loads that readers may see, in the order of their positions: those before the first that is blocked."""
     recorded = ordered_loads(dataset)  # first: the marker of a load is there before the load is complete
     blocked = {file.name for file in _markers(dataset)}
     return list(takewhile(lambda load: load not in blocked, recorded))
 
 
-def named_loads(dataset: Path) -> set[str]:
+def named_loads(dataset: Location) -> set[str]:
     """Ids of the loads that dlt's own records name: the latest ones, and all that the log does not have yet."""
     return {file.stem.rpartition("__")[2] for file in (dataset / LOADS).glob("*.jsonl")}
 
 
-def segments(dataset: Path) -> list[Path]:
+def segments(dataset: Location) -> list[Location]:
     """The files of the log, oldest first; each is named by the position before its first load."""
-    return sorted(path for path in (dataset / LOG).glob("*.csv") if SEGMENT_NAME.fullmatch(path.name))
+    return [path for path in storage.found(dataset / LOG, "*.csv") if SEGMENT_NAME.fullmatch(path.name)]
 
 
-def segment_loads(segment: Path) -> list[tuple[str, str]]:
+def segment_loads(segment: Location) -> list[tuple[str, str]]:
     """The loads of one file of the log: id, and when it was complete. Raises IngestionError for a line that is none."""
     loads = []
     start = int(segment.stem)
@@ -97,7 +95,7 @@ def segment_loads(segment: Path) -> list[tuple[str, str]]:
     return loads
 
 
-def require_log(dataset: Path) -> None:
+def require_log(dataset: Location) -> None:
     """Raise IngestionError where the log lacks loads that it once had: they would count as never completed, and be removed."""
     logged = 0
     for segment in segments(dataset):
@@ -112,7 +110,7 @@ def require_log(dataset: Path) -> None:
         raise _damaged(dataset / LOG, f"it has {logged:,} loads, and readers have seen {seen:,}")
 
 
-def _damaged(file: Path, why: str) -> IngestionError:
+def _damaged(file: Location, why: str) -> IngestionError:
     return IngestionError(
         f"the log of loads is damaged: {file}: {why}",
         "Restore the folder from a copy of the lake. Nothing was changed: without it, nobody knows which files count.",
@@ -131,17 +129,17 @@ class Compacted:
         return {load: rows for inside in self.files.values() for load, rows in inside.items()}
 
 
-def tables(dataset: Path) -> list[str]:
+def tables(dataset: Location) -> list[str]:
     """Names of the raw tables of one source that any load has brought."""
     return sorted(folder.name for folder in dataset.glob("[!_]*") if folder.is_dir())
 
 
-def parquet_files(dataset: Path, table: str) -> list[Path]:
+def parquet_files(dataset: Location, table: str) -> list[Location]:
     """Every Parquet file of a raw table, whether its load is complete and whether it has been replaced or not."""
-    return sorted((dataset / table).glob("*.parquet"))
+    return storage.found(dataset / table, "*.parquet")
 
 
-def table_files(dataset: Path, table: str, loads: Set[str]) -> list[Path]:
+def table_files(dataset: Location, table: str, loads: Set[str]) -> list[Location]:
     """The files that hold the rows of `loads` in a raw table, each row once.
 
     A compacted file may hold other loads as well: where that matters, filter by the column `_dlt_load_id`.
@@ -156,28 +154,26 @@ def table_files(dataset: Path, table: str, loads: Set[str]) -> list[Path]:
     return [dataset / table / name for name in sorted(together)] + alone
 
 
-def row_counts(dataset: Path, loads: set[str]) -> dict[str, int]:
+def row_counts(dataset: Location, loads: set[str]) -> dict[str, int]:
     """Rows that `loads` brought to each table of one source, from the footers of their files."""
     counts: dict[str, int] = {}
     for table in set(tables(dataset)) - {DELIVERIES, ERASED}:
         record = compacted(dataset, table)
         rows = [count for load, count in record.loads.items() if load in loads]
         rows += [
-            int(pq.read_metadata(file).num_rows)
-            for file in table_files(dataset, table, loads)
-            if not is_compacted(file)
+            storage.row_count(file) for file in table_files(dataset, table, loads) if not is_compacted(file)
         ]
         if rows:
             counts[table] = sum(rows)
     return counts
 
 
-def record_of(dataset: Path, table: str) -> Path:
+def record_of(dataset: Location, table: str) -> Location:
     """The file that says what the compacted files of a raw table hold."""
     return dataset / COMPACTIONS / f"{table}.jsonl"
 
 
-def compacted(dataset: Path, table: str) -> Compacted:
+def compacted(dataset: Location, table: str) -> Compacted:
     """What the compacted files of a raw table hold; nothing where none was made."""
     files: dict[str, dict[str, int]] = {}
     try:
@@ -193,23 +189,23 @@ def compacted(dataset: Path, table: str) -> Compacted:
     return Compacted(files)
 
 
-def write_record(dataset: Path, table: str, record: Compacted) -> None:
+def write_record(dataset: Location, table: str, record: Compacted) -> None:
     """Replace the record of a raw table in one step: the moment from which readers take the compacted files."""
     lines = [json.dumps({"file": name, "loads": dict(inside)}) for name, inside in record.files.items()]
-    write_atomically(record_of(dataset, table), "".join(f"{line}\n" for line in lines))
+    storage.write(record_of(dataset, table), "".join(f"{line}\n" for line in lines))
 
 
-def is_compacted(file: Path) -> bool:
+def is_compacted(file: Location) -> bool:
     """Whether a data file holds many loads, and not the one that its name begins with."""
     return file.name.startswith(COMPACTED)
 
 
-def load_id(file: Path) -> str:
+def load_id(file: Location) -> str:
     """The load that wrote a data file: `<seconds>.<fraction>` at the head of its name."""
     return ".".join(file.name.split(".")[:2])
 
 
-def dead_files(dataset: Path, pending: Collection[str] = ()) -> list[Path]:
+def dead_files(dataset: Location, pending: Collection[str] = ()) -> list[Location]:
     """What loads left behind that never completed and are not `pending`: their data, and states that claim they had."""
     require_log(dataset)
     alive = recorded_loads(dataset).union(pending)
@@ -219,7 +215,7 @@ def dead_files(dataset: Path, pending: Collection[str] = ()) -> list[Path]:
     ]
 
 
-def sweep_dead_loads(dataset: Path) -> list[Path]:
+def sweep_dead_loads(dataset: Location) -> list[Location]:
     """Remove the dead files, and return them. Call it only when no load of the source is running or pending.
 
     Without it a state saved an instant before a crash would make the next run skip rows that nobody can see.
@@ -230,7 +226,7 @@ def sweep_dead_loads(dataset: Path) -> list[Path]:
     return dead
 
 
-def remove_cut_records(dataset: Path) -> list[Path]:
+def remove_cut_records(dataset: Location) -> list[Location]:
     """Remove what a kill has cut off of dlt's records, which it writes in place: it reads them again and would fail for ever.
 
     Nothing is lost: the load that wrote them did not complete, and its next attempt writes them again. Call it only when no
@@ -240,12 +236,11 @@ def remove_cut_records(dataset: Path) -> list[Path]:
     cut = [record for record in records if record.is_file() and not _is_whole(record)]
     for record in cut:
         record.unlink()
-    if dataset.is_dir() and not any(dataset.iterdir()):
-        dataset.rmdir()
+    storage.remove_empty_folder(dataset)
     return cut
 
 
-def _is_whole(record: Path) -> bool:
+def _is_whole(record: Location) -> bool:
     try:
         json.loads(record.read_bytes())
     except ValueError:
@@ -253,10 +248,10 @@ def _is_whole(record: Path) -> bool:
     return True
 
 
-def _markers(dataset: Path) -> list[Path]:
+def _markers(dataset: Location) -> list[Location]:
     """Of blocked loads. The folder is named `held` as in lakes that were written before."""
     return list((dataset.parent.parent / "quarantine" / dataset.name / "held").glob("[!.]*"))
 
 
-def _data_files(dataset: Path) -> list[Path]:
-    return sorted(dataset.glob("*/*.parquet"))
+def _data_files(dataset: Location) -> list[Location]:
+    return storage.found(dataset, "*/*.parquet")

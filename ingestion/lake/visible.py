@@ -10,10 +10,10 @@ replaced in one step, and made of nothing but what else lies in the lake: lost o
 import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from ingestion.core.files import exclusive, write_atomically
+from ingestion.core import storage
+from ingestion.core.storage import Location
 from ingestion.lake import loads as lake
 from ingestion.lake.loads import RECORD
 
@@ -21,32 +21,31 @@ RECENT = 100
 """So many of dlt's own records of loads stay, for people; nothing reads them any more."""
 
 
-def refresh(dataset: Path) -> None:
+def refresh(dataset: Location) -> None:
     """Bring log and record of one source up to what its lake holds. Any process may do so at any time.
 
     Killed at any step, the next call finishes it: a name is removed only after the log has it on disk.
     """
     if not dataset.is_dir():
         return
-    with exclusive(dataset):
+    with storage.exclusive(dataset):
         for leftover in [*dataset.glob(f".{RECORD}.*"), *(dataset / lake.LOG).glob(".*")]:
             leftover.unlink()
         lake.require_log(dataset)
         _take_in(dataset)
         text = "".join(json.dumps(line) + "\n" for line in _lines(dataset))
-        target = dataset / RECORD
-        if not target.exists() or target.read_bytes() != text.encode():
-            write_atomically(target, text)
+        if (before := _content(dataset / RECORD)) != text.encode():
+            storage.replace(dataset / RECORD, before, text)
         _remove_logged(dataset)
 
 
-def refresh_all(lake_folder: Path) -> None:
+def refresh_all(lake_folder: Location) -> None:
     """The same for every source of a lake."""
-    for dataset in sorted((lake_folder / "raw").glob("*")):
+    for dataset in storage.found(lake_folder / "raw", "*"):
         refresh(dataset)
 
 
-def last_filled_load(dataset: Path) -> tuple[str, int] | None:
+def last_filled_load(dataset: Location) -> tuple[str, int] | None:
     """The last load that brought anything that readers see, and its position; None before there is one.
 
     A file that came again as it was leaves a load that brought nothing. Reads the record: `refresh` it before.
@@ -60,14 +59,17 @@ def last_filled_load(dataset: Path) -> tuple[str, int] | None:
     return (_load_at(dataset, last), last) if last else None
 
 
-def _load_at(dataset: Path, position: int) -> str:
+def _load_at(dataset: Location, position: int) -> str:
     start = (position - 1) // lake.SEGMENT * lake.SEGMENT
     return lake.segment_loads(dataset / lake.LOG / f"{start:012}.csv")[position - 1 - start][0]
 
 
-def _take_in(dataset: Path) -> None:
+def _take_in(dataset: Location) -> None:
     """Give each load that the log lacks the next position."""
     segments = lake.segments(dataset)
+    before = (
+        _content(segments[-1]) if segments else None
+    )  # first: what comes after it is no part of what follows
     last = lake.segment_loads(segments[-1]) if segments else []
     known = {load for segment in segments for load, _ in lake.segment_loads(segment)}
     new = sorted(lake.named_loads(dataset) - known)
@@ -78,11 +80,18 @@ def _take_in(dataset: Path) -> None:
         lines = [
             f"{position},{load},{moment}\n" for position, (load, moment) in enumerate(part, start=start + 1)
         ]
-        write_atomically(dataset / lake.LOG / f"{start:012}.csv", "".join(lines))
-        start += lake.SEGMENT
+        storage.replace(dataset / lake.LOG / f"{start:012}.csv", before, "".join(lines))
+        start, before = start + lake.SEGMENT, None
 
 
-def _completed_at(dataset: Path, load: str) -> str:
+def _content(file: Location) -> bytes | None:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _completed_at(dataset: Location, load: str) -> str:
     """When a load was complete, in UTC; a kill may have cut off what dlt says of it: then, when it began."""
     try:
         record = json.loads((dataset / lake.LOADS / f"{dataset.name}__{load}.jsonl").read_text())
@@ -92,7 +101,7 @@ def _completed_at(dataset: Path, load: str) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
 
 
-def _lines(dataset: Path) -> Iterator[dict[str, Any]]:
+def _lines(dataset: Location) -> Iterator[dict[str, Any]]:
     """One for the source, up to the last load that readers see; then one for each file that they take."""
     position = {load: number for number, load in enumerate(lake.visible_loads(dataset), start=1)}
     yield _line(dataset, None, None, range(1, len(position) + 1))
@@ -104,7 +113,7 @@ def _lines(dataset: Path) -> Iterator[dict[str, Any]]:
             yield _line(dataset, table, f"{table}/{file.name}", positions)
 
 
-def _line(dataset: Path, table: str | None, file: str | None, positions: Sequence[int]) -> dict[str, Any]:
+def _line(dataset: Location, table: str | None, file: str | None, positions: Sequence[int]) -> dict[str, Any]:
     first, last = min(positions, default=0), max(positions, default=0)
     return {
         "source": dataset.name,
@@ -115,9 +124,11 @@ def _line(dataset: Path, table: str | None, file: str | None, positions: Sequenc
     }
 
 
-def _remove_logged(dataset: Path) -> None:
+def _remove_logged(dataset: Location) -> None:
     """Remove dlt's records of loads that the log has, but for the latest."""
-    named = sorted((dataset / lake.LOADS).glob("*.jsonl"), key=lambda file: file.stem.rpartition("__")[2])
+    named = sorted(
+        storage.found(dataset / lake.LOADS, "*.jsonl"), key=lambda file: file.stem.rpartition("__")[2]
+    )
     if len(named) > 2 * RECENT:
         for file in named[:-RECENT]:
             file.unlink()

@@ -11,8 +11,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from ingestion.core import storage
 from ingestion.core.errors import IngestionError
-from ingestion.core.files import atomically, write_atomically
+from ingestion.core.files import atomically
+from ingestion.core.storage import Location
 from ingestion.core.text import first_line
 from ingestion.privacy.pseudonyms import KEY_FILE, fingerprints, pseudonym, ring
 from ingestion.privacy.restricted import root
@@ -21,7 +23,7 @@ REGISTER = "forgotten.jsonl"
 JOURNAL = "erasure.json"
 
 
-def forgotten(lake: Path) -> pa.Array:
+def forgotten(lake: Location) -> pa.Array:
     """The pseudonyms whose rows nobody is to have any more, by the keys of now. Raises IngestionError where nobody can tell."""
     try:
         lines = [json.loads(line) for line in (lake / REGISTER).read_text().splitlines()]
@@ -46,20 +48,21 @@ def _by_keys_of_now(number: int, theirs: list[str]) -> int:
     return pseudonym(number, keys[: -len(theirs)])
 
 
-def register(lake: Path, household: int) -> None:
+def register(lake: Location, household: int) -> None:
     """Have the source of a household never bring it back; it stays registered once it is."""
     if household not in forgotten(lake).to_pylist():
         file, at = lake / REGISTER, datetime.now(UTC).isoformat(timespec="seconds")
         line = {"pseudonym": household, "keys": fingerprints(ring()), "at": at}
-        write_atomically(file, (file.read_text() if file.exists() else "") + json.dumps(line) + "\n")
+        before = file.read_bytes() if file.exists() else None
+        storage.replace(file, before, (before or b"").decode() + json.dumps(line) + "\n")
 
 
-def journal_file(lake: Path) -> Path:
+def journal_file(lake: Location) -> Path:
     """Where the plan of an erasure lies until it is complete."""
     return root(lake) / JOURNAL
 
 
-def journal(lake: Path) -> dict[str, Any] | None:
+def journal(lake: Location) -> dict[str, Any] | None:
     """What the erasure that is under way has planned; None when there is none."""
     try:
         found: dict[str, Any] = json.loads(journal_file(lake).read_text())
@@ -73,7 +76,7 @@ def journal(lake: Path) -> dict[str, Any] | None:
     return found
 
 
-def begin(lake: Path, plan: dict[str, Any]) -> None:
+def begin(lake: Location, plan: dict[str, Any]) -> None:
     """Write the journal: from here on the erasure is carried out, by whoever calls for it again after a kill."""
     file = journal_file(lake)
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -83,12 +86,12 @@ def begin(lake: Path, plan: dict[str, Any]) -> None:
         beside.write_text(json.dumps(plan, default=str))
 
 
-def end(lake: Path) -> None:
+def end(lake: Location) -> None:
     """Nothing is under way any more."""
     journal_file(lake).unlink(missing_ok=True)
 
 
-def require_none(lake: Path) -> None:
+def require_none(lake: Location) -> None:
     """Raise IngestionError while an erasure changes the lake. What is built after that may need what a source has corrected."""
     plan = journal(lake)
     if plan is not None and not plan.get("is_lake_done"):

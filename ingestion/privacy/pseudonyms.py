@@ -15,8 +15,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from ingestion.contracts.contract import contract, path
+from ingestion.core import storage
 from ingestion.core.errors import IngestionError
-from ingestion.core.files import exclusive, write_atomically
+from ingestion.core.storage import Location
 from ingestion.core.text import first_line
 from ingestion.lake.loads import recorded_loads
 
@@ -103,19 +104,19 @@ def is_demo() -> bool:
         return False  # what needs a key will say what is wrong
 
 
-def bind(lake: Path, source: str) -> None:
+def bind(lake: Location, source: str) -> None:
     """Have a lake keep to the keys with which its first rows of people were written.
 
     Raises IngestionError for other keys, and for a lake that has such rows from before there were keys.
     """
     if has_pseudonyms(source):
         ours = fingerprints(ring())
-        lake.mkdir(parents=True, exist_ok=True)
-        with exclusive(lake):
+        storage.make_folder(lake)
+        with storage.exclusive(lake):
             _require(lake, ours)
 
 
-def _require(lake: Path, ours: list[str]) -> None:
+def _require(lake: Location, ours: list[str]) -> None:
     record = lake / RECORD
     again = "name an empty folder in LARDER_DATA (and in LARDER_LAKE), and load all again: larder run"
     try:
@@ -126,7 +127,7 @@ def _require(lake: Path, ours: list[str]) -> None:
                 f"the lake {lake} has household numbers from before there were pseudonyms",
                 f"Nothing was changed: {again}.",
             ) from None
-        write_atomically(record, json.dumps({"keys": ours}) + "\n")
+        storage.replace(record, None, json.dumps({"keys": ours}) + "\n")
         return
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise IngestionError(

@@ -1,6 +1,6 @@
 """The restricted zone: who a household is, apart from the lake and readable by its owner only.
 
-`<data>/restricted/<source>/<table>/<load_id>.<n>.parquet`, next to the lake or where `LARDER_RESTRICTED` says. A file counts
+`<data>/restricted/<source>/<table>/<load_id>.<n>.parquet`, next to the lake or where `LARDER_RESTRICTED` says; never in a bucket. A file counts
 with its load, when that is complete. Of each person the latest version is kept, and none once the source has deleted it.
 """
 
@@ -10,23 +10,30 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ingestion.core import storage
 from ingestion.core.files import atomically, sync_folder
+from ingestion.core.storage import Location
 from ingestion.lake.loads import DELETIONS, load_id, recorded_loads, table_files
 
+PROJECT = Path(__file__).resolve().parents[2]
 
-def root(lake: Path) -> Path:
-    """The folder of the zone that belongs to a lake."""
-    return Path(os.environ.get("LARDER_RESTRICTED") or lake.parent / "restricted")
+
+def root(lake: Location) -> Path:
+    """The folder of the zone that belongs to a lake. It is one of this machine also where the lake is in a bucket."""
+    if named := os.environ.get("LARDER_RESTRICTED"):
+        return Path(named)
+    if storage.is_bucket(lake):
+        return Path(os.environ.get("LARDER_DATA") or PROJECT / "data") / "restricted"
+    return lake.parent / "restricted"
 
 
 class Restricted:
     """The part of the zone that one source has written."""
 
-    def __init__(self, lake: Path, source: str) -> None:
+    def __init__(self, lake: Location, source: str) -> None:
         self.folder = root(lake) / source
         self.dataset = lake / "raw" / source
 
@@ -94,8 +101,7 @@ class Restricted:
                 anti join read_parquet($gone) as gone
                 on gone.table_name = $table and gone.record_key = latest.{person} and gone._dlt_load_id >= latest.load_id
             """
-        with duckdb.connect() as connection:
-            connection.execute("set TimeZone = 'UTC'")
+        with storage.connect(self.dataset) as connection:
             return connection.execute(
                 f"""
                 with latest as (

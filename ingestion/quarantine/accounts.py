@@ -1,9 +1,9 @@
 """What every table was given, and what has become of it."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from ingestion.core.storage import Location
 from ingestion.lake.deliveries import deliveries
 from ingestion.lake.loads import recorded_loads
 from ingestion.quarantine.store import Quarantine
@@ -27,7 +27,7 @@ class Account:
     """Files that cannot be read: nobody knows how many rows they have."""
 
 
-def accounts(lake: Path, source: str) -> dict[str, Account]:
+def accounts(lake: Location, source: str) -> dict[str, Account]:
     """The account of each table of one source over all its loads, blocked ones included."""
     dataset = lake / "raw" / source
     rows = deliveries(dataset, recorded_loads(dataset))

@@ -10,7 +10,6 @@ import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -18,9 +17,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ingestion.contracts.contract import Table, contract
+from ingestion.core import storage
 from ingestion.core.errors import IngestionError
-from ingestion.core.files import atomically, write_atomically
 from ingestion.core.redaction import CONTACT, MASKED, without_contacts
+from ingestion.core.storage import Location
 from ingestion.core.text import first_line
 from ingestion.lake.loads import load_id, recorded_loads, row_counts
 from ingestion.lake.visible import refresh
@@ -73,7 +73,7 @@ class Resolution:
 class Quarantine:
     """The quarantine of one source."""
 
-    def __init__(self, lake: Path, source: str) -> None:
+    def __init__(self, lake: Location, source: str) -> None:
         self.source = source
         self.folder = lake / "quarantine" / source
         self.dataset = lake / "raw" / source
@@ -91,7 +91,7 @@ class Quarantine:
             has = pc.fill_null(pc.match_substring_regex(texts, CONTACT), False)
             rows = rows.set_column(rows.schema.get_field_index(name), name, pc.if_else(has, instead, texts))
         number = sum(1 for _ in folder.glob(f"{load}.*.parquet"))
-        with atomically(folder / f"{load}.{number}.parquet") as beside:
+        with storage.atomically(folder / f"{load}.{number}.parquet") as beside:
             pq.write_table(rows, beside, compression="zstd")
 
     def entries(self) -> list[dict[str, Any]]:
@@ -115,7 +115,7 @@ class Quarantine:
         complete = recorded_loads(self.dataset)
         said = [
             Resolution(**json.loads(line))
-            for file in sorted((self.folder / "resolutions").glob("*.jsonl"))
+            for file in storage.found(self.folder / "resolutions", "*.jsonl")
             for line in file.read_text().splitlines()
         ]
         return {one.quarantine_id: one for one in said if one.load_id is None or one.load_id in complete}
@@ -129,7 +129,7 @@ class Quarantine:
             json.dumps(asdict(Resolution(one, action, reason, at, by, load))) + "\n" for one in sorted(ids)
         ]
         name = f"{at.replace(':', '')}-{secrets.token_hex(4)}.jsonl"
-        write_atomically(self.folder / "resolutions" / name, "".join(lines))
+        storage.write(self.folder / "resolutions" / name, "".join(lines))
 
     def erase(self, ids: Collection[str]) -> None:
         """Take entries away, with what was decided about them. Their account is the caller's."""
@@ -139,13 +139,13 @@ class Quarantine:
             if not others:
                 file.unlink()
             elif len(others) < len(rows):
-                with atomically(file) as beside:
+                with storage.atomically(file) as beside:
                     pq.write_table(pa.Table.from_pylist(others, schema=SCHEMA), beside, compression="zstd")
-        for file in sorted((self.folder / "resolutions").glob("*.jsonl")) if ids else ():
+        for file in storage.found(self.folder / "resolutions", "*.jsonl") if ids else ():
             lines = file.read_text().splitlines(keepends=True)
             kept = [line for line in lines if json.loads(line)["quarantine_id"] not in ids]
             if len(kept) < len(lines):
-                write_atomically(file, "".join(kept))
+                storage.write(file, "".join(kept))
 
     def of_household(self, pseudonym: int) -> list[dict[str, Any]]:
         """All entries whose row is of a household."""
@@ -161,7 +161,7 @@ class Quarantine:
     def blocked(self) -> dict[str, dict[str, Any]]:
         """The complete loads that are blocked, oldest first, each with its reasons and since when."""
         complete = recorded_loads(self.dataset)
-        markers = sorted(file for file in (self.folder / MARKERS).glob("*") if file.name in complete)
+        markers = [file for file in storage.found(self.folder / MARKERS, "*") if file.name in complete]
         return {file.name: json.loads(file.read_text() or "{}") for file in markers}
 
     def review(self) -> None:
@@ -181,7 +181,7 @@ class Quarantine:
                 (self.folder / MARKERS / load).unlink()
         refresh(self.dataset)
 
-    def dead_files(self, pending: Collection[str] = ()) -> list[Path]:
+    def dead_files(self, pending: Collection[str] = ()) -> list[Location]:
         """What loads left here that never completed and are not `pending`."""
         alive = recorded_loads(self.dataset).union(pending)
         dead = [file for file in self._files() if load_id(file) not in alive]
@@ -212,11 +212,11 @@ class Quarantine:
     def _mark(self, load: str, text: str) -> None:
         marker = self.folder / MARKERS / load
         if text or not marker.exists():
-            write_atomically(marker, text)
+            storage.write(marker, text)
 
-    def _files(self) -> list[Path]:
+    def _files(self) -> list[Location]:
         """The files of entries, oldest load first."""
-        return sorted(self.folder.glob("*/*.parquet"), key=lambda file: (load_id(file), file))
+        return sorted(storage.found(self.folder, "*/*.parquet"), key=load_id)
 
 
 FUTURE = "the file's day has not come yet"
@@ -326,15 +326,15 @@ def _text(value: Any) -> str:
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
-def all_sources(lake: Path) -> Iterator[Quarantine]:
+def all_sources(lake: Location) -> Iterator[Quarantine]:
     """The quarantines that hold anything, by source."""
-    for folder in sorted((lake / "quarantine").glob("*")):
+    for folder in storage.found(lake / "quarantine", "*"):
         yield Quarantine(lake, folder.name)
 
 
-def _read(file: Path) -> list[dict[str, Any]]:
+def _read(file: Location) -> list[dict[str, Any]]:
     try:
-        rows: list[dict[str, Any]] = pq.read_table(file, schema=SCHEMA).to_pylist()
+        rows: list[dict[str, Any]] = storage.table(file, schema=SCHEMA).to_pylist()
     except (pa.ArrowException, OSError) as error:
         raise IngestionError(
             f"{file} cannot be read: {first_line(error)}",

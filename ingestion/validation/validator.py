@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import dlt
@@ -18,7 +17,9 @@ from dlt.common.schema.typing import TSchemaContractDict
 from dlt.common.storages.load_package import load_package_state
 
 from ingestion.contracts.contract import Table
+from ingestion.core import storage
 from ingestion.core.redaction import MASKED, redacted
+from ingestion.core.storage import Location
 from ingestion.lake import deliveries
 from ingestion.lake.loads import DELIVERIES, ERASED
 from ingestion.privacy.forgotten import forgotten
@@ -435,8 +436,8 @@ class Validator:
         return Quarantine(self._lake, self.contract.source)
 
     @cached_property
-    def _lake(self) -> Path:
-        return Path(dlt.current.pipeline().destination.config_params["bucket_url"]).parent
+    def _lake(self) -> Location:
+        return storage.location(dlt.current.pipeline().destination.config_params["bucket_url"]).parent
 
     @cached_property
     def _forgotten(self) -> pa.Array:

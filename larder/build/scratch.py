@@ -79,7 +79,7 @@ def head(paths: Paths, nodes: Sequence[str], tests: Sequence[str], base: Side) -
         dbt.session(
             own,
             "dev",
-            reads=[base.artifacts, paths.lake / "raw"],
+            reads=[base.artifacts],
             LARDER_BASE=str(base.file),
             LARDER_LAKE=str(paths.lake),
         ) as command,

@@ -5,6 +5,8 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from ingestion.core import storage
+from ingestion.core.storage import Location
 from larder.core.errors import LarderError
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -26,14 +28,11 @@ class Paths:
     project: Path = PROJECT
 
     @property
-    def lake(self) -> Path:
-        """`LARDER_LAKE`, or `lake` below the data root, as dbt takes it too (macro `lake_path`)."""
+    def lake(self) -> Location:
+        """`LARDER_LAKE`, a folder of the disk or of a bucket, or `lake` below the data root, as dbt takes it too (macro `lake_path`)."""
         named = os.environ.get("LARDER_LAKE")
         if named and "://" in named:
-            raise LarderError(
-                f"LARDER_LAKE={named} is not a local folder",
-                "Name a folder: so far only dbt reads a lake on object storage.",
-            )
+            return _in_bucket("LARDER_LAKE", named)
         return _usable("LARDER_LAKE", Path(named).resolve()) if named else self.data / "lake"
 
     @property
@@ -107,15 +106,30 @@ def current_paths() -> Paths:
     return Paths(_usable("LARDER_DATA", Path(root).resolve() if root else PROJECT / "data"))
 
 
+def _in_bucket(name: str, named: str) -> Location:
+    bucket, _, folder = named.removeprefix(storage.SCHEME).strip("/").partition("/")
+    if not named.startswith(storage.SCHEME) or not bucket or not folder or "//" in folder:
+        raise LarderError(
+            f"{name}={named} is no folder of the disk or of a bucket",
+            f"Name a path, or {storage.SCHEME}BUCKET/FOLDER.",
+        )
+    _require_plain(name, f"{bucket}/{folder}")
+    return storage.location(f"{storage.SCHEME}{bucket}/{folder}")
+
+
 def _usable(name: str, folder: Path) -> Path:
-    """A folder of whose path no part is a pattern: dlt and DuckDB would read other files than those that were written."""
-    odd = next((char for char in str(folder) if char in PATTERN or not char.isprintable()), None)
+    _require_plain(name, str(folder))
+    return folder
+
+
+def _require_plain(name: str, folder: str) -> None:
+    """Raise LarderError for a folder of whose path a part is a pattern: dlt and DuckDB would read other files than those that were written."""
+    odd = next((char for char in folder if char in PATTERN or not char.isprintable()), None)
     if odd:
         raise LarderError(
-            f"{name} cannot be {str(folder)!a}: with {odd!a} in it, a path is read as a pattern",
+            f"{name} cannot be {folder!a}: with {odd!a} in it, a path is read as a pattern",
             f"Set {name} to a folder without any of {' '.join(PATTERN)} in its path.",
         )
-    return folder
 
 
 def use_demo_connections(paths: Paths) -> None:

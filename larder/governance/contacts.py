@@ -15,7 +15,7 @@ from larder.core import console
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
 from larder.governance import audit
-from larder.warehouse.locks import lock
+from larder.warehouse.locks import source_lock
 
 SOURCE, TABLE = "loyalty", "households"
 
@@ -41,7 +41,7 @@ def run(paths: Paths, purpose: str, lines: Iterable[str], out: Path) -> None:
     if not purpose.strip():
         raise LarderError("contacts need a purpose", "Say what they are for: --purpose TEXT")
     asked = _pseudonyms(lines)
-    with lock(paths.locks, f"ingest-{SOURCE}"):
+    with source_lock(paths, SOURCE):
         people = Restricted(paths.lake, SOURCE).rows(TABLE)
     if people.num_rows:
         people = people.filter(pc.is_in(people[COLUMNS[0]], pa.array(asked, pa.int64()))).select(COLUMNS)

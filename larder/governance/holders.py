@@ -1,9 +1,9 @@
 """Everything below the data root, and what an erasure does with it. What is not in this list is an error: nobody would look there."""
 
-import shutil
 from dataclasses import dataclass
-from pathlib import Path
 
+from ingestion.core import storage
+from ingestion.core.storage import Location
 from ingestion.privacy.restricted import root
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
@@ -37,6 +37,7 @@ HOLDERS = [
         "the register, by pseudonym: so that no source brings the household back",
     ),
     Holder("lake/pseudonyms.json", KEPT, "fingerprints of keys"),
+    Holder("lake/_locks", KEPT, "names of processes, where the lake is in a bucket"),
     Holder("lake/.*", REMOVED, "files that a kill left half-written"),
     Holder("dlt", REMOVED, "loads under way, which are begun again, and the indexes of known versions"),
     Holder("warehouse/generations", BUILT, "from the lake; all others go, the failed ones too"),
@@ -91,17 +92,17 @@ HOLDERS = [
 ]
 
 
-def address(paths: Paths, place: str) -> Path:
+def address(paths: Paths, place: str) -> Location:
     """Where a place is: the lake and the restricted zone may lie elsewhere."""
     first, _, rest = place.partition("/")
     base = {"lake": paths.lake, "restricted": root(paths.lake)}.get(first, paths.data / first)
     return base / rest if rest else base
 
 
-def found(paths: Paths, holder: Holder) -> list[Path]:
+def found(paths: Paths, holder: Holder) -> list[Location]:
     """The files and folders of a holder that are there."""
     place = address(paths, holder.place)
-    return sorted(place.parent.glob(place.name)) if place.parent.is_dir() else []
+    return storage.found(place.parent, place.name) if place.parent.is_dir() else []
 
 
 def require_known(paths: Paths) -> None:
@@ -112,7 +113,7 @@ def require_known(paths: Paths) -> None:
             f"Stop it (Ctrl-C in make dagster, or its service). After a crash, where it does not run: rm {running}",
         )
     known = {path for holder in HOLDERS for path in found(paths, holder)}
-    there = [path for path in paths.data.glob("*") if path.name not in INSIDE]
+    there: list[Location] = [path for path in paths.data.glob("*") if path.name not in INSIDE]
     there += [path for name in INSIDE for path in address(paths, name).glob("*")]
     unknown = sorted(path for path in there if path not in known)
     if unknown:
@@ -126,4 +127,4 @@ def remove(paths: Paths) -> None:
     """Take away what is not rewritten: all of it can be made again."""
     for holder in HOLDERS:
         for path in found(paths, holder) if holder.treatment == REMOVED else ():
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            storage.remove(path)

@@ -15,7 +15,8 @@ from typing import IO, Any
 
 import duckdb
 
-from ingestion.core import sql
+from ingestion.core import sql, storage
+from ingestion.core.storage import Location
 from ingestion.core.text import first_line
 from larder.warehouse.connection import DIFF, attach
 from larder.warehouse.table_hash import COLUMNS
@@ -45,30 +46,35 @@ class Sought:
         return "|".join([*of_texts, rf"{NAMED}\W{{1,6}}{self.number}\b"])
 
 
-def find(folders: Collection[Path], sought: Sought, warehouse: Path) -> list[str]:
+def find(folders: Collection[Location], sought: Sought, warehouse: Path) -> list[str]:
     """The files that have a trace, and those that cannot be decoded."""
     found = []
-    files = {file: file.relative_to(folder.parent) for folder in folders for file in _files(folder)}
-    for file, place in sorted(files.items()):
+    files = {
+        file: Path(str(file).removeprefix(str(folder.parent)).lstrip("/"))
+        for folder in folders
+        for file in _files(folder)
+    }
+    for file, place in sorted(files.items(), key=str):
         try:
-            if _has_bytes(file, sought) or _has_values(file, sought.pattern(place), warehouse):
-                found.append(str(file))
+            with storage.on_disk(file) as read:
+                if _has_bytes(read, sought) or _has_values(read, sought.pattern(place), warehouse):
+                    found.append(str(file))
         except (OSError, ValueError, EOFError, duckdb.Error, zipfile.BadZipFile) as error:
             found.append(f"{file}, which cannot be decoded: {first_line(error)}")
     return found
 
 
-def others(files: Collection[Path], where: str) -> dict[str, list[str]]:
+def others(files: Collection[Location], where: str) -> dict[str, list[str]]:
     """For each Parquet file the rows that do not match a condition: how many, and a hash that does not depend on their order."""
     query = f"select {COLUMNS} from read_parquet(?) as t where not coalesce({where}, false)"
-    with duckdb.connect() as connection:
+    with storage.connect(next(iter(files), None)) as connection:
         return {
             str(file): [str(value) for value in connection.execute(query, [str(file)]).fetchone() or ()]
             for file in files
         }
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def _files(folder: Location) -> Iterator[Location]:
     if folder.is_file():
         yield folder
     elif folder.is_dir():

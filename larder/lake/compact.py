@@ -15,7 +15,7 @@ from larder.core import console
 from larder.core.errors import Busy, LarderError
 from larder.core.settings import Paths
 from larder.warehouse.connection import LOOK, connect
-from larder.warehouse.locks import lock
+from larder.warehouse.locks import lock, source_lock
 from larder.warehouse.store import Store
 
 
@@ -25,7 +25,7 @@ def run(paths: Paths) -> None:
     found = 0
     for source in SOURCES:
         try:
-            with lock(paths.locks, f"ingest-{source}"):
+            with source_lock(paths, source):
                 done = compaction.compact(paths.lake / "raw" / source)
         except pa.ArrowException as error:
             raise LarderError(
@@ -59,7 +59,7 @@ def collect(paths: Paths, grace: float = compaction.GRACE, held: str = "") -> tu
         in_use = {name for file in _warehouses(paths) for name in _named_by(file, paths.warehouse)}
         for dataset in datasets:
             name = dataset.name
-            with suppress(Busy), nullcontext() if name == held else lock(paths.locks, f"ingest-{name}"):
+            with suppress(Busy), nullcontext() if name == held else source_lock(paths, name):
                 removed += len(compaction.remove_replaced(dataset, in_use, grace))
                 kept += len(compaction.replaced_files(dataset))
     return removed, kept

@@ -16,7 +16,7 @@ from larder.core import console, events
 from larder.core.errors import Busy, LarderError, NotLoaded
 from larder.core.settings import Paths, use_demo_connections
 from larder.warehouse import freshness
-from larder.warehouse.locks import lock
+from larder.warehouse.locks import source_lock
 
 SHOWN = 3
 """Entries of the quarantine that are told at once; `larder quarantine list` has all."""
@@ -109,7 +109,7 @@ def _locked(paths: Paths, sources: list[str], locks: ExitStack) -> list[str]:
     mine = []
     for source in [name for name in SOURCES if name in sources or (not sources and not SOURCES[name].is_own)]:
         try:
-            locks.enter_context(lock(paths.locks, f"ingest-{source}"))
+            locks.enter_context(source_lock(paths, source))
             mine.append(source)
         except Busy as error:
             if not SOURCES[source].optional or sources:
@@ -122,7 +122,7 @@ def load_own(paths: Paths) -> None:
     """Load what the platform has told of itself. Whatever keeps it from that is told, and changes nothing: the next run loads it."""
     _use_history(paths)
     try:
-        with lock(paths.locks, "ingest-platform"), console.progress("ingest platform") as report:
+        with source_lock(paths, "platform"), console.progress("ingest platform") as report:
             blocked = ingest("platform", paths.lake, paths.dlt, report).blocked
         for found in blocked.values():
             console.note(
@@ -159,7 +159,7 @@ def follow_stream(paths: Paths, sources: list[str], request: LoadRequest) -> Non
 def following(paths: Paths, source: str) -> Iterator[Loaded]:
     """Load the events of a stream as they come, for ever; yields, and tells, what each load brought."""
     use_demo_connections(paths)
-    with lock(paths.locks, f"ingest-{source}"), console.progress(f"follow {source}") as report:
+    with source_lock(paths, source), console.progress(f"follow {source}") as report:
         for result in follow(source, paths.lake, paths.dlt, report):
             _tell(paths, result)
             yield result

@@ -12,7 +12,7 @@ from ingestion.sources import SOURCES
 from larder.core import console, machine
 from larder.core.errors import LarderError
 from larder.core.settings import Paths, use_demo_connections
-from larder.warehouse.locks import lock
+from larder.warehouse.locks import source_lock
 
 SHOWN = 50
 """Entries that a listing shows to people; `--json` has all."""
@@ -106,7 +106,7 @@ def discard(paths: Paths, names: list[str], reason: str, source: str | None, loc
         raise LarderError("a discard needs a reason", "Say why: --reason TEXT")
     chosen = _chosen(paths, names, source, location)
     for one in dict.fromkeys(entry["source"] for entry in chosen):
-        with lock(paths.locks, f"ingest-{one}"):
+        with source_lock(paths, one):
             quarantine = Quarantine(paths.lake, one)
             ids = [entry["quarantine_id"] for entry in chosen if entry["source"] == one]
             quarantine.resolve(ids, "discarded", reason.strip(), machine.user())
@@ -117,7 +117,7 @@ def discard(paths: Paths, names: list[str], reason: str, source: str | None, loc
 
 def _replay(paths: Paths, source: str, entries: list[Entry]) -> None:
     try:
-        with lock(paths.locks, f"ingest-{source}"), console.progress(f"replay {source}") as report:
+        with source_lock(paths, source), console.progress(f"replay {source}") as report:
             ingest(source, paths.lake, paths.dlt, report, extract=lambda _: replays.replays(source, entries))
     except IngestionError as error:
         raise LarderError(str(error), error.next_step) from error

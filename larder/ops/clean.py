@@ -11,7 +11,7 @@ from larder.core import console
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
 from larder.warehouse import export
-from larder.warehouse.locks import lock
+from larder.warehouse.locks import lock, source_lock
 from larder.warehouse.store import Store
 
 STAGES = ("normalize/extracted", "load/new", "load/normalized")
@@ -34,7 +34,7 @@ def run(paths: Paths) -> list[str]:
                 removed.append(f"{folder}: what reviews built")
     for source in SOURCES:
         try:
-            with lock(paths.locks, f"ingest-{source}"):
+            with source_lock(paths, source):
                 removed += _sweep(paths, source)
         except LarderError as error:
             console.note(f"{error}: its files are not touched")

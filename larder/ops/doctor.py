@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ingestion.core import storage
 from larder.core import console, machine
 from larder.core.machine import GIB
 from larder.core.settings import PROJECT, Paths
@@ -131,7 +132,7 @@ def _writable(paths: Paths) -> Finding:
 
 def _private(paths: Paths) -> Finding:
     """What an earlier version left for other accounts to read; shares and pages are their audiences'. Of the folders of the demo and of Dagster a database's account owns a part."""
-    private = {paths.lake, *paths.data.glob("*")} - {
+    private = {*([] if storage.is_bucket(paths.lake) else [paths.lake]), *paths.data.glob("*")} - {
         paths.site,
         paths.shares,
         paths.pages,

@@ -32,7 +32,7 @@ from larder.governance.traces import Sought
 from larder.site import publish as site
 from larder.warehouse import export, table_hash
 from larder.warehouse.connection import QUERY
-from larder.warehouse.locks import lock
+from larder.warehouse.locks import lock, source_lock
 from larder.warehouse.relations import quoted
 from larder.warehouse.store import Store
 
@@ -85,7 +85,9 @@ def resume(paths: Paths) -> None:
 def locked(paths: Paths) -> Iterator[None]:
     """Nobody else reads or writes what an erasure changes."""
     with ExitStack() as held:
-        for name in (*(f"ingest-{source}" for source in SOURCES), *LOCKS):
+        for source in SOURCES:
+            held.enter_context(source_lock(paths, source))
+        for name in LOCKS:
             held.enter_context(lock(paths.locks, name))
         yield
 

@@ -9,6 +9,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from ingestion.core import storage
+from ingestion.core.storage import Location
 from ingestion.lake.loads import completed_loads, row_counts
 from ingestion.quarantine.accounts import Account, accounts
 from ingestion.quarantine.store import all_sources
@@ -160,10 +162,10 @@ def _brief(manifest: Manifest) -> dict[str, Any]:
     return {name: value for name, value in asdict(replace(manifest, nodes={})).items() if name != "nodes"}
 
 
-def _sources(lake: Path) -> list[dict[str, Any]]:
+def _sources(lake: Location) -> list[dict[str, Any]]:
     """For each raw table the rows that readers see, and the account of all that was delivered for it."""
     found: list[dict[str, Any]] = []
-    for dataset in sorted((lake / "raw").glob("*")):
+    for dataset in storage.found(lake / "raw", "*"):
         loads = completed_loads(dataset)
         rows, account = row_counts(dataset, loads), accounts(lake, dataset.name)
         found += [
@@ -179,7 +181,7 @@ def _sources(lake: Path) -> list[dict[str, Any]]:
     return found
 
 
-def _blocked(lake: Path) -> list[dict[str, Any]]:
+def _blocked(lake: Location) -> list[dict[str, Any]]:
     return [
         {"source": one.source, "load_id": load, **why}
         for one in all_sources(lake)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from ingestion.core import storage
 from ingestion.core.files import write_atomically
 from ingestion.core.redaction import all_redacted
 from larder.core import events, machine
@@ -200,8 +201,10 @@ def _process(paths: Paths, target: str, reads: Sequence[Path], env: dict[str, st
     said: list[str] = []
     own = [SESSION, rules.STATEMENTS, *(paths.project / part for part in PARTS)]
     read, written = _warehouse(paths, target, env)
+    raw = paths.lake / "raw"
+    lake = [] if storage.is_bucket(raw) else [raw]
     with (
-        sandbox.confined([*own, paths.lake / "raw", *read, *reads], written) as enter,
+        sandbox.confined([*own, *lake, *read, *reads], written, storage.port(paths.lake)) as enter,
         subprocess.Popen(
             [sys.executable, "-I", str(SESSION)],
             cwd=paths.project,
@@ -215,6 +218,7 @@ def _process(paths: Paths, target: str, reads: Sequence[Path], env: dict[str, st
     ):
         try:
             with sandbox.known(process.pid):
+                print(json.dumps(storage.statements(paths.lake)), file=process.stdin, flush=True)
                 yield _Running(process, said)
         except BaseException:
             said.append(_end(process))

@@ -47,14 +47,31 @@ SYSTEM = (
 )
 """What any program reads."""
 
+NETWORK = (
+    "/etc/hosts",
+    "/etc/resolv.conf",
+    "/etc/nsswitch.conf",
+    "/etc/gai.conf",
+    "/etc/ssl",
+    "/etc/pki",
+    "/run/systemd/resolve",
+)
+"""What a program reads that looks up a name, and checks who answers."""
+
+PATH_BENEATH, NET_PORT = 1, 2
+CONNECT_TCP = 1 << 1
+
 
 @contextmanager
-def confined(reads: Iterable[Path], writes: Iterable[Path]) -> Iterator[Callable[[], None]]:
+def confined(
+    reads: Iterable[Path], writes: Iterable[Path], port: int | None = None
+) -> Iterator[Callable[[], None]]:
     """What a child calls before it starts its program: from then on it reads these paths, Python and the system's libraries, writes below
-    the folders of `writes`, and opens no TCP connection. It ends when its parent does.
+    the folders of `writes`, and opens no TCP connection but to `port`. It ends when its parent does.
     """
     system = ctypes.CDLL(None, use_errno=True)
-    ruleset = _ruleset(system, [*map(Path, SYSTEM), *_python(), *reads], list(writes))
+    read = [*map(Path, SYSTEM), *_python(), *reads, *(map(Path, NETWORK) if port else ())]
+    ruleset = _ruleset(system, read, list(writes), port)
 
     def enter() -> None:
         if sys.platform != "linux":
@@ -85,7 +102,9 @@ def known(process: int) -> Iterator[None]:
             os.close(kept)
 
 
-def _ruleset(system: ctypes.CDLL, reads: Iterable[Path], writes: Iterable[Path]) -> int | None:
+def _ruleset(
+    system: ctypes.CDLL, reads: Iterable[Path], writes: Iterable[Path], port: int | None
+) -> int | None:
     version = system.syscall(CREATE_RULESET, None, 0, 1) if sys.platform == "linux" else 0
     if version < 1:
         _say_so()
@@ -100,6 +119,8 @@ def _ruleset(system: ctypes.CDLL, reads: Iterable[Path], writes: Iterable[Path])
         path.mkdir(parents=True, exist_ok=True)
         _allow(system, ruleset, path, WRITE & files)
     _allow(system, ruleset, Path(os.devnull), (READ_FILE | WRITE_FILE) & files)
+    if port and version >= 4:
+        _checked(system.syscall(ADD_RULE, ruleset, NET_PORT, struct.pack("=QQ", CONNECT_TCP, port), 0))
     return ruleset
 
 
@@ -111,7 +132,7 @@ def _allow(system: ctypes.CDLL, ruleset: int, path: Path, rights: int) -> None:
         return
     try:
         rule = struct.pack("=Qi", rights if path.is_dir() else rights & OF_A_FILE, place)
-        _checked(system.syscall(ADD_RULE, ruleset, 1, rule, 0))
+        _checked(system.syscall(ADD_RULE, ruleset, PATH_BENEATH, rule, 0))
     finally:
         os.close(place)
 

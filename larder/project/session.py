@@ -1,7 +1,8 @@
 """dbt's commands one after the other in one process, which imports dbt once. Run by `larder.project.dbt.session`,
 by itself: no module of a change is found by a name that dbt imports.
 
-Each line of standard input is one command, as a JSON list of its arguments. What `parse` has read, the commands after it take as it
+The first line of standard input are the statements by which DuckDB comes to read the lake, where that is in a bucket: they have a key
+in them, and are not in the environment, which lies open in /proc. Each line after it is one command, as a JSON list of its arguments. What `parse` has read, the commands after it take as it
 is. dbt's log goes to standard output as JSON lines; a line {"exit_code": N} ends each command's.
 """
 
@@ -25,7 +26,7 @@ def main() -> None:
     from dbt.cli.main import dbtRunner
     from dbt.contracts.graph.manifest import Manifest
 
-    _set_up()
+    _set_up(json.loads(sys.stdin.readline()))
     project: Manifest | None = None
     for line in sys.stdin:
         arguments = json.loads(line)
@@ -38,14 +39,14 @@ def main() -> None:
         sys.stdout.flush()
 
 
-def _set_up() -> None:
-    """Have dbt keep what it has parsed for another warehouse, check the keys of YAML, which it does for other adapters, and run no
+def _set_up(opening: list[str]) -> None:
+    """Have dbt open the lake, keep what it has parsed for another warehouse, check the keys of YAML, which it does for other adapters, and run no
     statement that a change may not have. Its locks are of threads: those of processes lie in memory that it shares with others.
     """
     from multiprocessing import synchronize
 
     from dbt.adapters.duckdb.credentials import DuckDBCredentials
-    from dbt.adapters.duckdb.environments.local import DuckDBCursorWrapper
+    from dbt.adapters.duckdb.environments.local import DuckDBCursorWrapper, LocalEnvironment
     from dbt.jsonschemas import jsonschemas
 
     counted = DuckDBCredentials._connection_keys
@@ -54,7 +55,20 @@ def _set_up() -> None:
     for kind in ("Lock", "RLock", "BoundedSemaphore"):
         made = getattr(threading, kind)
         setattr(synchronize, kind, lambda *count, ctx, made=made: made(*count))
+    LocalEnvironment.initialize_db = staticmethod(_opening(LocalEnvironment.initialize_db, opening))  # type: ignore
     DuckDBCursorWrapper.execute = _guarded(DuckDBCursorWrapper.execute)  # type: ignore
+
+
+def _opening(connect: Any, statements: list[str]) -> Any:
+    """Open a warehouse, and the lake to it."""
+
+    def opened(*arguments: Any, **named: Any) -> Any:
+        connection = connect(*arguments, **named)
+        for statement in statements:
+            connection.execute(statement)
+        return connection
+
+    return opened
 
 
 def _guarded(execute: Any) -> Any:

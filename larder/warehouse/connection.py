@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 
-from ingestion.core import sql
+from ingestion.core import sql, storage
 from ingestion.core.text import first_line
 from larder.core import machine
 from larder.core.errors import Busy, LarderError
@@ -101,6 +101,7 @@ def _close(connection: duckdb.DuckDBPyConnection, purpose: Purpose, warehouse: P
     """Leave SQL what is attached, and the files of the purpose's folder."""
     if purpose.folder:
         folder = getattr(Paths(warehouse.parent), purpose.folder)
+        storage.let_read(connection, folder)
         connection.execute(f"set allowed_directories = [{sql.literal(str(folder))}]")
     for setting, value in CLOSED.items():
         connection.execute(f"set {setting} = {value}")

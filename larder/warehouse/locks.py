@@ -7,14 +7,17 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import takewhile
 from pathlib import Path
 from typing import IO
 
+from ingestion.core import storage
+from ingestion.core.errors import Taken
 from larder.core.errors import Busy
+from larder.core.settings import Paths
 
 GLANCE = 0.3
 """Seconds for which a lock is tried again: a check of who holds it takes it for a moment, too."""
@@ -50,6 +53,19 @@ def lock(folder: Path, name: str) -> Iterator[None]:
             yield
         finally:
             file.truncate(0)
+
+
+@contextmanager
+def source_lock(paths: Paths, source: str) -> Iterator[None]:
+    """Hold a source while the block changes what the lake has of it; raise Busy when another process has it, of this machine or,
+    where the lake is in a bucket, of another.
+    """
+    with lock(paths.locks, f"ingest-{source}"), ExitStack() as claims:
+        try:
+            claims.enter_context(storage.claimed(paths.lake / "raw" / source))
+        except Taken as error:
+            raise Busy(str(error), error.next_step) from error
+        yield
 
 
 def _lock(file: IO[str]) -> bool:
