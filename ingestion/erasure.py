@@ -86,8 +86,8 @@ def erase(folder: Location, source: str, wanted: Wanted, planned: Plan) -> None:
     dataset, quarantine = folder / "raw" / source, Quarantine(folder, source)
     lake.sweep_dead_loads(dataset)
     quarantine.sweep()
-    for unfinished in dataset.glob("*/.*"):
-        unfinished.unlink()
+    for unfinished in storage.found(dataset, "*/.*"):
+        storage.remove(unfinished)
     for name, rows in planned["account"].items():
         _write_account(dataset / DELIVERIES / name, rows)
     _write_versions(dataset, planned["versions"])

@@ -12,16 +12,16 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import fsspec
 from aiohttp import ClientError as ConnectionLost
 from botocore.exceptions import BotoCoreError, ClientError
-from fsspec.asyn import sync_wrapper
+from fsspec.asyn import sync, sync_wrapper
 from s3fs import S3FileSystem
 from s3fs.core import _error_wrapper
 from upath import UPath
@@ -35,19 +35,21 @@ LEASE = 60.0
 PATIENCE: dict[str, Any] = {
     "connect_timeout": 5,
     "read_timeout": 30,
-    "retries": {"mode": "standard", "max_attempts": 8},
+    "retries": {"mode": "standard", "max_attempts": 6},
 }
-"""How long an answer is waited for, and how often a request that failed is made again (some 30 seconds in all)."""
+"""How long an answer is waited for, and how often a request that failed is made again (some 15 seconds in all)."""
 
-WRITES = {
-    "put_object",
-    "copy_object",
-    "delete_object",
-    "delete_objects",
-    "create_multipart_upload",
-    "upload_part",
-    "complete_multipart_upload",
-}
+WRITES = frozenset(
+    {
+        "put_object",
+        "copy_object",
+        "delete_object",
+        "delete_objects",
+        "create_multipart_upload",
+        "upload_part",
+        "complete_multipart_upload",
+    }
+)
 
 CHANGED = {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409"}
 """What a store says when the condition of a write does not hold."""
@@ -101,6 +103,10 @@ class Store(S3FileSystem):
         with _plainly(self.client_kwargs and self.endpoint_url, kwargs.get("Bucket")):
             return await super()._call_s3(method, *akwarglist, **kwargs)
 
+    def call_s3(self, *arguments: Any, **named: Any) -> Any:
+        """The same for whoever is not asynchronous: that of s3fs would pass by the one above."""
+        return sync(self.loop, self._call_s3, *arguments, **named)
+
     async def _read(self, path: str) -> tuple[bytes, str] | None:
         """The content of an object and its version; None where there is none."""
         bucket, key, _ = self.split_path(path)
@@ -115,6 +121,26 @@ class Store(S3FileSystem):
         except FileNotFoundError:
             return None
         return found
+
+    async def _listed(self, path: str, pattern: str) -> list[str]:
+        """What a pattern finds below a folder, relative to it: one request for a thousand names, where s3fs makes several for each folder."""
+        bucket, key, _ = self.split_path(path)
+        parts = pattern.rstrip("/").split("/")
+        known = next((n for n, part in enumerate(parts) if set(part) & set("*?[")), len(parts) - 1)
+        prefix = "".join(f"{part}/" for part in [key, *parts[:known]] if part)
+        asked = {"Bucket": bucket, "Prefix": prefix, "Delimiter": "/" if known == len(parts) - 1 else ""}
+        names: set[str] = set()
+        while True:
+            answer = await self._call_s3("list_objects_v2", **{k: v for k, v in asked.items() if v})
+            folders = [one["Prefix"] for one in answer.get("CommonPrefixes", [])]
+            files = [one["Key"] for one in answer.get("Contents", [])] if pattern[-1] != "/" else []
+            names.update(
+                name.removeprefix(f"{key}/").rstrip("/") for name in (*folders, *files) if name != prefix
+            )
+            if not answer.get("IsTruncated"):
+                break
+            asked["ContinuationToken"] = answer["NextContinuationToken"]
+        return sorted(name for name in names if _matches(name, parts))
 
     async def _write_if(self, path: str, content: bytes, version: str | None) -> str | None:
         """Replace the `version` of an object, or make it where that is None; returns the new version, or None where it is another one.
@@ -137,6 +163,7 @@ class Store(S3FileSystem):
         found = await self._read(path)
         return found[1] if found and found[0] == content else None
 
+    listed = sync_wrapper(_listed)
     read_version = sync_wrapper(_read)
     write_if = sync_wrapper(_write_if)
 
@@ -147,6 +174,11 @@ fsspec.register_implementation("s3", Store, clobber=True)
 def _code(error: BaseException) -> str:
     cause = error.__cause__
     return str(cause.response.get("Error", {}).get("Code", "")) if isinstance(cause, ClientError) else ""
+
+
+def _matches(name: str, pattern: Sequence[str]) -> bool:
+    parts = name.split("/")
+    return len(parts) == len(pattern) and all(map(fnmatchcase, parts, pattern))
 
 
 @contextmanager
@@ -189,23 +221,32 @@ def replace(file: UPath, before: bytes | None, content: bytes) -> bool:
     if is_one_writer():
         file.fs.pipe_file(file.path, content)
         return True
-    require_conditions(str(file.parent))
+    require_conditions(file)
     found = file.fs.read_version(file.path)
     if (found and found[0]) != before:
         return False
     return file.fs.write_if(file.path, content, found and found[1]) is not None
 
 
-@cache
-def require_conditions(folder: str) -> None:
+def require_conditions(file: UPath) -> None:
     """Raise IngestionError for a store that writes whatever the condition: two machines would take the same lock."""
-    probe = UPath(folder, **options()) / "_conditions"
+    probe = file.parent / f"{file.name}.probe"
+    bucket = probe.path.partition("/")[0]
+    if bucket in _CONDITIONAL:
+        return
     tried = [probe.fs.write_if(probe.path, secrets.token_bytes(8), None) for _ in range(2)]
-    if tried[1] is not None:
+    probe.unlink(missing_ok=True)
+    if tried[1] is None:
+        _CONDITIONAL.add(bucket)
+    else:
         raise IngestionError(
-            f"the store of {folder} knows no writes on a condition (If-None-Match): two machines could load at once, and double rows",
+            f"the store of {file.parent} knows no writes on a condition (If-None-Match): two machines could load at once, and double rows",
             f"Use a store that knows them; or, where only this machine ever writes there, set {ONE_WRITER}=one.",
         )
+
+
+_CONDITIONAL: set[str] = set()
+"""Buckets whose store was seen to refuse a write."""
 
 
 class Lock:
@@ -219,7 +260,7 @@ class Lock:
 
     def acquire(self, waits: bool) -> None:
         """Take it. Raises Taken where somebody else is at work and it is not to wait for them."""
-        require_conditions(str(self._file.parent))
+        require_conditions(self._file)
         seen, since, pause = "", _now(), 0.02
         while True:
             started = _now()

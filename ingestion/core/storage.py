@@ -4,6 +4,7 @@ On a disk they are paths, in a bucket universal-pathlib's, which are asked for t
 locks, or hands a file to Arrow or DuckDB does it here, so that nobody else need know which of the two it is.
 """
 
+import errno
 import hashlib
 import os
 import shutil
@@ -62,8 +63,20 @@ def is_bucket(place: Location) -> "TypeIs[UPath]":
 
 
 def found(folder: Location, pattern: str) -> list[Location]:
-    """What a pattern finds below a folder, by name."""
+    """What a pattern finds below a folder, by name; one that ends with a slash finds folders alone. A star stands for no slash."""
+    if is_bucket(folder):
+        return [folder / name for name in folder.fs.listed(folder.path, pattern)]
     return sorted(folder.glob(pattern), key=str)
+
+
+def read(file: Location) -> bytes:
+    """The content of a file. Raises FileNotFoundError where there is none."""
+    if is_bucket(file):
+        known: tuple[bytes, str] | None = file.fs.read_version(file.path)
+        if known is None:
+            raise FileNotFoundError(errno.ENOENT, "no such object", str(file))
+        return known[0]
+    return file.read_bytes()
 
 
 @contextmanager
@@ -74,7 +87,7 @@ def on_disk(file: Location) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="larder-") as folder:
         copy = Path(folder) / file.name
-        copy.write_bytes(file.read_bytes())
+        copy.write_bytes(read(file))
         yield copy
 
 
@@ -85,6 +98,14 @@ def make_folder(folder: Location) -> None:
 
 
 def remove(place: Location) -> None:
+    """Remove a file."""
+    if is_bucket(place):
+        place.fs.rm_file(place.path)
+    else:
+        place.unlink()
+
+
+def remove_all(place: Location) -> None:
     """Remove a file, a link, or a folder with all that is in it."""
     if is_bucket(place):
         place.fs.rm(place.path, recursive=True)
@@ -198,7 +219,7 @@ def parquet(file: Location) -> Iterator[pq.ParquetFile]:
 
 def table(file: Location, **options: Any) -> pa.Table:
     """The rows of a Parquet file, whole; `options` are those of Arrow's `read_table`."""
-    return pq.read_table(BytesIO(file.read_bytes()) if is_bucket(file) else file, **options)
+    return pq.read_table(BytesIO(read(file)) if is_bucket(file) else file, **options)
 
 
 def row_count(file: Location) -> int:

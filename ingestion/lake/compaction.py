@@ -93,7 +93,7 @@ def remove_replaced(dataset: Location, in_use: Collection[str], grace: float = G
         record = lake.record_of(dataset, file.parent.name)
         is_old = not record.exists() or time.time() - record.stat().st_mtime >= grace
         if is_old and file.name not in in_use:
-            file.unlink()
+            storage.remove(file)
             removed.append(file)
     return removed
 
@@ -111,8 +111,8 @@ def _name(file: Location) -> str:
 def _compact(dataset: Location, table: str, small: list[Location]) -> Compaction:
     folder, before = dataset / table, lake.compacted(dataset, table)
     target = folder / f"{COMPACTED}{secrets.token_hex(8)}.parquet"
-    for leftover in [*folder.glob(f".{COMPACTED}*"), *folder.glob(f"{COMPACTED}*.new")]:
-        leftover.unlink()
+    for leftover in [*storage.found(folder, f".{COMPACTED}*"), *storage.found(folder, f"{COMPACTED}*.new")]:
+        storage.remove(leftover)
     with storage.atomically(target) as beside:
         rows = _write(beside, small)
         expected = sum(storage.row_count(file) for file in small)

@@ -75,7 +75,7 @@ def visible_loads(dataset: Location) -> list[str]:
 
 def named_loads(dataset: Location) -> set[str]:
     """Ids of the loads that dlt's own records name: the latest ones, and all that the log does not have yet."""
-    return {file.stem.rpartition("__")[2] for file in (dataset / LOADS).glob("*.jsonl")}
+    return {file.stem.rpartition("__")[2] for file in storage.found(dataset / LOADS, "*.jsonl")}
 
 
 def segments(dataset: Location) -> list[Location]:
@@ -87,7 +87,9 @@ def segment_loads(segment: Location) -> list[tuple[str, str]]:
     """The loads of one file of the log: id, and when it was complete. Raises IngestionError for a line that is none."""
     loads = []
     start = int(segment.stem)
-    for number, line in enumerate(segment.read_text(errors="replace").splitlines(), start=start + 1):
+    for number, line in enumerate(
+        storage.read(segment).decode(errors="replace").splitlines(), start=start + 1
+    ):
         found = LOG_LINE.fullmatch(line)
         if not found or int(found[1]) != number:
             raise _damaged(segment, f"line {number - start} is {line[:60]!r}")
@@ -103,7 +105,7 @@ def require_log(dataset: Location) -> None:
             raise _damaged(segment, f"the file before it ends at load {logged:,}")
         logged += len(segment_loads(segment))
     try:
-        seen = int(json.loads((dataset / RECORD).read_text().partition("\n")[0])["last_position"])
+        seen = int(json.loads(storage.read(dataset / RECORD).decode().partition("\n")[0])["last_position"])
     except (OSError, ValueError, KeyError, TypeError):
         return  # the record is derived, and is written again
     if logged < seen:
@@ -131,7 +133,7 @@ class Compacted:
 
 def tables(dataset: Location) -> list[str]:
     """Names of the raw tables of one source that any load has brought."""
-    return sorted(folder.name for folder in dataset.glob("[!_]*") if folder.is_dir())
+    return [folder.name for folder in storage.found(dataset, "[!_]*/")]
 
 
 def parquet_files(dataset: Location, table: str) -> list[Location]:
@@ -177,7 +179,7 @@ def compacted(dataset: Location, table: str) -> Compacted:
     """What the compacted files of a raw table hold; nothing where none was made."""
     files: dict[str, dict[str, int]] = {}
     try:
-        lines = record_of(dataset, table).read_text().splitlines()
+        lines = storage.read(record_of(dataset, table)).decode().splitlines()
     except FileNotFoundError:
         lines = []
     for line in lines:
@@ -211,7 +213,7 @@ def dead_files(dataset: Location, pending: Collection[str] = ()) -> list[Locatio
     alive = recorded_loads(dataset).union(pending)
     dead = [file for file in _data_files(dataset) if not is_compacted(file) and load_id(file) not in alive]
     return dead + [
-        file for file in (dataset / STATES).glob("*.jsonl") if file.name.split("__")[1] not in alive
+        file for file in storage.found(dataset / STATES, "*.jsonl") if file.name.split("__")[1] not in alive
     ]
 
 
@@ -222,7 +224,7 @@ def sweep_dead_loads(dataset: Location) -> list[Location]:
     """
     dead = dead_files(dataset)
     for file in dead:
-        file.unlink()
+        storage.remove(file)
     return dead
 
 
@@ -232,17 +234,21 @@ def remove_cut_records(dataset: Location) -> list[Location]:
     Nothing is lost: the load that wrote them did not complete, and its next attempt writes them again. Call it only when no
     load of the source is running. Returns what was removed.
     """
-    records = [dataset / INIT, *dataset.glob(f"{SCHEMAS}/*"), *dataset.glob(f"{STATES}/*")]
+    records = [
+        dataset / INIT,
+        *storage.found(dataset, f"{SCHEMAS}/*"),
+        *storage.found(dataset, f"{STATES}/*"),
+    ]
     cut = [record for record in records if record.is_file() and not _is_whole(record)]
     for record in cut:
-        record.unlink()
+        storage.remove(record)
     storage.remove_empty_folder(dataset)
     return cut
 
 
 def _is_whole(record: Location) -> bool:
     try:
-        json.loads(record.read_bytes())
+        json.loads(storage.read(record))
     except ValueError:
         return False
     return True
@@ -250,7 +256,7 @@ def _is_whole(record: Location) -> bool:
 
 def _markers(dataset: Location) -> list[Location]:
     """Of blocked loads. The folder is named `held` as in lakes that were written before."""
-    return list((dataset.parent.parent / "quarantine" / dataset.name / "held").glob("[!.]*"))
+    return list(storage.found(dataset.parent.parent / "quarantine" / dataset.name / "held", "[!.]*"))
 
 
 def _data_files(dataset: Location) -> list[Location]:

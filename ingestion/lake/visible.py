@@ -29,8 +29,8 @@ def refresh(dataset: Location) -> None:
     if not dataset.is_dir():
         return
     with storage.exclusive(dataset):
-        for leftover in [*dataset.glob(f".{RECORD}.*"), *(dataset / lake.LOG).glob(".*")]:
-            leftover.unlink()
+        for leftover in [*storage.found(dataset, f".{RECORD}.*"), *storage.found(dataset / lake.LOG, ".*")]:
+            storage.remove(leftover)
         lake.require_log(dataset)
         _take_in(dataset)
         text = "".join(json.dumps(line) + "\n" for line in _lines(dataset))
@@ -51,7 +51,7 @@ def last_filled_load(dataset: Location) -> tuple[str, int] | None:
     A file that came again as it was leaves a load that brought nothing. Reads the record: `refresh` it before.
     """
     try:
-        lines = (dataset / RECORD).read_text().splitlines()
+        lines = storage.read(dataset / RECORD).decode().splitlines()
     except FileNotFoundError:
         return None
     found = [json.loads(line) for line in lines]
@@ -86,7 +86,7 @@ def _take_in(dataset: Location) -> None:
 
 def _content(file: Location) -> bytes | None:
     try:
-        return file.read_bytes()
+        return storage.read(file)
     except FileNotFoundError:
         return None
 
@@ -94,7 +94,7 @@ def _content(file: Location) -> bytes | None:
 def _completed_at(dataset: Location, load: str) -> str:
     """When a load was complete, in UTC; a kill may have cut off what dlt says of it: then, when it began."""
     try:
-        record = json.loads((dataset / lake.LOADS / f"{dataset.name}__{load}.jsonl").read_text())
+        record = json.loads(storage.read(dataset / lake.LOADS / f"{dataset.name}__{load}.jsonl"))
         moment = datetime.fromisoformat(record["inserted_at"])
     except (OSError, ValueError, KeyError, TypeError):
         moment = datetime.fromtimestamp(float(load), UTC)
@@ -131,4 +131,4 @@ def _remove_logged(dataset: Location) -> None:
     )
     if len(named) > 2 * RECENT:
         for file in named[:-RECENT]:
-            file.unlink()
+            storage.remove(file)

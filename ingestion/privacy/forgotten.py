@@ -26,7 +26,7 @@ JOURNAL = "erasure.json"
 def forgotten(lake: Location) -> pa.Array:
     """The pseudonyms whose rows nobody is to have any more, by the keys of now. Raises IngestionError where nobody can tell."""
     try:
-        lines = [json.loads(line) for line in (lake / REGISTER).read_text().splitlines()]
+        lines = [json.loads(line) for line in storage.read(lake / REGISTER).decode().splitlines()]
         return pa.array([_by_keys_of_now(line["pseudonym"], line["keys"]) for line in lines], pa.int64())
     except FileNotFoundError:
         return pa.array([], pa.int64())
@@ -53,7 +53,7 @@ def register(lake: Location, household: int) -> None:
     if household not in forgotten(lake).to_pylist():
         file, at = lake / REGISTER, datetime.now(UTC).isoformat(timespec="seconds")
         line = {"pseudonym": household, "keys": fingerprints(ring()), "at": at}
-        before = file.read_bytes() if file.exists() else None
+        before = storage.read(file) if file.exists() else None
         storage.replace(file, before, (before or b"").decode() + json.dumps(line) + "\n")
 
 

@@ -120,9 +120,11 @@ def _require(lake: Location, ours: list[str]) -> None:
     record = lake / RECORD
     again = "name an empty folder in LARDER_DATA (and in LARDER_LAKE), and load all again: larder run"
     try:
-        theirs = json.loads(record.read_text())["keys"]
+        theirs = json.loads(storage.read(record))["keys"]
     except FileNotFoundError:
-        if any(recorded_loads(each) for each in (lake / "raw").glob("*") if has_pseudonyms(each.name)):
+        if any(
+            recorded_loads(each) for each in storage.found(lake / "raw", "*") if has_pseudonyms(each.name)
+        ):
             raise IngestionError(
                 f"the lake {lake} has household numbers from before there were pseudonyms",
                 f"Nothing was changed: {again}.",

@@ -90,7 +90,7 @@ class Quarantine:
             texts = rows[name]
             has = pc.fill_null(pc.match_substring_regex(texts, CONTACT), False)
             rows = rows.set_column(rows.schema.get_field_index(name), name, pc.if_else(has, instead, texts))
-        number = sum(1 for _ in folder.glob(f"{load}.*.parquet"))
+        number = sum(1 for _ in storage.found(folder, f"{load}.*.parquet"))
         with storage.atomically(folder / f"{load}.{number}.parquet") as beside:
             pq.write_table(rows, beside, compression="zstd")
 
@@ -116,7 +116,7 @@ class Quarantine:
         said = [
             Resolution(**json.loads(line))
             for file in storage.found(self.folder / "resolutions", "*.jsonl")
-            for line in file.read_text().splitlines()
+            for line in storage.read(file).decode().splitlines()
         ]
         return {one.quarantine_id: one for one in said if one.load_id is None or one.load_id in complete}
 
@@ -137,12 +137,12 @@ class Quarantine:
             rows = _read(file)
             others = [row for row in rows if row["quarantine_id"] not in ids]
             if not others:
-                file.unlink()
+                storage.remove(file)
             elif len(others) < len(rows):
                 with storage.atomically(file) as beside:
                     pq.write_table(pa.Table.from_pylist(others, schema=SCHEMA), beside, compression="zstd")
         for file in storage.found(self.folder / "resolutions", "*.jsonl") if ids else ():
-            lines = file.read_text().splitlines(keepends=True)
+            lines = storage.read(file).decode().splitlines(keepends=True)
             kept = [line for line in lines if json.loads(line)["quarantine_id"] not in ids]
             if len(kept) < len(lines):
                 storage.write(file, "".join(kept))
@@ -162,7 +162,7 @@ class Quarantine:
         """The complete loads that are blocked, oldest first, each with its reasons and since when."""
         complete = recorded_loads(self.dataset)
         markers = [file for file in storage.found(self.folder / MARKERS, "*") if file.name in complete]
-        return {file.name: json.loads(file.read_text() or "{}") for file in markers}
+        return {file.name: json.loads(storage.read(file).decode() or "{}") for file in markers}
 
     def review(self) -> None:
         """Decide for each marked load whether it is blocked: not when little of it, or nothing any more, is in quarantine."""
@@ -178,20 +178,20 @@ class Quarantine:
                 since = before.get("since") or datetime.now(UTC).isoformat(timespec="seconds")
                 self._mark(load, json.dumps({"since": since, "reasons": reasons}))
             else:
-                (self.folder / MARKERS / load).unlink()
+                storage.remove(self.folder / MARKERS / load)
         refresh(self.dataset)
 
     def dead_files(self, pending: Collection[str] = ()) -> list[Location]:
         """What loads left here that never completed and are not `pending`."""
         alive = recorded_loads(self.dataset).union(pending)
         dead = [file for file in self._files() if load_id(file) not in alive]
-        dead += [file for file in (self.folder / MARKERS).glob("*") if file.name not in alive]
-        return dead + [file for file in self.folder.glob("*/.*") if file not in dead]
+        dead += [file for file in storage.found(self.folder / MARKERS, "*") if file.name not in alive]
+        return dead + [file for file in storage.found(self.folder, "*/.*") if file not in dead]
 
     def sweep(self) -> None:
         """Remove the dead files. Call it only when no load of the source is running or pending."""
         for file in self.dead_files():
-            file.unlink()
+            storage.remove(file)
 
     def _reasons(self, load: str, entries: list[dict[str, Any]], was_blocked: bool) -> list[str]:
         """Why a load is blocked; once it is, it is until nothing of it is open."""

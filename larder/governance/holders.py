@@ -127,4 +127,4 @@ def remove(paths: Paths) -> None:
     """Take away what is not rewritten: all of it can be made again."""
     for holder in HOLDERS:
         for path in found(paths, holder) if holder.treatment == REMOVED else ():
-            storage.remove(path)
+            storage.remove_all(path)

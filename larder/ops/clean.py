@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+from ingestion.core import storage
 from ingestion.lake.loads import dead_files
 from ingestion.privacy.restricted import Restricted
 from ingestion.quarantine.store import Quarantine
@@ -48,7 +49,7 @@ def _sweep(paths: Paths, source: str) -> list[str]:
     dead += Restricted(paths.lake, source).dead_files(pending)
     size = sum(file.stat().st_size for file in dead)
     for file in dead:
-        file.unlink()
+        storage.remove(file)
     return [f"{source}: {len(dead)} files of loads that never completed ({size:,} bytes)"] if dead else []
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from stores import Store, seaweed
 
 from demo.credentials import PSEUDONYM_KEY as KEY
 from ingestion.privacy.pseudonyms import KEYS, pseudonym
@@ -164,6 +165,13 @@ def keep_what_is_compiled(made: Instance) -> None:
         (made.data / kept).parent.mkdir(parents=True)
         shutil.copyfile(found, made.data / kept)
         os.umask(before)
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A store with a bucket, which the environment names while a test has it."""
+    with seaweed(tmp_path_factory.mktemp("store")) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,15 @@ from conftest import Instance, connections
 from faults import ingest
 from nats.js import JetStreamContext
 from nats.js.api import StreamInfo
+from stores import OnDisk
 from test_stream import line
 
 from demo.broker import Stream
+from ingestion.core import storage
+from ingestion.core.storage import Location
 from ingestion.lake import loads as lake
+
+ON_DISK = OnDisk()
 
 KEYS = {
     "transactions": "basket_id, product_id",
@@ -50,28 +55,41 @@ class Case:
     env: dict[str, str]
     before: Path
     whole: Content
+    lakes: OnDisk = ON_DISK
 
     def room(self, folder: Path) -> Path:
         """A data root like the one before the load."""
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(self.before, folder)
+        self.lakes.copy(self.before, folder)
         return folder
+
+    def lake(self, data: Path) -> Location:
+        return self.lakes.of(data)
+
+    def ingest(self, data: Path, *changes: Any) -> int:
+        return ingest(
+            self.source, data, {**self.env, **self.lakes.env(data)}, *changes, lake=str(self.lake(data))
+        )
+
+    def content(self, data: Path) -> Content:
+        return content(self.lake(data) / "raw" / self.source, data / "restricted")
 
     def check(self, data: Path, *mutants: Callable[[], None]) -> None:
         """What must hold after a load that died: all this, by the next run."""
-        assert ingest(self.source, data, self.env, *mutants) == 0
-        assert content(data / "lake/raw" / self.source) == self.whole
-        complete = lake.completed_loads(data / "lake/raw" / self.source)
-        assert ingest(self.source, data, self.env) == 0
-        assert lake.completed_loads(data / "lake/raw" / self.source) - complete == set()
+        dataset = self.lake(data) / "raw" / self.source
+        assert self.ingest(data, *mutants) == 0
+        assert self.content(data) == self.whole
+        complete = lake.completed_loads(dataset)
+        assert self.ingest(data) == 0
+        assert lake.completed_loads(dataset) - complete == set()
 
 
-def content(dataset: Path) -> Content:
+def content(dataset: Location, restricted: Path | None = None) -> Content:
     """What readers of the completed loads see. No file of another load may lie beside them."""
     complete = lake.completed_loads(dataset)
     files = sorted(dataset.glob("[!_]*/*.parquet"))
-    apart = sorted((dataset.parents[2] / "restricted" / dataset.name).glob("*/*"))
-    owners = {lake.load_id(file) for file in files + apart}
+    restricted = restricted or Path(str(dataset.parents[2])) / "restricted"
+    apart = sorted((restricted / dataset.name).glob("*/*"))
+    owners = {lake.load_id(file) for file in [*files, *apart]}
     assert owners <= complete, "files of a load that never completed"
     assert len(apart) < 2, "earlier versions of people"
     found = {}
@@ -83,44 +101,48 @@ def content(dataset: Path) -> Content:
     return found
 
 
-def _summary(files: list[Path], key: str, load: str) -> tuple[int, int, int, int]:
-    row = duckdb.execute(
-        f"""
-        select count(*), count(distinct ({key})), bit_xor(hash(t)), sum(hash(t)::hugeint)
-        from (select * exclude ({load}) from read_parquet(?, hive_partitioning = false)) as t
-        """,
-        [[str(file) for file in files]],
-    ).fetchone()
+def _summary(files: Sequence[Location], key: str, load: str) -> tuple[int, int, int, int]:
+    with storage.connect(files[0]) as connection:
+        row = connection.execute(
+            f"""
+            select count(*), count(distinct ({key})), bit_xor(hash(t)), sum(hash(t)::hugeint)
+            from (select * exclude ({load}) from read_parquet(?, hive_partitioning = false)) as t
+            """,
+            [[str(file) for file in files]],
+        ).fetchone()
     assert row
     return row[0], row[1], row[2], row[3]
 
 
-def cases(retailer: Instance, rooms: pytest.TempPathFactory) -> Callable[[str], Case]:
+def cases(
+    retailer: Instance, rooms: pytest.TempPathFactory, lakes: OnDisk = ON_DISK
+) -> Callable[[str], Case]:
     """The case of a source, made when it is first asked for."""
-    return cache(lambda source: _make(source, retailer, rooms.mktemp(source)))
+    return cache(lambda source: _make(source, retailer, rooms.mktemp(source), lakes))
 
 
-def _make(source: str, retailer: Instance, room: Path) -> Case:
+def _make(source: str, retailer: Instance, room: Path, lakes: OnDisk) -> Case:
     env, before = connections(retailer), room / "before"
+    first = Case(source, env, before, {}, lakes)
     before.mkdir()
     name = f"SOURCES__{source.upper()}__LANDING"
     if name in env:  # files come in days: some are loaded already, more have come
         delivered, env[name] = Path(env[name]), str(room / "landing")
         _deliver(delivered, room / "landing", slice(0, 1))
-        assert ingest(source, before, env) == 0
+        assert first.ingest(before) == 0
         _deliver(delivered, room / "landing", slice(1, 3))
     if source == "pos_stream":  # and events as they are sold
         _publish(env, room.name, 0, 30)
-        assert ingest(source, before, env) == 0
+        assert first.ingest(before) == 0
         _publish(env, room.name, 30, 70)
-    whole = Case(source, env, before, {}).room(room / "whole")
-    assert ingest(source, whole, env) == 0
-    found = content(whole / "lake/raw" / source)
+    whole = first.room(room / "whole")
+    assert first.ingest(whole) == 0
+    found = first.content(whole)
     for table, count in SOURCE_ROWS[source](env).items():
         assert found[table][:2] == (count, count), f"{source}: an undisturbed load is not the source"
     if source == "loyalty":
         assert found[RESTRICTED][0] == found["households"][0]
-    return Case(source, env, before, found)
+    return replace(first, whole=found)
 
 
 def _deliver(root: Path, landing: Path, days: slice) -> None:

@@ -4,37 +4,45 @@ The steps are hooked from here: nothing in the product knows of them.
 """
 
 import importlib
+import inspect
 import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from conftest import PROJECT
 
+from ingestion.core.bucket import WRITES
+
 KILLED = -signal.SIGKILL
 
 _PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["ingestion.pipelines"])  # dlt is imported once, not once per death
+_PROCESSES.set_forkserver_preload(
+    ["ingestion.pipelines", "ingestion.core.bucket"]
+)  # dlt is imported once, not once per death
 
 
 @dataclass(frozen=True)
 class Step:
-    """A function or method that moves a load on: `module:Class.method`. The bodies of files are cut by `halfway`, if it has one."""
+    """A function or method that moves a load on: `module:Class.method`, called with one of `only` where there are any. The bodies of
+    files are cut by `halfway`, if it has one.
+    """
 
     name: str
     method: str
     moments: tuple[str, ...] = ("before", "after")
     nth: int = 1
+    only: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         return self.name.replace(" ", "_")
 
     def times(self, nth: int) -> "Step":
         """The same step, when it is taken for the n-th time."""
-        return Step(self.name, self.method, self.moments, nth)
+        return replace(self, nth=nth)
 
 
 @dataclass(frozen=True)
@@ -62,18 +70,27 @@ RECORD = Step(
     "fsspec.implementations.local:LocalFileSystem.write_text",
     ("before", "halfway", "after"),
 )
+WRITE_IN_BUCKET = Step("request that writes", "ingestion.core.bucket:Store._call_s3", only=WRITES)
+"""A request makes an object whole or not at all; what is cut in its middle is seen by strace (test_bucket.py)."""
+LOCK_IN_BUCKET = Step("request on a condition", "ingestion.core.bucket:Store.write_if")
 COMPLETE_PACKAGE = Step(
     "package put away", "dlt.common.storages.load_storage:LoadStorage.complete_load_package", ("after",)
 )
 SWEEP = Step("dead load swept", "ingestion.pipelines:sweep_dead_loads")
 ACKNOWLEDGE = Step("broker told", "ingestion.connectors.brokers.jetstream:JetStream.acknowledge")
 
-STEPS = (CLEAR, EXTRACT, COMMIT_EXTRACT, NORMALISE, LAND, RECORD, COMPLETE_PACKAGE, SWEEP)
+STEPS = {
+    "disk": (CLEAR, EXTRACT, COMMIT_EXTRACT, NORMALISE, LAND, RECORD, COMPLETE_PACKAGE, SWEEP),
+    "bucket": (
+        *(CLEAR, EXTRACT, COMMIT_EXTRACT, NORMALISE, WRITE_IN_BUCKET, LOCK_IN_BUCKET),
+        *(COMPLETE_PACKAGE, SWEEP),
+    ),
+}
 
 
-def ingest(source: str, data: Path, env: dict[str, str], *changes: Any) -> int:
-    """Load a source in a process of its own, with faults or mutants put in; return its exit code."""
-    process = _PROCESSES.Process(target=_child, args=(source, data, env, changes))
+def ingest(source: str, data: Path, env: dict[str, str], *changes: Any, lake: str = "") -> int:
+    """Load a source in a process of its own, with faults or mutants put in; return its exit code. The lake is in `data`, or where it is named."""
+    process = _PROCESSES.Process(target=_child, args=(source, data, env, changes, lake or str(data / "lake")))
     process.start()
     process.join()
     code = process.exitcode
@@ -82,14 +99,15 @@ def ingest(source: str, data: Path, env: dict[str, str], *changes: Any) -> int:
     return code
 
 
-def _child(source: str, data: Path, env: dict[str, str], changes: Sequence[Any]) -> None:
+def _child(source: str, data: Path, env: dict[str, str], changes: Sequence[Any], lake: str) -> None:
     os.chdir(PROJECT)
     os.environ.update(env)
     for change in changes:
         plant(change) if isinstance(change, Fault) else change()
     from ingestion import pipelines
+    from ingestion.core import storage
 
-    pipelines.ingest(source, data / "lake", data / "dlt", lambda _: None)
+    pipelines.ingest(source, storage.location(lake), data / "dlt", lambda _: None)
 
 
 def plant(fault: Fault) -> None:
@@ -105,6 +123,15 @@ def plant(fault: Fault) -> None:
 def _dying(method: Callable[..., Any], fault: Fault) -> Callable[..., Any]:
     taken = 0
 
+    async def wrapped_coroutine(*args: Any, **kwargs: Any) -> Any:
+        nonlocal taken
+        taken += not fault.step.only or args[1] in fault.step.only
+        if taken != fault.step.nth or (fault.step.only and args[1] not in fault.step.only):
+            return await method(*args, **kwargs)
+        if fault.moment == "after":
+            await method(*args, **kwargs)
+        os.kill(os.getpid(), signal.SIGKILL)
+
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         nonlocal taken
         taken += 1
@@ -116,7 +143,7 @@ def _dying(method: Callable[..., Any], fault: Fault) -> Callable[..., Any]:
             method(*args, **kwargs)
         os.kill(os.getpid(), signal.SIGKILL)
 
-    return wrapped
+    return wrapped_coroutine if inspect.iscoroutinefunction(method) else wrapped
 
 
 def _half_of_a_copy(source: str, target: str) -> None:

@@ -1,6 +1,6 @@
 """Loads that die at every step of their way into the lake, with dlt's working directory kept, and lost.
 
-Whatever the step, the next run brings exactly what an undisturbed load brings: every row of the source once, nothing that
+The lake is on a disk, or in a bucket. Whatever the step, the next run brings exactly what an undisturbed load brings: every row of the source once, nothing that
 no load owns, and the run after it nothing.
 """
 
@@ -8,27 +8,51 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import duckdb
 import pytest
 from cases import SOURCE_ROWS, Case, cases, content
 from conftest import PROJECT, Instance
-from faults import ACKNOWLEDGE, CLEAR, KILLED, LAND, RECORD, STEPS, Fault, Step, ingest
+from faults import (
+    ACKNOWLEDGE,
+    CLEAR,
+    KILLED,
+    LAND,
+    LOCK_IN_BUCKET,
+    RECORD,
+    STEPS,
+    WRITE_IN_BUCKET,
+    Fault,
+    Step,
+)
+from stores import InBucket, use
 
 from ingestion.lake import loads as lake
 from ingestion.lake import visible
 
 
 @pytest.fixture(scope="module")
-def case(retailer: Instance, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Case]:
-    return cases(retailer, tmp_path_factory)
+def case(
+    retailer: Instance, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Case]]:
+    """The case of a source, with its lakes on the disk or in a bucket."""
+    on_disk = cases(retailer, tmp_path_factory)
+    with pytest.MonkeyPatch.context() as patched:
+
+        @cache
+        def in_bucket() -> Callable[[str], Case]:
+            use(patched, request.getfixturevalue("store"))
+            return cases(retailer, tmp_path_factory, InBucket())
+
+        yield lambda source, lakes="disk": in_bucket()(source) if lakes == "bucket" else on_disk(source)
 
 
 def dies(case: Case, data: Path, fault: Fault, kept: bool) -> bool:
     """Whether a load of the case dies of a fault; it comes to its end where it does not take the step so often."""
-    code = ingest(case.source, case.room(data), case.env, fault)
+    code = case.ingest(case.room(data), fault)
     assert code in (KILLED, 0), fault
     if not kept:
         shutil.rmtree(data / "dlt", ignore_errors=True)
@@ -46,12 +70,18 @@ SAMPLE = [
 ]
 
 MATRIX = [
-    (source, step, moment)
+    (lakes, source, step, moment)
+    for lakes, steps in STEPS.items()
     for source in SOURCE_ROWS
-    for step in (*STEPS, *([ACKNOWLEDGE] if source == "pos_stream" else []))
+    for step in (*steps, *([ACKNOWLEDGE] if source == "pos_stream" else []))
     for moment in step.moments
 ]
-"""Every source at every moment of every step that it takes."""
+"""Every source at every moment of every step that it takes, on each kind of lake."""
+
+SAMPLE_IN_BUCKET = [
+    ("promotions", Fault(WRITE_IN_BUCKET.times(3), "after"), False),
+    ("loyalty", Fault(LOCK_IN_BUCKET.times(4), "after"), False),  # a lock is taken, and never given back
+]
 
 
 @pytest.mark.parametrize(("source", "fault", "kept"), SAMPLE, ids=str)
@@ -63,30 +93,41 @@ def test_a_death_at_a_step(
     case(source).check(tmp_path)
 
 
+@pytest.mark.parametrize(("source", "fault", "kept"), SAMPLE_IN_BUCKET, ids=str)
+def test_a_death_on_the_way_into_a_bucket(
+    case: Callable[..., Case], tmp_path: Path, source: str, fault: Fault, kept: bool
+) -> None:
+    mine = case(source, "bucket")
+    assert dies(mine, tmp_path / "data", fault, kept)
+    mine.check(tmp_path / "data")
+
+
 @pytest.mark.nightly
 @pytest.mark.parametrize("kept", [True, False], ids=["kept", "lost"])
-@pytest.mark.parametrize(("source", "step", "moment"), MATRIX, ids=str)
+@pytest.mark.parametrize(("lakes", "source", "step", "moment"), MATRIX, ids=str)
 def test_a_death_at_every_step(
-    case: Callable[[str], Case], tmp_path: Path, source: str, step: Step, moment: str, kept: bool
+    case: Callable[..., Case], tmp_path: Path, lakes: str, source: str, step: Step, moment: str, kept: bool
 ) -> None:
     """Each time that a load takes the step, until one takes it no more and comes to its end."""
-    died = 0
-    while dies(case(source), tmp_path, Fault(step.times(died + 1), moment), kept):
-        case(source).check(tmp_path)
+    mine, died = case(source, lakes), 0
+    while dies(mine, tmp_path, Fault(step.times(died + 1), moment), kept):
+        mine.check(tmp_path)
         died += 1
     assert died, f"{source} never takes the step"
-    assert content(tmp_path / "lake/raw" / source) == case(source).whole
+    assert mine.content(tmp_path) == mine.whole
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize(("source", "step", "moment"), MATRIX, ids=str)
+@pytest.mark.parametrize(("lakes", "source", "step", "moment"), MATRIX, ids=str)
 def test_a_death_in_the_recovery(
-    case: Callable[[str], Case], tmp_path: Path, source: str, step: Step, moment: str
+    case: Callable[..., Case], tmp_path: Path, lakes: str, source: str, step: Step, moment: str
 ) -> None:
     """The run that should mend a load that died dies as well."""
-    assert dies(case(source), tmp_path, Fault(RECORD, "after"), kept=True)
-    assert ingest(source, tmp_path, case(source).env, Fault(step, moment)) in (KILLED, 0)
-    case(source).check(tmp_path)
+    mine = case(source, lakes)
+    record = RECORD if lakes == "disk" else WRITE_IN_BUCKET.times(3)
+    assert dies(mine, tmp_path, Fault(record, "after"), kept=True)
+    assert mine.ingest(tmp_path, Fault(step, moment)) in (KILLED, 0)
+    mine.check(tmp_path)
 
 
 # The filter
