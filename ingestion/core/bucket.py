@@ -132,15 +132,15 @@ class Store(S3FileSystem):
         names: set[str] = set()
         while True:
             answer = await self._call_s3("list_objects_v2", **{k: v for k, v in asked.items() if v})
-            folders = [one["Prefix"] for one in answer.get("CommonPrefixes", [])]
-            files = [one["Key"] for one in answer.get("Contents", [])] if pattern[-1] != "/" else []
-            names.update(
-                name.removeprefix(f"{key}/").rstrip("/") for name in (*folders, *files) if name != prefix
-            )
+            found = [one["Prefix"] for one in answer.get("CommonPrefixes", [])]
+            found += [one["Key"] for one in answer.get("Contents", []) if one["Key"] != prefix]
+            names.update(name.removeprefix(f"{key}/") for name in found)
             if not answer.get("IsTruncated"):
                 break
             asked["ContinuationToken"] = answer["NextContinuationToken"]
-        return sorted(name for name in names if _matches(name, parts))
+        folders = {"/".join(name.split("/")[: len(parts)]) for name in names if name.count("/") >= len(parts)}
+        files = {name for name in names if name.count("/") < len(parts) and pattern[-1] != "/"}
+        return sorted(name for name in files | folders if _matches(name, parts))
 
     async def _write_if(self, path: str, content: bytes, version: str | None) -> str | None:
         """Replace the `version` of an object, or make it where that is None; returns the new version, or None where it is another one.

@@ -22,6 +22,7 @@ from pathlib import Path
 import pytest
 
 from ingestion.core import storage
+from ingestion.core.bucket import ONE_WRITER
 from ingestion.core.errors import IngestionError
 from ingestion.core.storage import Location
 
@@ -177,7 +178,7 @@ class InBucket(OnDisk):
     def env(self, data: Path) -> dict[str, str]:
         return {
             "LARDER_RESTRICTED": str(data / "restricted"),
-            **{name: os.environ[name] for name in env_of("")},
+            **{name: os.environ[name] for name in (*env_of(""), ONE_WRITER) if name in os.environ},
         }
 
     def copy(self, source: Path, target: Path) -> None:
