@@ -54,7 +54,7 @@ WRITES = frozenset(
 CHANGED = {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409"}
 """What a store says when the condition of a write does not hold."""
 
-ONE_WRITER = "LARDER_LAKE_WRITERS"
+ONE_WRITER = "LARDER_BUCKET_WRITERS"
 """Set to `one`, it promises that only this machine writes: then a store need not know writes on a condition."""
 
 CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)

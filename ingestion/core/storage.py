@@ -146,6 +146,15 @@ def replace(target: Location, before: bytes | None, content: str) -> None:
         )
 
 
+def put(file: Path, target: Location, same: Location | None = None) -> None:
+    """Have a file of the disk in a bucket, as a copy of one there that has the `same` content, where there is one."""
+    assert is_bucket(target)  # noqa: S101 - what is published on the disk has other ways
+    if same is not None and is_bucket(same) and same.exists():
+        target.fs.copy(same.path, target.path)
+    else:
+        target.fs.put_file(str(file), target.path)
+
+
 @contextmanager
 def atomically(target: Location) -> Iterator[Path]:
     """Give a path of the disk to write to; at the end it becomes `target`, whole, unless an error is raised."""

@@ -35,6 +35,12 @@ class Paths:
             return _in_bucket("LARDER_LAKE", named)
         return _usable("LARDER_LAKE", Path(named).resolve()) if named else self.data / "lake"
 
+    def bucket(self, name: str) -> Location | None:
+        """Where the export, the shares or the site are shown besides: `LARDER_EXPORT`, `LARDER_SHARES`, `LARDER_SITE`, each a folder of a bucket."""
+        variable = f"LARDER_{name.upper()}"
+        named = os.environ.get(variable)
+        return _in_bucket(variable, named) if named else None
+
     @property
     def warehouse(self) -> Path:
         return self.data / "warehouse"

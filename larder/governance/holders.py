@@ -128,3 +128,7 @@ def remove(paths: Paths) -> None:
     for holder in HOLDERS:
         for path in found(paths, holder) if holder.treatment == REMOVED else ():
             storage.remove_all(path)
+    for name in ("export", "shares", "site"):
+        if target := paths.bucket(name):
+            for path in storage.found(target, "*"):
+                storage.remove_all(path)

@@ -20,7 +20,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from ingestion.core import sql
+from ingestion.core import sql, storage
 from ingestion.core.files import sync_folder
 from ingestion.core.text import first_line
 from ingestion.privacy.pseudonyms import pseudonym, ring
@@ -30,6 +30,7 @@ from larder.core.settings import Paths
 from larder.governance import queries, verify
 from larder.governance.grants import Audience, Table
 from larder.project.manifest import Artifact
+from larder.warehouse import mirror
 from larder.warehouse.connection import FRESH_SHARE, SHARE, attach
 from larder.warehouse.relations import quoted
 from larder.warehouse.store import FILE, Manifest, Store
@@ -67,6 +68,10 @@ def withdraw(paths: Paths, audiences: list[Audience]) -> None:
     for path in paths.shares.iterdir():
         if not path.is_symlink() and path not in shown:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+    if target := paths.bucket("shares"):
+        for share in storage.found(target, "*/"):
+            if not set(mirror.shown(share).get("granted", [""])) <= granted.get(share.name, set()):
+                mirror.withdraw(share)
 
 
 def write(
@@ -89,6 +94,9 @@ def write(
                 closed += [] if give(folder, audience.group) else [audience.name]
     withdraw(paths, audiences)
     let_pass(paths.shares, paths.data)
+    for audience in audiences:
+        if audience.name not in failed:
+            _mirror(paths, audience)
     if closed:
         console.note(
             f"only the owner of the files reads the shares of {', '.join(closed)}: no group of the system is theirs"
@@ -102,8 +110,17 @@ def write(
     console.done(f"shares of generation {published.id}: {', '.join(a.name for a in audiences) or 'none'}")
 
 
+def _mirror(paths: Paths, audience: Audience) -> None:
+    """Show a share in a bucket as well, where one is named."""
+    if target := paths.bucket("shares"):
+        files = mirror.files_of((paths.shares / audience.name).resolve())
+        mirror.show(target / audience.name, "share", files, granted=sorted(audience.granted()))
+
+
 def _end(paths: Paths, audience: str) -> None:
     """Take away a share and the pages that were made from it, earlier ones too."""
+    if target := paths.bucket("shares"):
+        mirror.withdraw(target / audience)
     pages = paths.reports(audience)
     for link in (paths.shares / audience, pages):
         link.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from larder.governance import shares
 from larder.site import catalog, facts, render
 from larder.site.facts import Facts
 from larder.site.reports import write
+from larder.warehouse import mirror
 from larder.warehouse.locks import lock
 from larder.warehouse.store import Store
 
@@ -55,6 +56,7 @@ def reports(paths: Paths) -> None:
                 render.remove(left)
     write_atomically(paths.site / "index.html", ENTRY.format("reports/index.html"))
     (paths.site / "index.html").chmod(0o644)
+    _mirror(paths)
     for reason in wrong.values():
         console.failed(str(reason), reason.next_step)
     if wrong:
@@ -64,6 +66,16 @@ def reports(paths: Paths) -> None:
         )
     events.emit("site_written", Store(paths.warehouse).require_published().id)
     console.done(f"{len(found)} reports: {paths.site / 'index.html'}")
+
+
+def _mirror(paths: Paths) -> None:
+    """Show the site, without the pages of single audiences, in a bucket as well, where one is named."""
+    if target := paths.bucket("site"):
+        parts = [path for path in paths.site.glob("[!.]*") if path.is_dir()]
+        files = {"index.html": paths.site / "index.html"}
+        for part in parts:
+            files |= mirror.files_of(part.resolve(), f"{part.name}/")
+        mirror.show(target, "site", files, ENTRY.format("{0}/reports/index.html"))
 
 
 def _open(paths: Paths, found: Facts, audience: str, folder: Path) -> None:

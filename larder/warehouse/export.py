@@ -24,7 +24,7 @@ from larder.core.errors import LarderError
 from larder.core.settings import Paths
 from larder.project import fingerprint, manifest
 from larder.project.manifest import Declared
-from larder.warehouse import table_hash
+from larder.warehouse import mirror, table_hash
 from larder.warehouse.connection import EXPORT
 from larder.warehouse.locks import lock
 from larder.warehouse.store import Manifest, Store
@@ -105,6 +105,8 @@ def run(paths: Paths) -> dict[str, Any]:
         news = _pointer(paths).resolve() != folder
         if news:
             _show(paths, folder)
+        if target := paths.bucket("export"):
+            mirror.show(target, "export", mirror.files_of(folder), generation=published.id)
     found = _read(folder)
     files = [file for mart in found["marts"].values() for file in mart["files"]]
     size = sum(file["bytes"] for file in files) / 1e6
