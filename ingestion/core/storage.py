@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
@@ -108,7 +108,8 @@ def remove(place: Location) -> None:
 def remove_all(place: Location) -> None:
     """Remove a file, a link, or a folder with all that is in it."""
     if is_bucket(place):
-        place.fs.rm(place.path, recursive=True)
+        with suppress(FileNotFoundError):  # some stores name a folder for a while that has lost its last file
+            place.fs.rm(place.path, recursive=True)
     elif place.is_dir() and not place.is_symlink():
         shutil.rmtree(place)
     else:
