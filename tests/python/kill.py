@@ -47,6 +47,7 @@ MOVES = (
 )
 """What changes names and rights: between two of these a crash can leave a state that none before had."""
 RENAMES = "rename,renameat,renameat2,symlink,symlinkat,link,linkat"
+SENDS = "sendto,sendmsg,writev,write"
 CONTENTS = "write,pwrite64,ftruncate,fsync,fdatasync,copy_file_range,sendfile,openat"
 """What changes contents, and openat, which may make a file."""
 
@@ -101,7 +102,7 @@ class Victims:
 
 def tracing(log: Path, names: str) -> list[str]:
     """strace's options to write down calls, with the files that they are about."""
-    return ["-y", "-o", str(log), "-e", f"trace={names}"]
+    return ["-yy", "-o", str(log), "-e", f"trace={names}"]
 
 
 def killing(point: Point) -> list[str]:

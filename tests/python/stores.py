@@ -27,6 +27,8 @@ from ingestion.core.errors import IngestionError
 from ingestion.core.storage import Location
 
 BUCKET = "lake"
+LAKES = "LARDER_TEST_LAKES"
+"""`bucket` where the lakes of victims are to be in one."""
 WRITER, READER = ("writer", "the-writer-secret"), ("reader", "the-reader-secret")
 
 

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import duckdb
+from stores import LAKES, InBucket, OnDisk
 
 from ingestion import pipelines
 from ingestion.sources import SOURCES
@@ -61,8 +62,10 @@ def clean(warehouse: Path) -> None:
 
 
 def ingest(source: str, data: Path) -> None:
-    """What is new in one of the systems that the environment names."""
-    pipelines.ingest(source, data / "lake", data / "dlt", lambda _: None)
+    """What is new in one of the systems that the environment names, into a lake on the disk or in a bucket."""
+    lakes = InBucket() if os.environ.get(LAKES) == "bucket" else OnDisk()
+    os.environ.update(lakes.env(data))
+    pipelines.ingest(source, lakes.of(data), data / "dlt", lambda _: None)
 
 
 SCENARIOS: dict[str, Callable[[Path], None]] = {

@@ -4,7 +4,7 @@ Whatever the call, the next run brings what an undisturbed load brings, with dlt
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from kill import (
     CONTENTS,
     KILLED,
     MOVES,
+    SENDS,
     Victims,
     killing,
     needs_strace,
@@ -22,6 +23,7 @@ from kill import (
     tracing,
     victims,
 )
+from stores import LAKES, InBucket, Store, use
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +31,12 @@ def case(retailer: Instance, tmp_path_factory: pytest.TempPathFactory) -> Callab
     return cases(retailer, tmp_path_factory)
 
 
-def sweep(case: Case, server: Victims, room: Path, names: str, about: str, chosen: slice) -> None:
-    """Kill a load at the chosen ones of its calls that are about a part of the data root."""
+def sweep(
+    case: Case, server: Victims, room: Path, names: str, about: str, chosen: slice, peer: str = ""
+) -> None:
+    """Kill a load at the chosen ones of its calls that are about a part of the data root, or to a peer."""
     whole = case.room(room / "whole")
-    found = server.calls(f"ingest-{case.source}", whole, names, str(whole / about))
+    found = server.calls(f"ingest-{case.source}", whole, names, peer or str(whole / about))
     case.check(whole)
     assert found[chosen]
     for number, point in enumerate(found[chosen]):
@@ -46,7 +50,7 @@ def sweep(case: Case, server: Victims, room: Path, names: str, about: str, chose
             except AssertionError as error:
                 error.add_note(f"killed at {point} of {found}, working directory {what}")
                 raise
-            shutil.rmtree(data)
+            case.lakes.remove(data)
 
 
 @needs_strace
@@ -71,6 +75,27 @@ def test_a_kill_at_every_move_of_a_load(case: Callable[[str], Case], tmp_path: P
 def test_a_kill_at_every_write_to_the_lake(case: Callable[[str], Case], tmp_path: Path, source: str) -> None:
     with victims(**case(source).env) as server:
         sweep(case(source), server, tmp_path, CONTENTS, "lake", slice(None))
+
+
+@pytest.fixture(scope="module")
+def in_bucket(
+    retailer: Instance, store: Store, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Case]]:
+    with pytest.MonkeyPatch.context() as patched:
+        use(patched, store)
+        yield cases(retailer, tmp_path_factory, InBucket())
+
+
+@needs_strace
+@pytest.mark.nightly
+@pytest.mark.parametrize("source", SOURCE_ROWS)
+def test_a_kill_among_the_sends_to_a_bucket(
+    in_bucket: Callable[[str], Case], store: Store, tmp_path: Path, source: str
+) -> None:
+    """Every 24th, from another one on for each source: requests are cut before, within and after their bodies."""
+    mine, first = in_bucket(source), list(SOURCE_ROWS).index(source)
+    with victims(**mine.env, **store.env, **{LAKES: "bucket"}) as server:
+        sweep(mine, server, tmp_path, SENDS, "", slice(first, None, 24), peer=f"->127.0.0.1:{store.port}]")
 
 
 # The command
