@@ -91,6 +91,11 @@ def on_disk(file: Location) -> Iterator[Path]:
         yield copy
 
 
+def of_disk(place: Location) -> list[Path]:
+    """A location as a path of the disk, for what can be said of those alone; nothing where it is in a bucket."""
+    return [] if is_bucket(place) else [place]
+
+
 def make_folder(folder: Location) -> None:
     """Have a folder on the disk; in a bucket there are none."""
     if not is_bucket(folder):

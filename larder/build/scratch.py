@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 
+from ingestion.core import storage
 from larder.build import candidate, failures, plan, workspace
 from larder.build.compiled import Compiled
 from larder.core import console
@@ -79,7 +80,7 @@ def head(paths: Paths, nodes: Sequence[str], tests: Sequence[str], base: Side) -
         dbt.session(
             own,
             "dev",
-            reads=[base.artifacts],
+            reads=[base.artifacts, *storage.of_disk(paths.lake / "raw")],
             LARDER_BASE=str(base.file),
             LARDER_LAKE=str(paths.lake),
         ) as command,

@@ -113,14 +113,14 @@ def current_paths() -> Paths:
 
 
 def _in_bucket(name: str, named: str) -> Location:
-    bucket, _, folder = named.removeprefix(storage.SCHEME).strip("/").partition("/")
-    if not named.startswith(storage.SCHEME) or not bucket or not folder or "//" in folder:
+    parts = named.removeprefix(storage.SCHEME).removesuffix("/").split("/")
+    if not named.startswith(storage.SCHEME) or len(parts) < 2 or not all(parts):
         raise LarderError(
             f"{name}={named} is no folder of the disk or of a bucket",
             f"Name a path, or {storage.SCHEME}BUCKET/FOLDER.",
         )
-    _require_plain(name, f"{bucket}/{folder}")
-    return storage.location(f"{storage.SCHEME}{bucket}/{folder}")
+    _require_plain(name, "/".join(parts))
+    return storage.location(f"{storage.SCHEME}{'/'.join(parts)}")
 
 
 def _usable(name: str, folder: Path) -> Path:

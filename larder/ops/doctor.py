@@ -132,7 +132,7 @@ def _writable(paths: Paths) -> Finding:
 
 def _private(paths: Paths) -> Finding:
     """What an earlier version left for other accounts to read; shares and pages are their audiences'. Of the folders of the demo and of Dagster a database's account owns a part."""
-    private = {*([] if storage.is_bucket(paths.lake) else [paths.lake]), *paths.data.glob("*")} - {
+    private = {*storage.of_disk(paths.lake), *paths.data.glob("*")} - {
         paths.site,
         paths.shares,
         paths.pages,

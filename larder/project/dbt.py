@@ -201,10 +201,10 @@ def _process(paths: Paths, target: str, reads: Sequence[Path], env: dict[str, st
     said: list[str] = []
     own = [SESSION, rules.STATEMENTS, *(paths.project / part for part in PARTS)]
     read, written = _warehouse(paths, target, env)
-    raw = paths.lake / "raw"
-    lake = [] if storage.is_bucket(raw) else [raw]
     with (
-        sandbox.confined([*own, *lake, *read, *reads], written, storage.port(paths.lake)) as enter,
+        sandbox.confined(
+            [*own, *storage.of_disk(paths.lake / "raw"), *read, *reads], written, storage.port(paths.lake)
+        ) as enter,
         subprocess.Popen(
             [sys.executable, "-I", str(SESSION)],
             cwd=paths.project,

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ingestion.core.errors import IngestionError
 from larder.core.errors import LarderError
 from larder.core.settings import Paths, current_paths
 
@@ -15,10 +16,23 @@ def test_the_lake_is_where_the_environment_says(tmp_path: Path, monkeypatch: pyt
     assert Paths(tmp_path).lake == tmp_path / "elsewhere"
 
 
-def test_what_python_cannot_open_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LARDER_LAKE", "s3://bucket/lake")
-    with pytest.raises(LarderError, match="is not a local folder"):
+@pytest.mark.parametrize(
+    "named", ["http://bucket/lake", "s3://", "s3://bucket", "s3://bucket/", "s3:///lake", "s3://bucket//lake"]
+)
+def test_what_is_no_folder_is_refused(named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LARDER_LAKE", named)
+    with pytest.raises(LarderError, match="is no folder of the disk or of a bucket"):
         _ = Paths(tmp_path).lake
+
+
+def test_a_folder_of_a_bucket_needs_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LARDER_LAKE", "s3://bucket/lake/")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
+    with pytest.raises(IngestionError, match="AWS_ACCESS_KEY_ID"):
+        _ = Paths(tmp_path).lake
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "one")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
+    assert str(Paths(tmp_path).lake) == "s3://bucket/lake"
 
 
 @pytest.mark.parametrize("odd", ["till [new]", "a%20b", "a*b", "a?b", "a{b,c}d", "two\nlines", "\udcff"])
