@@ -5,6 +5,7 @@ it says that the lake is not done, nothing is loaded or compacted: the erasure g
 """
 
 import json
+import socket
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from ingestion.privacy.restricted import root
 
 REGISTER = "forgotten.jsonl"
 JOURNAL = "erasure.json"
+MARKER = "erasing.json"
+"""In a lake in a bucket: that another machine has such a journal. It names nobody."""
 
 
 def forgotten(lake: Location) -> pa.Array:
@@ -78,17 +81,32 @@ def journal(lake: Location) -> dict[str, Any] | None:
 
 def begin(lake: Location, plan: dict[str, Any]) -> None:
     """Write the journal: from here on the erasure is carried out, by whoever calls for it again after a kill."""
-    file = journal_file(lake)
+    file, is_done = journal_file(lake), bool(plan.get("is_lake_done"))
+    if not is_done:
+        _mark(lake, True)
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     for unfinished in file.parent.glob(f".{JOURNAL}.*"):
         unfinished.unlink()
     with atomically(file, is_private=True) as beside:
         beside.write_text(json.dumps(plan, default=str))
+    if is_done:
+        _mark(lake, False)
 
 
 def end(lake: Location) -> None:
     """Nothing is under way any more."""
+    _mark(lake, False)
     journal_file(lake).unlink(missing_ok=True)
+
+
+def _mark(lake: Location, is_under_way: bool) -> None:
+    """Tell other machines, which do not see the journal, before it is there, until the lake is done."""
+    if storage.is_bucket(lake):
+        if is_under_way:
+            said = {"host": socket.gethostname(), "at": datetime.now(UTC).isoformat(timespec="seconds")}
+            storage.write(lake / MARKER, json.dumps(said))
+        else:
+            storage.remove(lake / MARKER)
 
 
 def require_none(lake: Location) -> None:
@@ -98,4 +116,10 @@ def require_none(lake: Location) -> None:
         raise IngestionError(
             "an erasure was interrupted, and the lake must not change before it is complete",
             "Run the same command again, or: larder forget --resume",
+        )
+    if plan is None and storage.is_bucket(lake) and (lake / MARKER).exists():
+        host = json.loads(storage.read(lake / MARKER))["host"]
+        raise IngestionError(
+            f"an erasure was interrupted on {host}, and the lake must not change before it is complete",
+            "Run the same command there again, or there: larder forget --resume",
         )

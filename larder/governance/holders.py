@@ -37,6 +37,7 @@ HOLDERS = [
         "the register, by pseudonym: so that no source brings the household back",
     ),
     Holder("lake/pseudonyms.json", KEPT, "fingerprints of keys"),
+    Holder("lake/erasing.json", KEPT, "that an erasure is under way, where the lake is in a bucket"),
     Holder("lake/_locks", KEPT, "names of processes, where the lake is in a bucket"),
     Holder("lake/.*", REMOVED, "files that a kill left half-written"),
     Holder("dlt", REMOVED, "loads under way, which are begun again, and the indexes of known versions"),

@@ -7,12 +7,14 @@ import shutil
 import socket
 import sys
 import tomllib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from ingestion.core import storage
+from ingestion.core.errors import ExpectedError
 from larder.core import console, machine
 from larder.core.machine import GIB
 from larder.core.settings import PROJECT, Paths
@@ -47,6 +49,7 @@ def examine(paths: Paths) -> list[Finding]:
         _disk(paths),
         _writable(paths),
         _private(paths),
+        *_buckets(paths),
         *_ports(paths),
         _locks(paths),
         _pointer(paths),
@@ -132,7 +135,8 @@ def _writable(paths: Paths) -> Finding:
 
 def _private(paths: Paths) -> Finding:
     """What an earlier version left for other accounts to read; shares and pages are their audiences'. Of the folders of the demo and of Dagster a database's account owns a part."""
-    private = {*storage.of_disk(paths.lake), *paths.data.glob("*")} - {
+    lake = [] if os.environ.get("LARDER_LAKE", "").startswith(storage.SCHEME) else storage.of_disk(paths.lake)
+    private = {*lake, *paths.data.glob("*")} - {
         paths.site,
         paths.shares,
         paths.pages,
@@ -148,6 +152,18 @@ def _private(paths: Paths) -> Finding:
         fix = f"chmod -R go= {' '.join(map(console.shown_path, loose))}"
         return Finding("private files", "warning", "other accounts can read more than the site", fix)
     return Finding("private files", "ok", "other accounts can read the site alone")
+
+
+def _buckets(paths: Paths) -> Iterator[Finding]:
+    """Whether the buckets that are named can be listed."""
+    for name in ("lake", "export", "shares", "site"):
+        try:
+            place = paths.lake if name == "lake" else paths.bucket(name)
+            if place is not None and storage.is_bucket(place):
+                storage.found(place, "*")
+                yield Finding(f"{name} in bucket", "ok", str(place))
+        except ExpectedError as error:
+            yield Finding(f"{name} in bucket", "error", str(error), error.next_step)
 
 
 def _ports(paths: Paths) -> list[Finding]:
