@@ -81,10 +81,7 @@ ACKNOWLEDGE = Step("broker told", "ingestion.connectors.brokers.jetstream:JetStr
 
 STEPS = {
     "disk": (CLEAR, EXTRACT, COMMIT_EXTRACT, NORMALISE, LAND, RECORD, COMPLETE_PACKAGE, SWEEP),
-    "bucket": (
-        *(CLEAR, EXTRACT, COMMIT_EXTRACT, NORMALISE, WRITE_IN_BUCKET, LOCK_IN_BUCKET),
-        *(COMPLETE_PACKAGE, SWEEP),
-    ),
+    "bucket": (WRITE_IN_BUCKET, LOCK_IN_BUCKET),  # what happens on the machine is the same
 }
 
 
