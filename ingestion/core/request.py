@@ -4,8 +4,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ingestion.core.storage import Location
+if TYPE_CHECKING:
+    from ingestion.core.storage import Location
 
 LEAST_LEFT = 0.8
 """Share of what the lake holds that a source must still have: below it, something is wrong with the source."""
@@ -70,7 +72,7 @@ class ExtractContext(LoadRequest):
     """
 
     source: str
-    lake: Location
+    lake: "Location"
     work: Path
     refusals: list[str] = field(default_factory=list)
     misplaced: list[str] = field(default_factory=list)
@@ -78,7 +80,7 @@ class ExtractContext(LoadRequest):
     closing: ExitStack = field(default_factory=ExitStack)
 
     @property
-    def dataset(self) -> Location:
+    def dataset(self) -> "Location":
         """The folder of the source's raw tables."""
         return self.lake / "raw" / self.source
 

@@ -4,10 +4,12 @@ import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ingestion.core import storage
-from ingestion.core.storage import Location
 from larder.core.errors import LarderError
+
+if TYPE_CHECKING:
+    from ingestion.core.storage import Location
 
 PROJECT = Path(__file__).resolve().parents[2]
 """The repository: dbt project, profiles, dlt configuration."""
@@ -28,14 +30,14 @@ class Paths:
     project: Path = PROJECT
 
     @property
-    def lake(self) -> Location:
+    def lake(self) -> "Location":
         """`LARDER_LAKE`, a folder of the disk or of a bucket, or `lake` below the data root, as dbt takes it too (macro `lake_path`)."""
         named = os.environ.get("LARDER_LAKE")
         if named and "://" in named:
             return _in_bucket("LARDER_LAKE", named)
         return _usable("LARDER_LAKE", Path(named).resolve()) if named else self.data / "lake"
 
-    def bucket(self, name: str) -> Location | None:
+    def bucket(self, name: str) -> "Location | None":
         """Where the export, the shares or the site are shown besides: `LARDER_EXPORT`, `LARDER_SHARES`, `LARDER_SITE`, each a folder of a bucket."""
         variable = f"LARDER_{name.upper()}"
         named = os.environ.get(variable)
@@ -112,7 +114,9 @@ def current_paths() -> Paths:
     return Paths(_usable("LARDER_DATA", Path(root).resolve() if root else PROJECT / "data"))
 
 
-def _in_bucket(name: str, named: str) -> Location:
+def _in_bucket(name: str, named: str) -> "Location":
+    from ingestion.core import storage  # it imports what --help does not need
+
     parts = named.removeprefix(storage.SCHEME).removesuffix("/").split("/")
     if not named.startswith(storage.SCHEME) or len(parts) < 2 or not all(parts):
         raise LarderError(

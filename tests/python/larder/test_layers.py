@@ -48,7 +48,7 @@ def test_packages_import_downwards_only() -> None:
     assert done.returncode == 0, done.stdout
 
 
-EXTRAS = {"demo": ("demo",), "ingestion": ("kafka",), "larder": ("mcp", "dev"), "science": ()}
+EXTRAS = {"demo": ("demo",), "ingestion": ("kafka", "s3"), "larder": ("mcp", "dev"), "science": ()}
 """The extras of pyproject.toml that a package may import from."""
 
 
