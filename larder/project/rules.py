@@ -240,7 +240,8 @@ def _dispatches(call: nodes.Call, rules: Rules) -> bool:
     """Whether a macro of the project is called by constants: `adapter.dispatch('ratio', 'larder')`."""
     given = [one.value for one in call.args if isinstance(one, nodes.Const)]
     known = len(given) == len(call.args) == 2 and not call.kwargs and not (call.dyn_args or call.dyn_kwargs)
-    return known and given[1] == "larder" and f"duckdb__{given[0]}" in rules.usual
+    names = (f"{engine}__{given[0]}" for engine in ("duckdb", "default")) if known else ()
+    return known and given[1] == "larder" and any(name in rules.names for name in names)
 
 
 @cache

@@ -13,7 +13,7 @@
     days: how many of the latest days; none for all
 #}
 {% macro measure_series(relation, measure, column=none, by=none, day='business_date', rows='count(*)', days=none) %}
-    {% set member = 'cast(' ~ by ~ ' as varchar)' if by else "'all'" %}
+    {% set member = 'cast(' ~ by ~ ' as string)' if by else "'all'" %}
     {% set mean = 'cast(sum(' ~ column ~ ') as double) / nullif('
         ~ ('count(' ~ column ~ ')' if rows == 'count(*)' else rows) ~ ', 0)' %}
     {% set measured = {
@@ -56,7 +56,7 @@
 
     counted as (
         select
-            {{ 'cast(' ~ column ~ ' as varchar)' if measure == 'distribution' else member }} as member,
+            {{ 'cast(' ~ column ~ ' as string)' if measure == 'distribution' else member }} as member,
             {{ day }} as at_date,
             cast({{ 'sum(copies)' if measure == 'repeat_rate' else rows }} as bigint) as points,
             {{ measured }} as measured

@@ -19,7 +19,7 @@
             with sold_weeks as (
                 select
                     basket_lines.week_number,
-                    {{ fingerprint_of_sums('basket_lines.product_id, basket_lines.store_id', sold_lines) }} as fingerprint
+                    {{ fingerprint_of_sums(['basket_lines.product_id', 'basket_lines.store_id'], sold_lines) }} as fingerprint
                 from {{ basket_lines }} as basket_lines
                 inner join {{ planned_store_weeks }} as planned_store_weeks
                     on
@@ -31,7 +31,7 @@
             built_weeks as (
                 select
                     week_number,
-                    {{ fingerprint_of_sums('product_id, store_id', sold_cases) }} as fingerprint
+                    {{ fingerprint_of_sums(['product_id', 'store_id'], sold_cases) }} as fingerprint
                 from {{ this }}
                 where lines > 0
                 group by week_number

@@ -5,5 +5,5 @@
   columns: a list of column names. Types count: cast where the two sides differ.
 #}
 {% macro fingerprint_of_rows(columns) -%}
-    bit_xor(hash(hash({{ columns | join(', ') }})))
+    bit_xor({{ fingerprint_of_values([fingerprint_of_values(columns)]) }})
 {%- endmacro %}

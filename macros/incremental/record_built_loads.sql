@@ -6,9 +6,6 @@
 #}
 {% macro record_built_loads() %}
     {% set sources = "'" ~ varargs | join("', '") ~ "'" %}
-    delete from observe.built_loads
-    where model = '{{ this.schema }}.{{ this.identifier }}' and source in ({{ sources }});
-
     insert into observe.built_loads (model, source, load_id, position)
     select
         '{{ this.schema }}.{{ this.identifier }}' as model,

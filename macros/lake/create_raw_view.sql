@@ -7,23 +7,19 @@
     {% if not files %}
         {% set typed = [] %}
         {% for column in columns %}
-            {% do typed.append('cast(null as ' ~ column.data_type ~ ') as ' ~ column.name) %}
+            {% do typed.append('cast(null as ' ~ engine_type(column.data_type) ~ ') as ' ~ column.name) %}
         {% endfor %}
         {% set body = 'select ' ~ typed | join(', ') ~ ' where false' %}
     {% else %}
         {% set paths = [] %}
         {% for file in files %}
-            {% do paths.append(larder.lake_file(file.source ~ '/' ~ file.file)) %}
+            {% do paths.append(file.source ~ '/' ~ file.file) %}
         {% endfor %}
-        {% set body = 'select ' ~ columns | map(attribute='name') | join(', ')
-            ~ ' from read_parquet([' ~ paths | join(', ') ~ '], union_by_name = true)' %}
-        {# No file has a column of which none was written yet. #}
-        {% if table.source_name == 'lake' %}
-            {% set body = body.replace(' from read_parquet', ' from (select null::bigint as erased where false union all by name from read_parquet', 1) ~ ')' %}
-        {% endif %}
+        {% set body = 'select ' ~ columns | map(attribute='name') | join(', ') ~ ' from ' ~ larder.lake_rows(table, paths) %}
         {% if files | selectattr('holds_later_loads') | list %}
             {% set source = 'source' if table.source_name == 'lake' else "'" ~ table.source_name ~ "'" %}
-            {% set body = body ~ ' where (' ~ source ~ ', _dlt_load_id) in (select (source, load_id) from raw.completed_loads)' %}
+            {% set body = body ~ ' where (' ~ source ~ ', _dlt_load_id) in (select '
+                ~ ('source, load_id' if target.type == 'spark' else '(source, load_id)') ~ ' from raw.completed_loads)' %}
         {% endif %}
     {% endif %}
     {% do run_query('create or replace view raw.' ~ table.identifier ~ ' as ' ~ body) %}

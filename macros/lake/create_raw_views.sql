@@ -12,13 +12,7 @@
     {% endif %}
     {% set tables = graph.sources.values() | selectattr('schema', 'equalto', 'raw')
         | selectattr('source_name', 'ne', 'lake') | list %}
-    {% do run_query('create schema if not exists raw') %}
-    {% do run_query('create schema if not exists observe') %}
-    {% do run_query('create table if not exists observe.built_loads (model varchar, source varchar, load_id varchar, position bigint)') %}
-    {# Earlier generations have no positions: every load is new to them. #}
-    {% do run_query('alter table observe.built_loads add column if not exists position bigint') %}
-    {% do run_query('create table if not exists observe.built_partitions (model varchar, partition_key varchar, fingerprint ubigint)') %}
-    {% do run_query('create table if not exists observe.built_relations (relation varchar, as_of_at timestamp, is_behind boolean)') %}
+    {% do larder.create_record_tables() %}
     {% set files = larder.read_visible_files() %}
     {% for table in tables %}
         {% do larder.create_raw_view(

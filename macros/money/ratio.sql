@@ -29,28 +29,12 @@
 {%- endmacro %}
 
 
-{# Whether an expression is neither a whole number nor a decimal with at most so many places. Decided by the types alone. #}
-{% macro has_finer_places(expressions, places) -%}
-    (
-        {%- for expression in expressions %}
-            {%- set type = 'typeof(' ~ expression ~ ')' -%}
-            coalesce(
-                try_cast(regexp_extract({{ type }}, '^DECIMAL\([0-9]+,([0-9]+)\)$', 1) as integer),
-                case when {{ type }} like '%INT%' or {{ type }} = '"NULL"' then 0 else 99 end
-            ) > {{ places }}
-            {%- if not loop.last %} or {% endif %}
-        {%- endfor -%}
-    )
-{%- endmacro %}
-
-
-{# Half a unit of the last place is added before the rest is cut off. #}
-{% macro whole_ratio(numerator, denominator, decimals) -%}
-    cast(
-        sign({{ numerator }}) * sign({{ denominator }}) * (
-            ({{ 2 * 10 ** decimals }} * abs({{ numerator }}) + abs({{ denominator }}))
-            // nullif(2 * abs({{ denominator }}), 0)
-        ) * cast({{ ('%.' ~ decimals ~ 'f') | format(10 ** -decimals) }} as decimal({{ decimals + 1 }}, {{ decimals }}))
-        as decimal(18, {{ decimals }})
-    )
+{# Decimals of 38 digits carry what two integer types carry in DuckDB. #}
+{% macro spark__ratio(numerator, denominator, decimals=6) -%}
+    {%- set digits = 'cast(cast({} as decimal(38, 12)) * 1000000000000 as decimal(38, 0))' -%}
+    case
+        when {{ has_finer_places([numerator, denominator], 12) }}
+            then raise_error('ratio is for whole numbers and decimals with up to 12 places')
+        else {{ whole_ratio(digits.format(numerator), digits.format(denominator), decimals) }}
+    end
 {%- endmacro %}

@@ -15,7 +15,7 @@
         '{{ account.split('.')[1] }}' as table_name,
         '{{ stage }}' as stage,
         cast({{ day }} as date) as business_date,
-        cast({{ load }} as varchar) as load_id,
+        cast({{ load }} as string) as load_id,
         sum({{ rows }}) as entry_rows,
         sum({{ rows }} * {{ key_number(key) }}) as key_sum,
         sum(cast({{ money }} as decimal(18, 2))) as money_usd

@@ -7,7 +7,7 @@
     select
         source_system,
         table_name,
-        coalesce(cast(business_date as varchar), load_id, 'no day') as period,
+        coalesce(cast(business_date as string), load_id, 'no day') as period,
         business_date,
         load_id,
         {% for stage in ['delivered', 'quarantined', 'erased', 'loaded', 'lake', 'staging', 'mart'] %}

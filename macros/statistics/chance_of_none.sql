@@ -21,3 +21,21 @@
         ) as decimal(18, 12)
     )
 {%- endmacro %}
+
+
+{% macro spark__chance_of_none(all_of_them, wanted, seen) -%}
+    cast(
+        round(
+            case
+                when {{ seen }} > {{ all_of_them }} - {{ wanted }} then 0
+                when {{ wanted }} = 0 then 1
+                else aggregate(
+                    sequence(0, cast({{ wanted }} as int) - 1),
+                    cast(1 as double),
+                    (chance, place) -> chance * ({{ all_of_them }} - {{ seen }} - place) / ({{ all_of_them }} - place)
+                )
+            end,
+            12
+        ) as decimal(18, 12)
+    )
+{%- endmacro %}

@@ -26,7 +26,10 @@
     judged as (
         select
             *,
-            case when products >= {{ least }} and expected_units > 0 and units > 0 then 1.0 * units / expected_units end as lift,
+            case
+                when products >= {{ least }} and expected_units > 0 and units > 0
+                    then {{ quotient('units', 'expected_units') }}
+            end as lift,
             {{ log_ratio_error(
                 'products', 'units', 'nullif(expected_units, 0)', 'units_units', 'units_expected', 'expected_expected'
             ) }} as error

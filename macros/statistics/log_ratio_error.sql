@@ -7,7 +7,11 @@
 #}
 {% macro log_ratio_error(clusters, x, e, xx, xe, ee) -%}
     sqrt(
-        greatest({{ xx }} - 2.0 * {{ x }} / {{ e }} * {{ xe }} + power(1.0 * {{ x }} / {{ e }}, 2) * {{ ee }}, 0)
+        greatest(
+            {{ xx }} - 2 * {{ quotient(x, e) }} * {{ xe }}
+            + power({{ quotient(x, e) }}, 2) * {{ ee }},
+            0
+        )
         * {{ clusters }} / nullif({{ clusters }} - 1, 0)
     ) / nullif({{ x }}, 0)
 {%- endmacro %}

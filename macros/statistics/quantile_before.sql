@@ -15,3 +15,9 @@
     quantile_cont({{ expression }}, {{ share }})
         over ({{ over }} rows between {{ until + rows - 1 }} preceding and {{ until }} preceding)
 {%- endmacro %}
+
+
+{% macro spark__quantile_before(expression, share, over, rows, until) -%}
+    percentile({{ expression }}, {{ share }})
+        over ({{ over }} rows between {{ until + rows - 1 }} preceding and {{ until }} preceding)
+{%- endmacro %}

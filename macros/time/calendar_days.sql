@@ -14,3 +14,13 @@
         from {{ span }}
     )
 {%- endmacro %}
+
+
+{# `sequence` counts backwards where DuckDB has no day. #}
+{% macro spark__calendar_days(first, last, span) -%}
+    (
+        select explode(sequence(first_date, last_date, interval 1 day)) as calendar_date
+        from (select cast({{ first }} as date) as first_date, cast({{ last }} as date) as last_date from {{ span }}) as bounds
+        where first_date <= last_date
+    )
+{%- endmacro %}

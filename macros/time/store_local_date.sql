@@ -16,3 +16,9 @@
         cast({{ usual }} as date)
     {%- endif %}
 {%- endmacro %}
+
+
+{% macro spark__store_local_date(instant, zone) -%}
+    {% set usual = "'" ~ var('store_time_zone') ~ "'" -%}
+    cast(convert_timezone('UTC', {{ 'coalesce(' ~ zone ~ ', ' ~ usual ~ ')' if zone else usual }}, {{ utc_timestamp(instant) }}) as date)
+{%- endmacro %}

@@ -7,3 +7,9 @@
 {% macro duckdb__utc_timestamp(instant) -%}
     timezone('UTC', {{ instant }})
 {%- endmacro %}
+
+
+{# The session's time zone is UTC. #}
+{% macro spark__utc_timestamp(instant) -%}
+    cast({{ instant }} as timestamp_ntz)
+{%- endmacro %}

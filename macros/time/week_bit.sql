@@ -13,3 +13,8 @@
 {% macro duckdb__week_bit(week_number, week_block) -%}
     (cast(1 as bigint) << ({{ week_number }} - 54 * {{ week_block }} + 7))
 {%- endmacro %}
+
+
+{% macro spark__week_bit(week_number, week_block) -%}
+    shiftleft(cast(1 as bigint), cast({{ week_number }} - 54 * {{ week_block }} + 7 as int))
+{%- endmacro %}

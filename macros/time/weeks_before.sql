@@ -15,3 +15,15 @@
         ) as integer
     )
 {%- endmacro %}
+
+
+{% macro spark__weeks_before(weeks, week_number, week_block, count) -%}
+    cast(
+        bit_count(
+            ({{ weeks }})
+            & shiftleft(
+                cast({{ 2 ** count - 1 }} as bigint), cast({{ week_number }} - 54 * {{ week_block }} + 7 - {{ count }} as int)
+            )
+        ) as integer
+    )
+{%- endmacro %}

@@ -7,16 +7,18 @@
 -- depends_on: {{ ref('dim_households') }}
 {# the columns that contracts restrict #}
 {% set names = ['first_name', 'last_name', 'email', 'phone', 'birth_date'] %}
-with existing as (
+with existing_columns as (
+    {{ columns_that_exist() }}
+),
+
+existing as (
     select
-        columns.table_schema,
-        columns.table_name,
-        columns.column_name,
+        table_schema,
+        table_name,
+        column_name,
         'has the name of a direct identifier' as reason
-    from information_schema.columns as columns
-    where
-        columns.table_catalog = current_database()
-        and columns.column_name in ('{{ names | join("', '") }}')
+    from existing_columns
+    where column_name in ('{{ names | join("', '") }}')
 ),
 
 declared as (

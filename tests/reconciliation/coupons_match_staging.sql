@@ -35,8 +35,11 @@ kept_coupons as (
     from coupons
     where
         not coupons.is_deleted
-        or (coupons.campaign_id, coupons.coupon_upc) in (
-            select (built_redemptions.campaign_id, built_redemptions.coupon_upc) from built_redemptions
+        or exists (
+            select 1 from built_redemptions
+            where
+                built_redemptions.campaign_id = coupons.campaign_id
+                and built_redemptions.coupon_upc = coupons.coupon_upc
         )
 ),
 
@@ -47,8 +50,11 @@ kept_targets as (
     from campaign_households
     where
         not campaign_households.is_deleted
-        or (campaign_households.campaign_id, campaign_households.household_id) in (
-            select (built_redemptions.campaign_id, built_redemptions.household_id) from built_redemptions
+        or exists (
+            select 1 from built_redemptions
+            where
+                built_redemptions.campaign_id = campaign_households.campaign_id
+                and built_redemptions.household_id = campaign_households.household_id
         )
 ),
 

@@ -50,7 +50,7 @@ inferred as (
         'Unknown' as brand_class,
         'Unknown' as product_category,
         'Unknown' as product_type,
-        cast(null as varchar) as package_size,
+        cast(null as string) as package_size,
         false as is_volume,
         false as is_collective_manufacturer,
         true as is_unknown,

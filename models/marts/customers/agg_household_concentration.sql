@@ -16,7 +16,7 @@ ranked as (
 hundredths as (
     select
         as_of_date,
-        100 * (place - 1) // all_households + 1 as percentile,
+        {{ whole_quotient('100 * (place - 1)', 'all_households') }} + 1 as percentile,
         all_households,
         count(*) as households,
         min(sales_usd) as least_sales_usd,
@@ -24,7 +24,7 @@ hundredths as (
         -- How far the rank is above the middle one: for equal households these weights cancel out.
         sum((all_households + 1 - 2 * place) * sales_usd) as weighted_sales_usd
     from ranked
-    group by as_of_date, 100 * (place - 1) // all_households + 1, all_households
+    group by as_of_date, {{ whole_quotient('100 * (place - 1)', 'all_households') }} + 1, all_households
 ),
 
 accumulated as (

@@ -16,7 +16,7 @@ counted as (
     select
         household_id,
         'store' as favourite_kind,
-        cast(store_id as varchar) as favourite,
+        cast(store_id as string) as favourite,
         count(*) as baskets,
         sum(sales_usd) as sales_usd
     from baskets
@@ -37,7 +37,7 @@ counted as (
     select
         basket_lines.household_id,
         'brand' as favourite_kind,
-        cast(products.manufacturer_id as varchar) as favourite,
+        cast(products.manufacturer_id as string) as favourite,
         count(distinct basket_lines.basket_id) as baskets,
         sum(basket_lines.sales_usd) as sales_usd
     from basket_lines

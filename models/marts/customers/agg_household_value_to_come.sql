@@ -113,7 +113,9 @@ spread as (
     select
         expected.week_number,
         expected.state_group,
-        1.645 * sqrt(sum(cast(errors.relative_error * errors.relative_error as decimal(38, 12))) / count(*)) as width
+        1.645 * sqrt({{ quotient(
+            'sum(cast(errors.relative_error * errors.relative_error as decimal(38, 12)))', 'count(*)'
+        ) }}) as width
     from expected
     inner join errors
         on

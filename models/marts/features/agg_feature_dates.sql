@@ -73,7 +73,7 @@ redeemed as (
 final as (
     select
         before_dates.before_date,
-        hash(sold.fingerprint, targeted.fingerprint, redeemed.fingerprint) as fingerprint
+        {{ fingerprint_of_values(['sold.fingerprint', 'targeted.fingerprint', 'redeemed.fingerprint']) }} as fingerprint
     from before_dates
     left join sold
         on before_dates.before_date = sold.before_date

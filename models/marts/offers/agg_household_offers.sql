@@ -149,14 +149,14 @@ final as (
         case
             when reason_code in ('due again', 'bought before')
                 then
-                    'You bought products of this offer on ' || cast(supporting_baskets as varchar)
+                    'You bought products of this offer on ' || cast(supporting_baskets as string)
                     || case when supporting_baskets = 1 then ' shopping trip' else ' shopping trips' end
                     || case
                         when supporting_category = 'Unknown' then ''
                         when supporting_products = 1 then ' (' || lower(supporting_category) || ')'
                         else ' (mostly ' || lower(supporting_category) || ')'
                     end
-                    || ', last on ' || cast(last_supporting_date as varchar) || '.'
+                    || ', last on ' || cast(last_supporting_date as string) || '.'
             when reason_code = 'same kind'
                 then 'You buy products of this kind (' || lower(coupon_category) || '), but not yet these.'
             when reason_code = 'goes with'
@@ -165,12 +165,12 @@ final as (
                     || lower(affinity_category) || ', which you buy.'
             when reason_code = 'popular with peers'
                 then
-                    'New for you, bought before by ' || cast(buying_peers as varchar) || ' of the '
-                    || cast(targeted_households as varchar) || ' households that get this campaign like you.'
+                    'New for you, bought before by ' || cast(buying_peers as string) || ' of the '
+                    || cast(targeted_households as string) || ' households that get this campaign like you.'
             when reason_code = 'popular'
                 then
-                    'New for you, bought before by ' || cast(buying_households as varchar) || ' of our '
-                    || cast(known_households as varchar) || ' card holders.'
+                    'New for you, bought before by ' || cast(buying_households as string) || ' of our '
+                    || cast(known_households as string) || ' card holders.'
             else 'New for you: be among the first to try this offer.'
         end
         || case
@@ -179,9 +179,9 @@ final as (
                 ' You buy ' || lower(coupon_category) || ' about every '
                 || case
                     when typical_interval_days < 1.5 then 'day'
-                    else cast(cast(round(typical_interval_days) as integer) as varchar) || ' days'
+                    else cast(cast(round(typical_interval_days) as integer) as string) || ' days'
                 end
-                || ', last on ' || cast(last_category_date as varchar) || ': time for more.'
+                || ', last on ' || cast(last_category_date as string) || ': time for more.'
         end as reason,
         is_due,
         is_latest

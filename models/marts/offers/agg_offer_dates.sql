@@ -116,13 +116,10 @@ final as (
         ordered.previous_date,
         ordered.before_date = deliveries.next_date as is_latest,
         coalesce(lines_before.window_fingerprint, 0) as window_fingerprint,
-        hash(
-            lines_before.fingerprint,
-            targets.fingerprint,
-            offered.fingerprint,
-            weights.fingerprint,
-            ordered.before_date = deliveries.next_date
-        ) as fingerprint
+        {{ fingerprint_of_values([
+            'lines_before.fingerprint', 'targets.fingerprint', 'offered.fingerprint', 'weights.fingerprint',
+            'ordered.before_date = deliveries.next_date'
+        ]) }} as fingerprint
     from ordered
     cross join deliveries
     cross join weights

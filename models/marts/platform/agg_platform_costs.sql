@@ -56,8 +56,8 @@ built as (
 spread as (
     select
         node_id,
-        len(string_split(given_to, ',')) as sharers,
-        unnest(string_split(given_to, ',')) as audience
+        {{ count_of_parts('given_to', ',') }} as sharers,
+        {{ each_part('given_to', ',') }} as audience
     from latest
 ),
 

@@ -16,7 +16,7 @@ node_events as (
         *,
         replace(event_name, 'node_', '') as node_event
     from events
-    where event_name like 'node\_%' escape '\'
+    where left(event_name, 5) = 'node_'
 ),
 
 told as (

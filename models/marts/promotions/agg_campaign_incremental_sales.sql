@@ -185,15 +185,18 @@ compared as (
         target_before_usd,
         control_before_usd,
         target_before_squares,
-        cast(round(targets * (1.0 * control_before_usd / controls), 4) as decimal(18, 4)) as matched_before_usd,
+        cast(round(targets * {{ quotient('control_before_usd', 'controls') }}, 4) as decimal(18, 4))
+            as matched_before_usd,
         target_sales_usd,
         target_change_usd
-        - cast(round(targets * (1.0 * control_change_usd / controls), 4) as decimal(18, 4)) as effect_usd,
+        - cast(round(targets * {{ quotient('control_change_usd', 'controls') }}, 4) as decimal(18, 4)) as effect_usd,
         cast(
             round(
-                targets * (target_squares - 1.0 * target_change_usd * target_change_usd / targets) / (targets - 1)
-                + 1.0 * targets * targets / controls
-                * (control_squares - 1.0 * control_change_usd * control_change_usd / controls) / (controls - 1),
+                targets * (target_squares - {{ quotient('target_change_usd', 'targets') }} * target_change_usd)
+                / (targets - 1)
+                + {{ quotient('targets', 'controls') }} * targets
+                * (control_squares - {{ quotient('control_change_usd', 'controls') }} * control_change_usd)
+                / (controls - 1),
                 2
             ) as decimal(38, 2)
         ) as variance
@@ -208,17 +211,19 @@ totals as (
         cast(sum(targets) as bigint) as matched_households,
         cast(sum(controls) as bigint) as control_households,
         cast(sum(controls_elsewhere) as bigint) as controls_elsewhere,
-        1.0 * sum(target_before_usd) / sum(targets) as target_mean,
-        1.0 * sum(control_before_usd) / sum(controls) as control_mean,
-        1.0 * sum(matched_before_usd) / sum(targets) as matched_mean,
+        {{ quotient('sum(target_before_usd)', 'sum(targets)') }} as target_mean,
+        {{ quotient('sum(control_before_usd)', 'sum(controls)') }} as control_mean,
+        {{ quotient('sum(matched_before_usd)', 'sum(targets)') }} as matched_mean,
+        -- Of equal amounts it is 0, which floating-point numbers may miss by a hair.
         sqrt(
-            (
+            greatest(
                 sum(target_before_squares)
-                - 1.0 * sum(target_before_usd) * sum(target_before_usd) / sum(targets)
+                - {{ quotient('sum(target_before_usd)', 'sum(targets)') }} * sum(target_before_usd),
+                0
             ) / (sum(targets) - 1)
         ) as target_deviation,
         cast(sum(target_sales_usd) as decimal(18, 2)) as matched_sales_usd,
-        cast(round(sum(effect_usd) / {{ days_before }}, 2) as decimal(18, 2)) as incremental_sales_usd,
+        cast(round({{ quotient('sum(effect_usd)', days_before) }}, 2) as decimal(18, 2)) as incremental_sales_usd,
         cast(round(sqrt(sum(variance)) / {{ days_before }}, 2) as decimal(18, 2)) as standard_error_usd
     from compared
     group by campaign_id, comparison

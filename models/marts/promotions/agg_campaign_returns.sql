@@ -138,13 +138,14 @@ compared as (
         target_returns,
         target_days,
         target_squares,
-        cast(round(1.0 * targets * control_days / nullif(controls, 0), 6) as decimal(18, 6)) as expected_days,
-        cast(round(1.0 * targets * control_returns / nullif(controls, 0), 6) as decimal(18, 6)) as expected_returns,
+        cast(round({{ quotient('targets', 'controls') }} * control_days, 6) as decimal(18, 6)) as expected_days,
+        cast(round({{ quotient('targets', 'controls') }} * control_returns, 6) as decimal(18, 6))
+            as expected_returns,
         cast(
             round(
-                1.0 * targets * targets * (
-                    1.0 * (target_returns + 1) * (targets - target_returns + 1) / power(targets + 2, 3)
-                    + 1.0 * (control_returns + 1) * (controls - control_returns + 1) / power(controls + 2, 3)
+                cast(targets as double) * targets * (
+                    cast(target_returns + 1 as double) * (targets - target_returns + 1) / power(targets + 2, 3)
+                    + cast(control_returns + 1 as double) * (controls - control_returns + 1) / power(controls + 2, 3)
                 ),
                 6
             ) as decimal(18, 6)
@@ -160,12 +161,12 @@ totals as (
         cast(sum(controls) as bigint) as controls,
         cast(sum(target_returns) as bigint) as target_returns,
         sum(expected_returns) as expected_returns,
-        1.0 * (sum(target_days) - sum(expected_days)) / nullif(sum(targets), 0) as mean_difference,
+        {{ quotient('sum(target_days) - sum(expected_days)', 'sum(targets)') }} as mean_difference,
         sqrt(
-            (sum(target_squares) - 1.0 * sum(target_days) * sum(target_days) / nullif(sum(targets), 0))
+            greatest(sum(target_squares) - {{ quotient('sum(target_days)', 'sum(targets)') }} * sum(target_days), 0)
             / nullif(sum(targets) - 1, 0)
         ) as target_deviation,
-        1.96 * sqrt(sum(variance)) / nullif(sum(targets), 0) as half_width,
+        sqrt(sum(variance)) * 1.96 / nullif(sum(targets), 0) as half_width,
         sum(targets) >= {{ least_households }}
         and sum(controls) >= {{ least_households }}
         and count(case when targets > 0 and controls = 0 then 1 end) = 0 as is_comparable

@@ -88,10 +88,8 @@ measured as (
         fewest.fewest_households,
         added.sales_usd - added.base_sales_usd as change_usd,
         -- What the change in the number of baskets would have brought at the base's basket value.
-        cast(
-            round((added.baskets - added.base_baskets) * added.base_sales_usd / nullif(added.base_baskets, 0), 4)
-            as decimal(18, 4)
-        ) as traffic_effect_usd
+        {{ ratio('(added.baskets - added.base_baskets) * added.base_sales_usd', 'added.base_baskets', 4) }}
+            as traffic_effect_usd
     from added
     inner join fewest
         on

@@ -101,7 +101,7 @@ weighed as (
         case
             when not has_all_factors then 0
             when item_change_usd = 0 then item_sales_usd
-            else item_change_usd / ln(1.0 * item_sales_usd / earlier_item_sales_usd)
+            else item_change_usd / ln({{ quotient('item_sales_usd', 'earlier_item_sales_usd') }})
         end as mean_usd
     from judged
 ),
@@ -111,7 +111,7 @@ split as (
         {% for effect, factor, per in [
             ('households', 'households', none), ('trips', 'baskets', 'households'), ('basket', 'units', 'baskets')
         ] %}
-            {% set growth = '1.0 * ' ~ factor ~ ' / earlier_' ~ factor %}
+            {% set growth = quotient(factor, 'earlier_' ~ factor) %}
             {% set growth = growth ~ ' * earlier_' ~ per ~ ' / ' ~ per if per else growth %}
             case when has_all_factors then cast(round(mean_usd * ln({{ growth }}), 2) as decimal(18, 2)) else 0 end
                 as {{ effect }}_effect_usd,

@@ -118,7 +118,7 @@ final as (
         counted.breakdown,
         case counted.breakdown
             when 'all' then 'all'
-            when 'store' then cast(counted.member_number as varchar)
+            when 'store' then cast(counted.member_number as string)
             else named.member
         end as member,
         counted.households,

@@ -28,7 +28,7 @@ named as (
     select
         calendar_date,
         'week' as period_kind,
-        cast(fiscal_year as varchar) || '-W' || right('0' || cast(fiscal_week as varchar), 2) as period_name,
+        cast(fiscal_year as string) || '-W' || right('0' || cast(fiscal_week as string), 2) as period_name,
         week_start_date as from_date,
         {{ dbt.dateadd('day', 7, 'week_start_date') }} as next_date,
         first_date,
@@ -38,7 +38,7 @@ named as (
     select
         calendar_date,
         'month' as period_kind,
-        cast(year_number as varchar) || '-' || right('0' || cast(month_number as varchar), 2) as period_name,
+        cast(year_number as string) || '-' || right('0' || cast(month_number as string), 2) as period_name,
         {{ dbt.date_trunc('month', 'calendar_date') }} as from_date,
         {{ dbt.dateadd('month', 1, dbt.date_trunc('month', 'calendar_date')) }} as next_date,
         first_date,
@@ -48,7 +48,7 @@ named as (
     select
         calendar_date,
         'quarter' as period_kind,
-        cast(year_number as varchar) || '-Q' || cast(quarter_number as varchar) as period_name,
+        cast(year_number as string) || '-Q' || cast(quarter_number as string) as period_name,
         {{ dbt.date_trunc('quarter', 'calendar_date') }} as from_date,
         {{ dbt.dateadd('month', 3, dbt.date_trunc('quarter', 'calendar_date')) }} as next_date,
         first_date,

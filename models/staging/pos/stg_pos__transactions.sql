@@ -38,15 +38,15 @@ both_origins as (
         {{ columns | join(',\n        ') }},
         true as is_in_file,
         _source_file,
-        cast(null as timestamp with time zone) as published_at,
-        cast(null as varchar) as _stream,
+        cast(null as {{ engine_type('timestamp with time zone') }}) as published_at,
+        cast(null as string) as _stream,
         cast(null as bigint) as _sequence
     from current_files
     union all
     select
         {{ columns | join(',\n        ') }},
         false as is_in_file,
-        cast(null as varchar) as _source_file,
+        cast(null as string) as _source_file,
         published_at,
         _stream,
         _sequence

@@ -60,6 +60,7 @@ def project(tmp_path: Path) -> Path:
     for name in (rules.RULES, *listed):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(PROJECT / name, root / name)
+    shutil.copytree(PROJECT / "macros", root / "macros", dirs_exist_ok=True)
     for name, text in SMALL.items():
         write(root / name, text)
     return root

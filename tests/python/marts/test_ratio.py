@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from fractions import Fraction
+from types import SimpleNamespace
 
 import duckdb
 import jinja2
@@ -17,7 +18,10 @@ def render(macro: str, *arguments: str | int) -> str:
     """SQL of a macro of macros/money, as dbt renders it for DuckDB."""
     environment = jinja2.Environment(extensions=["jinja2.ext.do"])
     text = "\n".join(file.read_text() for file in sorted(MONEY.glob("*.sql")))
-    return str(getattr(environment.from_string(text).module, macro)(*arguments))
+    dispatched = SimpleNamespace(dispatch=lambda name, package: getattr(macros, f"duckdb__{name}"))
+    environment.globals |= {"adapter": dispatched, "return": lambda rendered: rendered}
+    macros = environment.from_string(text).module
+    return str(getattr(macros, macro)(*arguments))
 
 
 def exact(numerator: Decimal, denominator: Decimal, decimals: int) -> Decimal | None:

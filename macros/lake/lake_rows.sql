@@ -1,0 +1,28 @@
+{#
+  The rows of some Parquet files of the lake as a relation, their columns matched by name. No file need have a column of which none
+  was written yet.
+    table: the source's node, whose rows they are; paths: `<source>/<file>`, one or more
+#}
+{% macro lake_rows(table, paths) -%}
+    {{ return(adapter.dispatch('lake_rows', 'larder')(table, paths)) }}
+{%- endmacro %}
+
+
+{% macro duckdb__lake_rows(table, paths) -%}
+    {%- set files = [] -%}
+    {%- for path in paths %}{% do files.append(larder.lake_file(path)) %}{% endfor -%}
+    {%- set rows = 'read_parquet([' ~ files | join(', ') ~ '], union_by_name = true)' -%}
+    {{ '(select null::bigint as erased where false union all by name from ' ~ rows ~ ')' if table.source_name == 'lake' else rows }}
+{%- endmacro %}
+
+
+{# A table of the declared columns over one pattern that names each file: Spark's SQL takes no list of files. #}
+{% macro spark__lake_rows(table, paths) -%}
+    {%- set columns = [] -%}
+    {%- for column in table.columns.values() %}{% do columns.append(column.name ~ ' ' ~ engine_type(column.data_type)) %}{% endfor -%}
+    {%- set relation = 'raw.' ~ table.identifier ~ '__files' -%}
+    {%- do run_query('drop table if exists ' ~ relation) -%}
+    {%- do run_query('create table ' ~ relation ~ ' (' ~ columns | join(', ') ~ ") using parquet options (path '"
+        ~ lake_path() ~ '/raw/{' ~ paths | join(',') ~ "}')") -%}
+    {{ relation }}
+{%- endmacro %}
