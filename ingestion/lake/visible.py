@@ -10,6 +10,7 @@ replaced in one step, and made of nothing but what else lies in the lake: lost o
 import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from ingestion.core import storage
@@ -43,6 +44,25 @@ def refresh_all(lake_folder: Location) -> None:
     """The same for every source of a lake."""
     for dataset in storage.found(lake_folder / "raw", "*"):
         refresh(dataset)
+
+
+def copy_record(lake_folder: Location, folder: Path) -> None:
+    """Write what readers see of all sources now to `loads.jsonl` and `files.jsonl` of a folder of the disk: for a reader that needs
+    more than one query. Refreshes the record first.
+    """
+    refresh_all(lake_folder)
+    loads: list[dict[str, Any]] = []
+    files: list[dict[str, Any]] = []
+    for record in storage.found(lake_folder / "raw", f"*/{RECORD}"):
+        whole, *of_files = [json.loads(line) for line in storage.read(record).splitlines()]
+        logged = [load for segment in lake.segments(record.parent) for load in lake.segment_loads(segment)]
+        for position, (load, moment) in enumerate(logged[: whole["last_position"]], start=1):
+            loads.append(
+                {"source": whole["source"], "position": position, "load_id": load, "completed_at": moment}
+            )
+        files += [{name: line[name] for name in ("source", "table_name", "file")} for line in of_files]
+    for name, lines in {"loads": loads, "files": files}.items():
+        storage.write(folder / f"{name}.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
 
 
 def last_filled_load(dataset: Location) -> tuple[str, int] | None:

@@ -1,8 +1,9 @@
 """`larder build`: build and test a candidate generation, apart from what readers see."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
 
 import duckdb
@@ -10,13 +11,13 @@ import duckdb
 from ingestion.core.text import few
 from ingestion.lake.visible import last_filled_load, refresh_all
 from ingestion.sources import SOURCES
-from larder.build import audit, compiled, described, failures, plan
+from larder.build import audit, compiled, described, failures, on_spark, plan
 from larder.build.plan import Loads, Plan
 from larder.core import console, events
 from larder.core.console import shown_path
 from larder.core.errors import Busy, LarderError
-from larder.core.settings import PROJECT, Paths
-from larder.project import dbt, fingerprint
+from larder.core.settings import ENGINES, PROJECT, Paths
+from larder.project import dbt, fingerprint, spark
 from larder.project import manifest as project_manifest
 from larder.project.fingerprint import Fingerprint
 from larder.project.manifest import RELATIONS
@@ -33,19 +34,21 @@ PLANNED = {"build": "node_planned", "reuse": "node_reused", "drop": "node_droppe
 """What is said of a node before anything is built, by what the plan does with it. Where all is built, nothing is."""
 
 
-def run(paths: Paths, everything: bool, live: bool = False) -> Manifest | None:
+def run(paths: Paths, everything: bool, live: bool = False, engine: str = ENGINES[0]) -> Manifest | None:
     """Build an audited candidate as planned, or return None when nothing has changed since the published generation.
 
-    The candidate starts as a copy of the published generation. When all of it is to be built it starts empty. A `live` one builds only
+    What another engine has built is not built on: then everything is built. The candidate starts as a copy of the published generation. When all of it is to be built it starts empty. A `live` one builds only
     what follows a stream, of the project as it is published. Raises LarderError when a model or a test fails.
     """
     with lock(paths.locks, "build"):
         store = Store(paths.warehouse)
-        published = store.published()
+        published, version = store.published(), engine_version(paths, engine)
         project, loads = fingerprint.project(paths.project), loads_of(paths)
         _require_loads(loads, published)
         if live:
             _require_live(store, published, project)
+        if published and published.engine != version:
+            everything = True
         if published and not everything:
             todo, wanted = _compare(paths, published, project, loads, "compile", reason="")
         else:  # there is nothing to compare: dbt's own manifest tells afterwards what was built
@@ -59,7 +62,12 @@ def run(paths: Paths, everything: bool, live: bool = False) -> Manifest | None:
             store.withdraw()  # built from what is no longer so: an edit that was taken back
             console.done(f"nothing has changed since generation {published.id}: nothing to build")
             return None
+        if (
+            engine == spark.TARGET and not wanted
+        ):  # its SQL is another: what a node depends on is told by that on DuckDB
+            wanted = fingerprint.nodes(compiled.compiled(paths).manifest)
         manifest = store.begin(fresh=not todo.nodes("reuse", *RELATIONS))
+        manifest.engine = version
         # Those that the plan was made for: a load that came since is new to the next build.
         manifest.project, manifest.loads, manifest.nodes = project, loads, wanted
         manifest.as_of = freshness.as_of(paths)
@@ -75,20 +83,32 @@ def _require_live(store: Store, published: Manifest | None, project: str) -> Non
             "the project is not as it was published: live marts follow again when it is",
             "Build it: larder run",
         )
+    if published.engine != ENGINES[0]:
+        raise LarderError(
+            f"what is published was built on {published.engine.split()[0]}, which does not follow a stream",
+            "Build it with larder run, as often as it should be new.",
+        )
     waiting = store.candidate()
     if waiting and not waiting.behind:
         raise Busy(f"generation {waiting.id} waits to be published", "Publish it: larder publish")
 
 
-def plan_now(paths: Paths) -> Plan:
+def engine_version(paths: Paths, engine: str) -> str:
+    """What manifests say of the engine. DuckDB's dependencies are part of the nodes' fingerprints."""
+    return spark.version(paths) if engine == spark.TARGET else engine
+
+
+def plan_now(paths: Paths, engine: str = ENGINES[0]) -> Plan:
     """What a build would do now. May run during a build."""
     store = Store(paths.warehouse)
     published, loads = store.published(), loads_of(paths)
     _require_loads(loads, published)
     reason = "" if published else "nothing is published yet"
+    if published and published.engine != engine_version(paths, engine):
+        reason = f"what is published was built on {published.engine}"
     project = fingerprint.project(paths.project)
     found, _ = _compare(paths, published, project, loads, "plan", reason)
-    if published is None:
+    if reason or published is None:
         return found
     before = project_manifest.read(store.artifacts(published))
     now = before if published.project == project else compiled.compiled(paths, "plan").manifest
@@ -120,8 +140,12 @@ def _build(paths: Paths, store: Store, manifest: Manifest, todo: Plan) -> Manife
     for step in todo.steps:
         events.emit(PLANNED[step.action], step.node, reason=step.reason)
     try:
-        _make_room(store, manifest, todo)
-        outcome = _run_dbt(paths, store, manifest, todo)
+        if manifest.engine == ENGINES[0]:
+            _make_room(store, manifest, todo)
+            outcome = _run_dbt(paths, store, manifest, todo)
+        else:
+            run_nodes = partial(_run_nodes, manifest=manifest, todo=todo)
+            outcome = on_spark.build(paths, store, manifest, todo, run_nodes)
     except BaseException:
         store.discard(manifest)
         raise
@@ -135,7 +159,10 @@ def _build(paths: Paths, store: Store, manifest: Manifest, todo: Plan) -> Manife
     except LarderError:
         store.failed(manifest)
         raise
-    store.keep_artifacts(manifest, outcome.artifacts)
+    if manifest.engine == ENGINES[0]:
+        store.keep_artifacts(manifest, outcome.artifacts)
+    else:
+        compiled.write(paths, store.artifacts(manifest))
     store.audited(manifest)
     results = manifest.results
     events.emit("generation_audited", manifest.id, seconds=manifest.seconds)
@@ -153,12 +180,19 @@ def _run_dbt(paths: Paths, store: Store, manifest: Manifest, todo: Plan) -> dbt.
         console.progress("build") as report,
         dbt.session(paths, "candidate", LARDER_CANDIDATE=address) as command,
     ):
-        outcome = command(["build", *_selection(todo)], report)
-        alone = unit_tests_alone(manifest.nodes, todo)
-        if alone and not outcome.broken:
-            outcome = outcome.with_more(command(["test", "--select", *alone], report, "unit-tests"))
+        outcome = _run_nodes(command, report, manifest, todo)
         if not outcome.broken:
             compiled.keep(paths, command, report, outcome.artifacts)
+    return outcome
+
+
+def _run_nodes(
+    command: dbt.Command, report: Callable[[str], None], manifest: Manifest, todo: Plan
+) -> dbt.Outcome:
+    outcome = command(["build", *_selection(todo)], report)
+    alone = unit_tests_alone(manifest.nodes, todo)
+    if alone and not outcome.broken:
+        outcome = outcome.with_more(command(["test", "--select", *alone], report, "unit-tests"))
     return outcome
 
 
@@ -251,7 +285,8 @@ def _refuse(store: Store, manifest: Manifest, outcome: dbt.Outcome) -> None:
     kept = store.failed(manifest)
     shell = f"duckdb -readonly {shown_path(kept)}"
     told = {}
-    if any(node.name == ledger.TEST for node in outcome.broken):
+    on_duckdb = manifest.engine == ENGINES[0]  # of what failed on Spark, nothing was taken into DuckDB's file
+    if on_duckdb and any(node.name == ledger.TEST for node in outcome.broken):
         with store.open(manifest, LOOK) as connection:
             account = ledger.read(connection)
         told = {ledger.TEST: account.sentence} if account else {}
@@ -267,7 +302,9 @@ def _refuse(store: Store, manifest: Manifest, outcome: dbt.Outcome) -> None:
     raise LarderError(
         f"{len(outcome.broken)} of {len(outcome.nodes)} nodes failed ({names});"
         f" still published: {published.id if published else 'nothing'}",
-        f"Look into the candidate, which is kept: {shell}",
+        f"Look into the candidate, which is kept: {shell}"
+        if on_duckdb
+        else "Correct it, then build again. With DuckDB, larder build keeps such a candidate to look into.",
     )
 
 

@@ -66,6 +66,13 @@ def keep(paths: Paths, command: dbt.Command, report: Callable[[str], None], pars
         _compile(paths, command, report, "compile", ["--partial-parse-file-path", str(parsed / PARSED)])
 
 
+def write(paths: Paths, folder: Path) -> None:
+    """Write dbt's artifacts of the project as it is, compiled for DuckDB, as a build there leaves them."""
+    found = compiled(paths)
+    write_atomically(folder / "manifest.json", json.dumps(found.manifest))
+    write_atomically(folder / SEMANTICS, found.semantics)
+
+
 def _compile(
     paths: Paths,
     command: dbt.Command,

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from larder.cli.options import Json
-from larder.core.settings import current_paths
+from larder.cli.options import Json, Target
+from larder.core.settings import current_paths, engine
 
 verbs = typer.Typer()
 GROUP = "build"
@@ -15,6 +15,7 @@ GROUP = "build"
 def plan(
     as_json: Json = False,
     everything: Annotated[bool, typer.Option("--all", help="Every node, not only counts.")] = False,
+    target: Target = None,
 ) -> None:
     """Show what a build would do, and why, before it runs.
 
@@ -23,7 +24,7 @@ def plan(
     from larder.build import candidate, plan, plan_report
     from larder.core import console
 
-    todo = candidate.plan_now(current_paths())
+    todo = candidate.plan_now(current_paths(), engine(target))
     console.as_json(plan.as_dict(todo)) if as_json else plan_report.render(todo, everything)
 
 
@@ -40,7 +41,7 @@ def explain(
     from larder.build import candidate, plan
     from larder.core import console
 
-    step = plan.explain(candidate.plan_now(current_paths()), model)
+    step = plan.explain(candidate.plan_now(current_paths(), engine()), model)
     console.as_json(asdict(step)) if as_json else console.out.print(f"{step.action} {model}: {step.reason}")
 
 
@@ -49,6 +50,7 @@ def build(
     everything: Annotated[
         bool, typer.Option("--all", help="Build everything from scratch, also when nothing has changed.")
     ] = False,
+    target: Target = None,
 ) -> None:
     """Build and test a candidate, apart from what is published.
 
@@ -56,7 +58,7 @@ def build(
     """
     from larder.build import candidate
 
-    candidate.run(current_paths(), everything)
+    candidate.run(current_paths(), everything, engine=engine(target))
 
 
 @verbs.command(rich_help_panel=GROUP)

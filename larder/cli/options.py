@@ -14,6 +14,11 @@ DAY = "%Y-%m-%d"
 CALLER = Path.cwd()
 """Where the command was called: afterwards the process works in the repository."""
 
+Target = Annotated[
+    str | None,
+    typer.Option(help="The engine that builds: duckdb or spark. Default: LARDER_ENGINE, else duckdb."),
+]
+
 Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 
 

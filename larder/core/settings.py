@@ -18,6 +18,9 @@ PROJECT = Path(__file__).resolve().parents[2]
 EVERYBODY = "staff"
 """The audience of the site: everybody in the house."""
 
+ENGINES = ("duckdb", "spark")
+"""What can build the models. Readers take what any of them has built."""
+
 PATTERN = "[]{}*?%"
 """Characters that stand for something else where files are named by a pattern or an address."""
 
@@ -112,6 +115,14 @@ def current_paths() -> Paths:
     """The data root: `LARDER_DATA`, or `data/` in the repository."""
     root = os.environ.get("LARDER_DATA")
     return Paths(_usable("LARDER_DATA", Path(root).resolve() if root else PROJECT / "data"))
+
+
+def engine(named: str | None = None) -> str:
+    """The engine that builds: the one that is named, or that of `LARDER_ENGINE`; DuckDB where nobody says. Raises LarderError for another."""
+    wanted = named or os.environ.get("LARDER_ENGINE") or ENGINES[0]
+    if wanted not in ENGINES:
+        raise LarderError(f"there is no engine {wanted!a}", f"Choose one of: {', '.join(ENGINES)}")
+    return wanted
 
 
 def _in_bucket(name: str, named: str) -> "Location":

@@ -45,6 +45,7 @@ HOLDERS = [
     Holder("warehouse/current", BUILT, "the pointer to one of them"),
     Holder("warehouse/current.new", REMOVED, "the pointer of a publication that was killed"),
     Holder("warehouse/building", BUILT, "the pointer to one of them"),
+    Holder("warehouse/spark", BUILT, "files of Spark's tables: all go that the new generation does not name"),
     Holder("warehouse/dev", REMOVED, "developers' warehouses and workspaces"),
     Holder("warehouse/review", REMOVED, "what reviews built"),
     Holder("warehouse/spill-*", REMOVED, "what queries spilled"),

@@ -25,7 +25,7 @@ from ingestion.sources import SOURCES
 from larder.build import candidate, publish
 from larder.core import console, machine
 from larder.core.errors import LarderError
-from larder.core.settings import Paths, use_demo_connections
+from larder.core.settings import Paths, engine, use_demo_connections
 from larder.governance import holders, traces
 from larder.governance.household import identifiers, named, tables
 from larder.governance.traces import Sought
@@ -241,7 +241,7 @@ def _build_again(paths: Paths, store: Store, plan: Plan) -> None:
     """Build from the lake what is published, and let no other generation stay."""
     published = store.published()
     if not plan.get("generation") or not published or published.id != plan["generation"]:
-        candidate.run(paths, everything=True)
+        candidate.run(paths, everything=True, engine=engine())
         published = publish.run(paths, erased=True)
         plan["generation"] = published.id if published else None
         forgotten.begin(paths.lake, plan)

@@ -9,7 +9,7 @@ from ingestion.pipelines import NEWS
 from larder.build import candidate, publish
 from larder.core import clock, console, events
 from larder.core.errors import Busy, NotLoaded
-from larder.core.settings import Paths
+from larder.core.settings import Paths, engine
 from larder.lake import compact, ingest
 from larder.ops import alerts, live, status
 from larder.project.manifest import read
@@ -28,6 +28,7 @@ def run(paths: Paths, target: str | None = None, request: LoadRequest = NEWS, fo
     `follow` is to go on with what the stream brings, as a run of its own, until Ctrl-C; a source that was not loaded keeps nobody from that.
     """
     ingest.require_order(request)
+    engine()  # a misspelt one is said before anything is loaded
     with events.target(target) as wanted:
         try:
             _run_once(paths, request, wanted, shows=target != "-")
@@ -45,7 +46,7 @@ def _run_once(paths: Paths, request: LoadRequest, wanted: BinaryIO | None, shows
         with events.step("ingest"):
             loaded, failures = ingest.load(paths, [], request)
         with events.step("build"):
-            candidate.run(paths, everything=False)
+            candidate.run(paths, everything=False, engine=engine())
         with events.step("publish"):
             publish.run(paths)
         _tell_ages(paths)

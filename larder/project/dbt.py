@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -17,7 +17,7 @@ from ingestion.core.redaction import all_redacted
 from larder.core import events, machine
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
-from larder.project import rules, sandbox
+from larder.project import rules, sandbox, spark
 from larder.project.complaints import plain
 
 SESSION = Path(__file__).with_name("session.py")
@@ -128,7 +128,7 @@ def session(
     """Several commands on one target in one process: dbt, which takes seconds to import, is imported once.
 
     The process keeps the warehouse locked from its first query until the session ends. It is confined to the project, the raw lake, what
-    it `reads` besides, and what it builds. Raises LarderError where the project has what no change may have.
+    it `reads` besides, and what it builds; on Spark, which is a process and a network of its own, it is not. Raises LarderError where the project has what no change may have.
     """
     rules.require_files(paths.project)
     with _process(paths, target, reads, env) as running:
@@ -201,14 +201,17 @@ def _process(paths: Paths, target: str, reads: Sequence[Path], env: dict[str, st
     said: list[str] = []
     own = [SESSION, rules.STATEMENTS, *(paths.project / part for part in PARTS)]
     read, written = _warehouse(paths, target, env)
+    on_spark = target == spark.TARGET
     with (
-        sandbox.confined(
+        nullcontext(sandbox.unconfined)
+        if on_spark
+        else sandbox.confined(
             [*own, *storage.of_disk(paths.lake / "raw"), *read, *reads], written, storage.port(paths.lake)
         ) as enter,
         subprocess.Popen(
-            [sys.executable, "-I", str(SESSION)],
+            [str(spark.python()) if on_spark else sys.executable, "-I", str(SESSION)],
             cwd=paths.project,
-            env=_environment(paths, env),
+            env=_environment(paths, (spark.environment() if on_spark else {}) | env),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -242,7 +245,8 @@ def _warehouse(paths: Paths, target: str, env: dict[str, str]) -> tuple[list[Pat
     if candidate := env.get("LARDER_CANDIDATE"):
         written.append(Path(candidate).resolve().parent)
     published = str(paths.warehouse / "current/larder.duckdb") if target == "published" else ""
-    return [Path(file) for file in (published, env.get("LARDER_BASE")) if file], written
+    named = (published, env.get("LARDER_BASE"), env.get("LARDER_RECORD"))
+    return [Path(file) for file in named if file], written
 
 
 def _follow(running: _Running, report: Callable[[str], None]) -> _Ended:

@@ -54,6 +54,8 @@ LIVE = "live"
 """The tag of models that follow a stream; what they are made of follows with them."""
 METRIC = ("name", "label", "description", "type", "type_params", "filter", "meta")
 SEMANTIC_MODEL = ("primary_entity", "entities", "dimensions", "measures", "defaults")
+FOR_SPARK = ("spark__", "dbt_spark_")
+"""How the names of macros begin that only Spark's adapter calls."""
 OWN = "larder"
 """The project's own package: its macros can change, those of dbt come with the lock file, which counts as well."""
 
@@ -137,12 +139,15 @@ def counts_everywhere(manifest: Mapping[str, Any], root: Path = PROJECT) -> dict
 
 
 def overriding(manifest: Mapping[str, Any]) -> list[str]:
-    """The macros of the project that dbt calls in place of its own, but for those that name a relation."""
+    """The macros of the project that dbt calls in place of its own, but for those that name a relation, and those for Spark:
+    DuckDB's SQL depends on none, and `rules` has a list of them."""
     theirs = {macro["name"] for macro in manifest["macros"].values() if macro["package_name"] != OWN}
     return [
         name
         for name, macro in manifest["macros"].items()
-        if macro["package_name"] == OWN and _overrides(macro["name"], theirs)
+        if macro["package_name"] == OWN
+        and not macro["name"].startswith(FOR_SPARK)
+        and _overrides(macro["name"], theirs)
     ]
 
 

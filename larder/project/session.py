@@ -26,7 +26,9 @@ def main() -> None:
     from dbt.cli.main import dbtRunner
     from dbt.contracts.graph.manifest import Manifest
 
-    _set_up(json.loads(sys.stdin.readline()))
+    opening = json.loads(sys.stdin.readline())
+    if "LARDER_CATALOG" not in os.environ:  # on Spark there is no DuckDB to set up
+        _set_up(opening)
     project: Manifest | None = None
     for line in sys.stdin:
         arguments = json.loads(line)
@@ -77,6 +79,8 @@ def _guarded(execute: Any) -> Any:
 
     fault = runpy.run_path(str(Path(__file__).with_name("statements.py")))["fault"]
     folders, seeds = [f"{os.environ['LARDER_LAKE']}/raw/"], f"{Path.cwd()}/seeds/"
+    if record := os.environ.get("LARDER_RECORD"):
+        folders.append(f"{record}/")
 
     def guarded(cursor: Any, sql: str, bindings: Any = None) -> Any:
         if found := fault(sql, folders, seeds):

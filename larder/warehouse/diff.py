@@ -185,7 +185,7 @@ class _Comparison:
             return ""
         old, new = _node(self._old, table), _node(self._new, table)
         loads, loads_before = self._new.loads, self._old.loads
-        same_logic = old and new and old.logic == new.logic
+        same_logic = self._old.engine == self._new.engine and old and new and old.logic == new.logic
         if same_logic and new and all(loads.get(s) == loads_before.get(s) for s in new.sources):
             return "same fingerprint, not scanned"
         marts = [manifest.marts.get(table) for manifest in (self._old, self._new)]

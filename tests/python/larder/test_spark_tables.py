@@ -1,0 +1,78 @@
+"""What a generation takes of Spark's tables, and which of their files are kept. Spark itself is in tests/python/spark."""
+
+import json
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from larder.core.errors import LarderError
+from larder.project.spark import TABLES
+from larder.warehouse import tables
+from larder.warehouse.store import Store
+
+
+def parquet(file: Path, query: str) -> str:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    duckdb.execute(f"copy ({query}) to '{file}'")
+    return str(file)
+
+
+def note(record: Path, *lines: dict[str, str]) -> None:
+    (record / "tables").mkdir(parents=True, exist_ok=True)
+    (record / "tables/part-0.json").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_tables_have_the_declared_types(tmp_path: Path) -> None:
+    """Of several files, one of which lacks a column; a fingerprint is the same 64 bits without a sign; a table may be empty."""
+    one = parquet(
+        tmp_path / "1.parquet",
+        "select 1::bigint as id, -1::bigint as fingerprint, 1.5::decimal(20, 2) as paid_usd",
+    )
+    two = parquet(tmp_path / "2.parquet", "select 2::bigint as id, 7::bigint as fingerprint")
+    files = {"marts.a": [one, two], "marts.b": []}
+    declared = {"id": "bigint", "fingerprint": "ubigint", "paid_usd": "decimal(18, 2)"}
+    with duckdb.connect() as connection:
+        connection.execute("create schema marts; create view marts.a as select 1 as old")
+        tables.take(connection, files, {"marts.a": declared, "marts.b": declared})
+        assert connection.execute(
+            "select id, fingerprint, paid_usd::varchar from marts.a order by id"
+        ).fetchall() == [
+            (1, 2**64 - 1, "1.50"),
+            (2, 7, None),
+        ]
+        types = dict(connection.execute("select column_name, column_type from (describe marts.b)").fetchall())
+    assert types == {"id": "BIGINT", "fingerprint": "UBIGINT", "paid_usd": "DECIMAL(18,2)"}
+
+
+def test_a_table_that_declares_nothing_is_named(tmp_path: Path) -> None:
+    with duckdb.connect() as connection, pytest.raises(LarderError, match="declares no columns"):
+        tables.take(connection, {"marts.a": []}, {})
+
+
+def test_the_record_names_tables_and_all_their_files(tmp_path: Path) -> None:
+    begin = {"schema_name": "marts", "relation_name": "a"}
+    note(
+        tmp_path,
+        begin,
+        {**begin, "data_path": "file:/t/1.parquet"},
+        {**begin, "metadata_path": "file:/t/m.avro"},
+    )
+    assert tables.files_of(tmp_path) == {"marts.a": ["/t/1.parquet"]}
+    assert tables.all_files(tmp_path) == {Path("/t/1.parquet"), Path("/t/m.avro")}
+
+
+def test_files_that_no_generation_names_go_unless_one_is_being_built(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    kept, left = tmp_path / TABLES / "marts.db/a/1.parquet", tmp_path / TABLES / "marts.db/a/2.parquet"
+    for file in (kept, left):
+        parquet(file, "select 1 as id")
+    first = store.begin(fresh=True)
+    note(store.record(first), {"schema_name": "marts", "relation_name": "a", "data_path": f"file:{kept}"})
+    assert store.remove_unnamed_tables() == 0 and left.exists()
+    store.failed(first)
+    view = tmp_path / TABLES / "staging.db/v/metadata/00000-1.gz.metadata.json"
+    view.parent.mkdir(parents=True)
+    view.touch()
+    assert store.remove_unnamed_tables() == 1
+    assert kept.exists() and view.exists() and not left.exists()
