@@ -37,8 +37,9 @@ PLANNED = {"build": "node_planned", "reuse": "node_reused", "drop": "node_droppe
 def run(paths: Paths, everything: bool, live: bool = False, engine: str = ENGINES[0]) -> Manifest | None:
     """Build an audited candidate as planned, or return None when nothing has changed since the published generation.
 
-    What another engine has built is not built on: then everything is built. The candidate starts as a copy of the published generation. When all of it is to be built it starts empty. A `live` one builds only
-    what follows a stream, of the project as it is published. Raises LarderError when a model or a test fails.
+    The candidate starts as a copy of the published generation. When all of it is to be built, also because another engine has built that
+    generation, it starts empty. A `live` one builds only what follows a stream, of the project as it is published. Raises LarderError
+    when a model or a test fails.
     """
     with lock(paths.locks, "build"):
         store = Store(paths.warehouse)
@@ -62,9 +63,8 @@ def run(paths: Paths, everything: bool, live: bool = False, engine: str = ENGINE
             store.withdraw()  # built from what is no longer so: an edit that was taken back
             console.done(f"nothing has changed since generation {published.id}: nothing to build")
             return None
-        if (
-            engine == spark.TARGET and not wanted
-        ):  # its SQL is another: what a node depends on is told by that on DuckDB
+        if engine == spark.TARGET and not wanted:
+            # Its SQL is another: what a node depends on is told by that on DuckDB.
             wanted = fingerprint.nodes(compiled.compiled(paths).manifest)
         manifest = store.begin(fresh=not todo.nodes("reuse", *RELATIONS))
         manifest.engine = version
