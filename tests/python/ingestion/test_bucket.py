@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -92,10 +93,11 @@ def hold(env: dict[str, str], place: str, taken: str) -> None:
         time.sleep(600)
 
 
-def count(env: dict[str, str], place: str, times: int) -> None:
-    """A process that counts on a number that others count on as well."""
+def count(env: dict[str, str], place: str, times: int, start: Barrier) -> None:
+    """A process that counts on a number that others count on as well, from the same moment on."""
     os.environ.update(env)
     file = storage.location(place) / "number"
+    start.wait()
     for _ in range(times):
         with storage.exclusive(storage.location(place)):
             found = int(storage.read(file)) if file.exists() else 0
@@ -103,11 +105,13 @@ def count(env: dict[str, str], place: str, times: int) -> None:
 
 
 def test_what_several_processes_count_under_a_lock_is_not_lost(folder: Location, store: Store) -> None:
-    workers = [_PROCESSES.Process(target=count, args=(store.env, str(folder), times)) for times in (8, 8, 8)]
+    start = _PROCESSES.Barrier(6)
+    workers = [_PROCESSES.Process(target=count, args=(store.env, str(folder), 4, start)) for _ in range(6)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
+    assert [worker.exitcode for worker in workers] == [0] * 6
     assert storage.read(folder / "number") == b"24"
 
 
