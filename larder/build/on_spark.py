@@ -37,6 +37,11 @@ def build(
             f"Spark cannot read the lake at {paths.lake}: no connector to buckets comes with it",
             "Put the lake on a disk that the workers share, or build with DuckDB: larder build",
         )
+    if unusable := set("'\"`\\;") & set(f"{paths.data}{paths.lake}"):
+        raise LarderError(
+            f"Spark cannot use {paths.data}: its path has {' '.join(sorted(unusable))}",
+            "Put LARDER_DATA and LARDER_LAKE at another path, or build with DuckDB: larder build",
+        )
     record = store.record(manifest)
     copy_record(paths.lake, record)
     with (

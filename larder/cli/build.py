@@ -30,7 +30,9 @@ def plan(
 
 @verbs.command(rich_help_panel=GROUP)
 def explain(
-    model: Annotated[str, typer.Argument(help="A model, seed or test.")], as_json: Json = False
+    model: Annotated[str, typer.Argument(help="A model, seed or test.")],
+    as_json: Json = False,
+    target: Target = None,
 ) -> None:
     """Show why a build would build or reuse one model.
 
@@ -41,7 +43,7 @@ def explain(
     from larder.build import candidate, plan
     from larder.core import console
 
-    step = plan.explain(candidate.plan_now(current_paths(), engine()), model)
+    step = plan.explain(candidate.plan_now(current_paths(), engine(target)), model)
     console.as_json(asdict(step)) if as_json else console.out.print(f"{step.action} {model}: {step.reason}")
 
 

@@ -19,7 +19,7 @@
     {%- set digits = 'cast(cast({} as decimal(38, 12)) * 1000000000000 as hugeint)' -%}
     case
         when {{ has_finer_places([numerator, denominator], 12) }}
-            then error('ratio is for whole numbers and decimals with up to 12 places')
+            then {{ refused('ratio is for whole numbers and decimals with up to 12 places') }}
         when not {{ has_finer_places([numerator, denominator], 0) }} and {{ types }} not like '%HUGEINT%'
             then {{ whole_ratio(count.format(numerator), count.format(denominator), decimals) }}
         when {{ has_finer_places([numerator, denominator], 2) }}
@@ -34,7 +34,7 @@
     {%- set digits = 'cast(cast({} as decimal(38, 12)) * 1000000000000 as decimal(38, 0))' -%}
     case
         when {{ has_finer_places([numerator, denominator], 12) }}
-            then raise_error('ratio is for whole numbers and decimals with up to 12 places')
+            then {{ refused('ratio is for whole numbers and decimals with up to 12 places') }}
         else {{ whole_ratio(digits.format(numerator), digits.format(denominator), decimals) }}
     end
 {%- endmacro %}

@@ -12,6 +12,11 @@
 {%- endmacro %}
 
 
+{# The result of `div` has 64 bits, and what has more would silently be another number. #}
 {% macro spark__whole_quotient(numerator, denominator) -%}
-    ({{ numerator }} div nullif({{ denominator }}, 0))
+    case
+        when cast({{ numerator }} as double) > 9e18 * cast(nullif({{ denominator }}, 0) as double)
+            then {{ refused('a quotient is too large for a whole number of 64 bits') }}
+        else {{ numerator }} div nullif({{ denominator }}, 0)
+    end
 {%- endmacro %}

@@ -10,12 +10,13 @@
         {% for table in run_query('show tables in ' ~ place).columns[1].values() if table not in views and not table.endswith('__files') %}
             {% set relation = place ~ '.' ~ table %}
             {% set begin = "select '" ~ place ~ "' as schema_name, '" ~ table ~ "' as relation_name, " %}
-            {% do files.append(begin ~ 'cast(null as string) as data_path, max_by(file, timestamp) as metadata_path from '
+            {% set version = 'cast(regexp_extract(file, "([0-9]+)-[^/]*$", 1) as int)' %}
+            {% do files.append(begin ~ 'cast(null as string) as data_path, max_by(file, ' ~ version ~ ') as metadata_path from '
                 ~ relation ~ '.metadata_log_entries') %}
             {% do files.append(begin ~ 'file_path, null from ' ~ relation ~ '.files') %}
             {% do files.append(begin ~ 'null, path from ' ~ relation ~ '.manifests') %}
-            {% do files.append(begin ~ 'null, manifest_list from ' ~ relation ~ '.snapshots where snapshot_id in (select max_by('
-                ~ 'snapshot_id, made_current_at) from ' ~ relation ~ '.history)') %}
+            {% do files.append(begin ~ 'null, manifest_list from ' ~ relation ~ '.snapshots where snapshot_id in (select snapshot_id from '
+                ~ relation ~ '.refs)') %}
         {% endfor %}
     {% endfor %}
     {% do run_query(

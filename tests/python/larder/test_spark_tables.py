@@ -6,7 +6,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from larder.build import on_spark
+from larder.build.plan import Plan
 from larder.core.errors import LarderError
+from larder.core.settings import Paths
 from larder.project.spark import TABLES
 from larder.warehouse import tables
 from larder.warehouse.store import Store
@@ -76,3 +79,16 @@ def test_files_that_no_generation_names_go_unless_one_is_being_built(tmp_path: P
     view.touch()
     assert store.remove_unnamed_tables() == 1
     assert kept.exists() and view.exists() and not left.exists()
+
+
+@pytest.mark.parametrize(("data", "lake"), [("it's", "lake"), ("data", "a;b"), ("data", "s3://bucket/lake")])
+def test_a_place_that_spark_cannot_use_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: str, lake: str
+) -> None:
+    monkeypatch.setenv("LARDER_LAKE", lake if "://" in lake else str(tmp_path / lake))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "key")
+    paths = Paths(tmp_path / data)
+    store = Store(paths.warehouse)
+    with pytest.raises(LarderError, match="Spark cannot"):
+        on_spark.build(paths, store, store.begin(fresh=True), Plan([]), pytest.fail)

@@ -57,3 +57,13 @@ def test_no_artifact_or_log_holds_a_value_that_failed_to_cast(tmp_path: Path) ->
     values = (b"Jane-Canary", b"jane.canary", b"555-0102")
     assert [str(file) for file in written if any(value in file.read_bytes() for value in values)] == []
     assert "as_number" in (paths.dbt / "logs/dbt.log").read_text()
+
+
+def test_a_project_that_has_moved_builds_its_seeds(tmp_path: Path) -> None:
+    """dbt keeps a parse of the project, which names the folder of each seed."""
+    paths = project(tmp_path / "project")
+    (paths.project / "seeds").mkdir()
+    (paths.project / "seeds/stores.csv").write_text("store_id\n1\n")
+    assert not dbt.run(paths, "dev", ["seed"], print).broken
+    moved = Paths(paths.data, paths.project.rename(tmp_path / "moved"))
+    assert not dbt.run(moved, "dev", ["seed"], print).broken
