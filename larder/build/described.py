@@ -27,10 +27,7 @@ def project(paths: Paths, folder: Path) -> None:
         raise LarderError(f"{folder} is no folder", "Name one that is empty, or a new one.")
     found = compiled(paths, "metadata")
     traced = lineage.of_compiled(paths, found)
-    known = {
-        relation_of(found.manifest["nodes"][name]): columns
-        for name, columns in types.of_models(found.manifest).items()
-    }
+    known = types.of_relations(found.manifest)
     with metadata.begin(found.manifest, traced, known, fingerprint.git_revision()) as base:
         metadata.save(base, folder)
 

@@ -14,7 +14,7 @@ from larder.core import console
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
 from larder.project import dbt, spark, types
-from larder.project.manifest import RELATIONS, Artifact, relation
+from larder.project.manifest import RELATIONS, relation
 from larder.warehouse import tables
 from larder.warehouse.connection import BUILD
 from larder.warehouse.store import Manifest, Store
@@ -91,7 +91,7 @@ def _take(paths: Paths, store: Store, manifest: Manifest, todo: Plan) -> None:
     """Fill DuckDB's file with the tables that were built, and have dbt make its views, over the same loads."""
     reused = {manifest.nodes[node].relation for node in todo.nodes("reuse", *RELATIONS)}
     project = compiled.compiled(paths).manifest
-    known = _columns(project)
+    known = types.of_relations(project)
     files = tables.files_of(store.record(manifest))
     stored = {
         relation(node) for node in project["nodes"].values() if node["config"]["materialized"] in STORED
@@ -115,14 +115,3 @@ def _take(paths: Paths, store: Store, manifest: Manifest, todo: Plan) -> None:
         ) as command,
     ):
         _require(command(["run", "--select", VIEWS], report), "DuckDB cannot make the views")
-
-
-def _columns(project: Artifact) -> dict[str, types.Columns]:
-    """The columns of each relation, as DuckDB would have built it."""
-    nodes = project["nodes"]
-    seeds = {name: node for name, node in nodes.items() if node["resource_type"] == "seed"}
-    declared = {
-        name: {column: what["data_type"] for column, what in node["columns"].items()}
-        for name, node in seeds.items()
-    }
-    return {relation(nodes[name]): columns for name, columns in (types.of_models(project) | declared).items()}

@@ -15,6 +15,7 @@ from sqlglot import exp
 from ingestion.core.text import first_line
 from larder.core.errors import LarderError
 from larder.project import complaints
+from larder.project.manifest import relation
 
 Columns = dict[str, str]
 """Types by name, in the SQL's order."""
@@ -26,6 +27,16 @@ def of_models(manifest: Mapping[str, Any]) -> dict[str, Columns]:
     """The columns of each model of a compiled manifest, by its unique id; a model that DuckDB refuses is an error."""
     with tables(manifest) as (_, found):
         return found
+
+
+def of_relations(manifest: Mapping[str, Any]) -> dict[str, Columns]:
+    """The columns of each relation of a compiled manifest, as `<schema>.<table>`: those that models give, and seeds declare."""
+    nodes, models = manifest["nodes"], of_models(manifest)
+    seeds = [node for node in nodes.values() if node["resource_type"] == "seed"]
+    declared = {
+        relation(node): {name: said["data_type"] for name, said in node["columns"].items()} for node in seeds
+    }
+    return declared | {relation(nodes[name]): columns for name, columns in models.items()}
 
 
 @contextmanager
@@ -88,18 +99,16 @@ def _prepare(connection: duckdb.DuckDBPyConnection, node: Mapping[str, Any]) -> 
 def _require_semantics(connection: duckdb.DuckDBPyConnection, manifest: Mapping[str, Any]) -> None:
     """Every entity, dimension and measure is an expression over its model's columns: dbt does not look."""
     for model in manifest["semantic_models"].values():
-        relation = model["node_relation"]
+        of = model["node_relation"]
         for part in (*model["entities"], *model["dimensions"], *model["measures"]):
             written = part["expr"] or part["name"]
             try:
-                connection.execute(
-                    f"select {written} from {_table(relation['schema_name'], relation['alias'])}"
-                )
+                connection.execute(f"select {written} from {_table(of['schema_name'], of['alias'])}")
             except duckdb.Error as error:
                 place = complaints.at(model["original_file_path"], written)
                 raise LarderError(
                     f"{place}: {part['name']} of semantic model {model['name']}: {str(error).partition('LINE')[0].strip()}",
-                    f"Correct it: it is a column of {relation['alias']}, or an expression over them.",
+                    f"Correct it: it is a column of {of['alias']}, or an expression over them.",
                 ) from error
 
 
