@@ -68,7 +68,7 @@ clean: ## Stop the demo and remove everything that a run wrote
 lock: .venv/.run ## Lock the requirements files again from pyproject.toml
 	$(UV) pip compile pyproject.toml --all-extras $(LOCK) -o requirements/dev.txt
 	$(UV) pip compile pyproject.toml --extra demo -c requirements/dev.txt $(LOCK) -o requirements/run.txt
-	$(UV) pip compile requirements/spark.in $(LOCK) -o requirements/spark.txt
+	$(UV) pip compile requirements/spark.in $(LOCK) --no-emit-package numpy -o requirements/spark.txt
 	$(UV) pip compile orchestration/requirements.in $(LOCK) -o orchestration/requirements.txt
 LOCK := --override requirements/overrides.txt --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --quiet
 

@@ -50,6 +50,18 @@ RULES = (
     (r"(?is)(casting value )\".*?\"( to type )", r'\1"***"\2'),
     (r"(?is)(duplicate key )\"([^:\"]*): .*?\"( violates )", r'\1"\2: ***"\3'),
     (r"(?is)((?:field format|out of range|Input|input string): )\".*?\"(,|\.|\n|$)", r'\1"***"\2'),
+    # Spark: of what fails on a row, its kind and the SQL, or what the SQL itself says of it (raise_error)
+    (r"(?s)(Job aborted due to stage failure: )[^\n]*: java\.lang\.RuntimeException: ([^\n]*).*", r"\1\2"),
+    (
+        r"(?s)(Job aborted due to stage failure: )[^\n]*?((?:\w+\.)+\w+(?:Exception|Error))(?:: (\[[A-Z_.]+\]))?"
+        r"(?:.*?(\n\s*== SQL[^\n]*\n[^\n]*\n[^\n]*))?.*",
+        r"\1\2 \3 ***\4",
+    ),
+    (
+        r"(?s)(\[(?:CAST|CANNOT|CONVERSION|NUMERIC_VALUE|DUPLICATED_MAP|MALFORMED|INVALID_(?:FORMAT|URL|PARAMETER))[A-Z_.]*\] )"
+        r".*?(\n\s*(?:== SQL|at |JVM)|$)",
+        r"\1***\2",
+    ),
     # PostgreSQL
     (r"(?is)(invalid input (?:syntax|value) for [\w ]+: )\".*?\"(\n|$)", r'\1"***"\2'),
     (r"(?is)(\bvalue )\".*?\"( is out of range)", r'\1"***"\2'),

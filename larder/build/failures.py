@@ -23,6 +23,10 @@ HEADING = re.compile(r"\w+ Error in (model|seed|test|unit_test|snapshot) .*\n")
 TAIL = re.compile(r"\n\s*compiled code at .*", re.DOTALL)
 STACK = re.compile(r"^\s*> (?:in|called by) .*$\n?", re.MULTILINE)
 """The macros that dbt was in, which its user did not call."""
+PLAN = re.compile(
+    r";?\n\s*'?[A-Z]\w*(?: .*)?\n\s*[:+][- ].*|\n\s*(?:JVM stacktrace:|at [\w.$/]+\().*", re.DOTALL
+)
+"""What Spark adds to a message: its plan of the query, or where its Java was."""
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 CHECK = re.compile(r"CHECK constraint failed on table \S+ with expression CHECK\((.*)\)$", re.MULTILINE)
@@ -110,7 +114,9 @@ def reason(node: Node) -> str:
     differs = [_differs(found, node.name) for found in MISMATCH.findall(message) if found[0] != "column_name"]
     if differs:
         return "\n  ".join(["its SQL and its YAML differ:", *differs])
-    message = textwrap.dedent(STACK.sub("", TAIL.sub("", HEADING.sub("", message, count=1)))).strip()
+    message = textwrap.dedent(
+        STACK.sub("", TAIL.sub("", PLAN.sub("", HEADING.sub("", message, count=1))))
+    ).strip()
     hints = [hint for words, hint in HINTS.items() if words in message.lower()]
     return "\n".join([message or node.status, *hints])
 

@@ -6,7 +6,6 @@ Each generation has a catalog of its own, a copy of its parent's, so that what f
 import json
 from collections.abc import Callable
 
-from ingestion.core.storage import is_bucket
 from ingestion.lake.visible import copy_record
 from larder.build import compiled
 from larder.build.plan import Plan
@@ -22,6 +21,8 @@ from larder.warehouse.store import Manifest, Store
 VIEWS = "config.materialized:view"
 STORED = {"table", "incremental", "seed"}
 """How what leaves files is materialized."""
+UNUSABLE = set("'\"`\\;,*?[]{}")
+"""Characters of a path that mean something else in Spark's SQL, in its patterns of files or in the address of its catalog."""
 
 
 def build(
@@ -32,14 +33,9 @@ def build(
     run: Callable[[dbt.Command, Callable[[str], None]], dbt.Outcome],
 ) -> dbt.Outcome:
     """Run dbt's commands of a build (`run`) on Spark, then take what they built into DuckDB's file. Broken nodes are in the outcome."""
-    if is_bucket(paths.lake):
+    if unusable := UNUSABLE & set(f"{paths.data}{paths.lake}"):
         raise LarderError(
-            f"Spark cannot read the lake at {paths.lake}: no connector to buckets comes with it",
-            "Put the lake on a disk that the workers share, or build with DuckDB: larder build",
-        )
-    if unusable := set("'\"`\\;") & set(f"{paths.data}{paths.lake}"):
-        raise LarderError(
-            f"Spark cannot use {paths.data}: its path has {' '.join(sorted(unusable))}",
+            f"Spark cannot use {paths.data} with {paths.lake}: a path has {' '.join(sorted(unusable))}",
             "Put LARDER_DATA and LARDER_LAKE at another path, or build with DuckDB: larder build",
         )
     record = store.record(manifest)

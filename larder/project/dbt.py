@@ -215,7 +215,7 @@ def _process(paths: Paths, target: str, reads: Sequence[Path], env: dict[str, st
         subprocess.Popen(
             [str(spark.python()) if on_spark else sys.executable, "-I", str(SESSION)],
             cwd=paths.project,
-            env=_environment(paths, (spark.environment() if on_spark else {}) | env),
+            env=_environment(paths, (spark.environment(paths.lake) if on_spark else {}) | env),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

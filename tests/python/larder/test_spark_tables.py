@@ -81,13 +81,11 @@ def test_files_that_no_generation_names_go_unless_one_is_being_built(tmp_path: P
     assert kept.exists() and view.exists() and not left.exists()
 
 
-@pytest.mark.parametrize(("data", "lake"), [("it's", "lake"), ("data", "a;b"), ("data", "s3://bucket/lake")])
+@pytest.mark.parametrize(("data", "lake"), [("it's", "lake"), ("data", "a;b"), ("data", "[1]")])
 def test_a_place_that_spark_cannot_use_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: str, lake: str
 ) -> None:
-    monkeypatch.setenv("LARDER_LAKE", lake if "://" in lake else str(tmp_path / lake))
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "key")
+    monkeypatch.setenv("LARDER_LAKE", str(tmp_path / lake))
     paths = Paths(tmp_path / data)
     store = Store(paths.warehouse)
     with pytest.raises(LarderError, match="Spark cannot"):

@@ -47,7 +47,7 @@ def cluster(folder: Path, workers: int = 2) -> Iterator[Cluster]:
 def _start(log: Path, kind: str, *arguments: str) -> subprocess.Popen[bytes]:
     home = next(spark.ENVIRONMENT.glob("lib/python3*/site-packages/pyspark"))
     command = [str(home / "bin/spark-class"), f"org.apache.spark.deploy.{kind}", *arguments]
-    env = {**os.environ, **spark.environment(), "SPARK_HOME": str(home), "SPARK_LOCAL_IP": "127.0.0.1"}
+    env = {**os.environ, **spark.environment(home), "SPARK_HOME": str(home), "SPARK_LOCAL_IP": "127.0.0.1"}
     with log.open("wb") as said:
         return subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, env=env)
 

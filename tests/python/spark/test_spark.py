@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from cluster import cluster
 from conftest import PROJECT, Instance, copy_of
+from stores import BUCKET, Store, use
 
+from ingestion.core import storage
 from larder.project import spark
 
 pytestmark = [
@@ -67,12 +69,12 @@ def test_both_engines_build_the_same(shop: Instance) -> None:
 
 def test_who_reads_need_not_know_the_engine(shop: Instance) -> None:
     query = ["metric", "sales_usd", "--by", "business_date", "--json"]
-    on_spark = json.loads(shop.larder(*query).stdout)
+    on_spark, answer = newest(shop), json.loads(shop.larder(*query).stdout)
     shop.larder("export")
     shop.larder("shares")
     shop.larder("rollback")
-    assert json.loads(shop.larder(*query).stdout) == on_spark
-    shop.larder("rollback", newest(shop))
+    assert json.loads(shop.larder(*query).stdout) == answer
+    shop.larder("rollback", on_spark)
     assert json.loads(shop.larder("plan", "--target", "spark", "--json").stdout)["steps"] == []
 
 
@@ -122,8 +124,15 @@ def test_a_killed_build_leaves_what_is_published(shop: Instance) -> None:
     assert files(shop) == kept
 
 
-def test_a_cluster_survives_a_worker(shop: Instance, tmp_path: Path) -> None:
+def test_a_cluster_reads_a_bucket_and_survives_a_worker(
+    shop: Instance, store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What it is compared with was built from the same lake on a disk."""
     was = newest(shop)
+    use(monkeypatch, store)
+    lake = storage.location(f"s3://{BUCKET}/spark/lake")
+    lake.fs.put(f"{shop.data}/lake/", lake.path, recursive=True)
+    monkeypatch.setenv("LARDER_LAKE", str(lake))
     with cluster(tmp_path) as made:
         env = {"LARDER_SPARK_MASTER": made.master, "SPARK_LOCAL_IP": "127.0.0.1"}
         process = shop.start("build", "--target", "spark", "--all", **env)
