@@ -24,6 +24,9 @@ ENGINES = ("duckdb", "spark")
 PATTERN = "[]{}*?%"
 """Characters that stand for something else where files are named by a pattern or an address."""
 
+IN_BUCKETS = PATTERN + "&'\\"
+"""The same in a bucket, where a listing escapes some more and some stores take a backslash for a slash."""
+
 
 @dataclass(frozen=True)
 class Paths:
@@ -129,27 +132,27 @@ def _in_bucket(name: str, named: str) -> "Location":
     from ingestion.core import storage  # it imports what --help does not need
 
     parts = named.removeprefix(storage.SCHEME).removesuffix("/").split("/")
-    if not named.startswith(storage.SCHEME) or len(parts) < 2 or not all(parts):
+    if not named.startswith(storage.SCHEME) or len(parts) < 2 or {"", ".", ".."} & set(parts):
         raise LarderError(
             f"{name}={named} is no folder of the disk or of a bucket",
             f"Name a path, or {storage.SCHEME}BUCKET/FOLDER.",
         )
-    _require_plain(name, "/".join(parts))
+    _require_plain(name, "/".join(parts), IN_BUCKETS)
     return storage.location(f"{storage.SCHEME}{'/'.join(parts)}")
 
 
 def _usable(name: str, folder: Path) -> Path:
-    _require_plain(name, str(folder))
+    _require_plain(name, str(folder), PATTERN)
     return folder
 
 
-def _require_plain(name: str, folder: str) -> None:
+def _require_plain(name: str, folder: str, refused: str) -> None:
     """Raise LarderError for a folder of whose path a part is a pattern: dlt and DuckDB would read other files than those that were written."""
-    odd = next((char for char in folder if char in PATTERN or not char.isprintable()), None)
+    odd = next((char for char in folder if char in refused or not char.isprintable()), None)
     if odd:
         raise LarderError(
-            f"{name} cannot be {folder!a}: with {odd!a} in it, a path is read as a pattern",
-            f"Set {name} to a folder without any of {' '.join(PATTERN)} in its path.",
+            f"{name} cannot be {folder!a}: with {odd!a} in it, a path is read as a pattern, or as another one",
+            f"Set {name} to a folder without any of {' '.join(refused)} in its path.",
         )
 
 

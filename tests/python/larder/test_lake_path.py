@@ -17,7 +17,11 @@ def test_the_lake_is_where_the_environment_says(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize(
-    "named", ["http://bucket/lake", "s3://", "s3://bucket", "s3://bucket/", "s3:///lake", "s3://bucket//lake"]
+    "named",
+    [
+        *("http://bucket/lake", "S3://bucket/lake", "s3://", "s3://bucket", "s3://bucket/", "s3:///lake"),
+        *("s3://bucket//lake", "s3://bucket/../lake", "s3://bucket/./lake"),
+    ],
 )
 def test_what_is_no_folder_is_refused(named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LARDER_LAKE", named)
@@ -33,6 +37,16 @@ def test_a_folder_of_a_bucket_needs_keys(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "one")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
     assert str(Paths(tmp_path).lake) == "s3://bucket/lake"
+
+
+@pytest.mark.parametrize("odd", ["a&b", "o'clock", "back\\slash", "a*b", "a%20b"])
+def test_a_path_that_dlt_and_duckdb_read_in_two_ways_is_refused_in_a_bucket(
+    odd: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With `&`, DuckDB lists nothing and says so to nobody: models would be empty."""
+    monkeypatch.setenv("LARDER_LAKE", f"s3://bucket/{odd}")
+    with pytest.raises(LarderError, match="LARDER_LAKE cannot be"):
+        _ = Paths(tmp_path).lake
 
 
 @pytest.mark.parametrize("odd", ["till [new]", "a%20b", "a*b", "a?b", "a{b,c}d", "two\nlines", "\udcff"])
