@@ -45,6 +45,9 @@ NEWS = LoadRequest()
 REMAINS = {errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST}
 """What dlt meets when it goes on with a folder of which a kill left half, or two copies."""
 
+LAKE = "lake.txt"
+"""The file of a working directory that says for which lake its loads are."""
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -130,14 +133,17 @@ def _prepare(context: ExtractContext, report: Report) -> dlt.Pipeline:
     )
     pipeline = _pipeline(context.source, context.lake, context.work, report)
     remove_cut_records(context.dataset)
-    _finish_interrupted(pipeline)
+    if _is_ours(context):
+        _finish_interrupted(pipeline)
     sweep_dead_loads(context.dataset)
     quarantine.sweep()
     restricted.sweep()
     quarantine.review()
     restricted.settle()
     refresh(context.dataset)
-    return pipeline.drop()
+    pipeline = pipeline.drop()
+    (context.work / context.source / LAKE).write_text(str(context.lake))
+    return pipeline
 
 
 def _finish(context: ExtractContext, before: set[str], started: float) -> Loaded:
@@ -173,6 +179,14 @@ def _pipeline(source: str, lake: Location, work: Path, report: Report) -> dlt.Pi
         dataset_name=source,
         progress=_Progress(report),
     )
+
+
+def _is_ours(context: ExtractContext) -> bool:
+    """Whether what waits in the working directory still lacks in the lake: it was made for this one, and no other machine can have
+    loaded the same since, as it can into a bucket.
+    """
+    of = context.work / context.source / LAKE
+    return not storage.is_bucket(context.lake) and of.exists() and of.read_text() == str(context.lake)
 
 
 def _finish_interrupted(pipeline: dlt.Pipeline) -> None:

@@ -27,6 +27,7 @@ from faults import (
     WRITE_IN_BUCKET,
     Fault,
     Step,
+    ingest,
 )
 from stores import InBucket, use
 
@@ -100,6 +101,26 @@ def test_a_death_on_the_way_into_a_bucket(
     mine = case(source, "bucket")
     assert dies(mine, tmp_path / "data", fault, kept)
     mine.check(tmp_path / "data")
+
+
+def test_what_another_machine_has_loaded_since_a_death_is_not_loaded_again(
+    case: Callable[..., Case], tmp_path: Path
+) -> None:
+    mine, data, other = case("promotions", "bucket"), tmp_path / "data", tmp_path / "other"
+    assert dies(mine, data, Fault(WRITE_IN_BUCKET.times(3), "before"), kept=True)
+    other.mkdir()
+    assert ingest(mine.source, other, {**mine.env, **mine.lakes.env(other)}, lake=str(mine.lake(data))) == 0
+    mine.check(data)
+
+
+def test_a_load_that_waits_for_one_lake_is_not_brought_into_another(
+    case: Callable[[str], Case], tmp_path: Path
+) -> None:
+    pos, data, moved = case("pos"), tmp_path / "data", tmp_path / "moved"
+    assert pos.ingest(pos.room(moved)) == 0
+    assert dies(pos, data, Fault(LAND, "before"), kept=True)
+    assert ingest(pos.source, data, pos.env, lake=str(pos.lake(moved))) == 0
+    assert pos.content(moved) == pos.whole
 
 
 @pytest.mark.nightly
