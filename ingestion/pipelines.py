@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from http.client import responses
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,7 @@ def _prepare(context: ExtractContext, report: Report) -> dlt.Pipeline:
     """A pipeline that begins with what the lake holds, after what was interrupted has been finished or given up."""
     use_project_settings()
     require_none(context.lake)
+    _require_time(context)
     bind(context.lake, context.source)
     quarantine, restricted = (
         Quarantine(context.lake, context.source),
@@ -179,6 +181,20 @@ def _pipeline(source: str, lake: Location, work: Path, report: Report) -> dlt.Pi
         dataset_name=source,
         progress=_Progress(report),
     )
+
+
+def _require_time(context: ExtractContext) -> None:
+    """Raise IngestionError where the last load, maybe of another machine, is yet to come by the clock of this one: of two loads the
+    later one counts, so that what is loaded now would count as replaced.
+    """
+    last, now = max(map(float, recorded_loads(context.dataset)), default=0.0), time.time()
+    if last > now:
+        moments = [datetime.fromtimestamp(moment, UTC).isoformat(" ", "seconds") for moment in (last, now)]
+        raise IngestionError(
+            f"{context.source}: the last load is of {moments[0]}, and the clock of this machine says {moments[1]}",
+            "Set right the clock that is wrong, then run again: of two loads the later one counts. Where the load has the wrong time, "
+            "wait until then, or load all into another LARDER_LAKE.",
+        )
 
 
 def _is_ours(context: ExtractContext) -> bool:

@@ -232,6 +232,19 @@ def test_a_load_that_another_process_has_logged_meanwhile_keeps_its_position(
     assert "9999999999.5" in storage.read(segment).decode()
 
 
+def test_a_machine_whose_clock_is_behind_the_last_load_loads_nothing(
+    case: Callable[[str], Case], tmp_path: Path
+) -> None:
+    """Of two loads the later one counts: what it loads would count as older than what is there."""
+    mine = case("promotions")
+    mine.room(tmp_path)
+    dataset = mine.lake(tmp_path) / "raw/promotions"
+    storage.write(dataset / lake.LOADS / "promotions__9999999999.5.jsonl", "{}")
+    loads = lake.recorded_loads(dataset)
+    assert mine.ingest(tmp_path) == 1
+    assert lake.recorded_loads(dataset) == loads
+
+
 # Stores
 
 
