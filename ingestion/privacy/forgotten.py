@@ -80,33 +80,59 @@ def journal(lake: Location) -> dict[str, Any] | None:
 
 
 def begin(lake: Location, plan: dict[str, Any]) -> None:
-    """Write the journal: from here on the erasure is carried out, by whoever calls for it again after a kill."""
+    """Write the journal: from here on the erasure is carried out, by whoever calls for it again after a kill.
+
+    Raises IngestionError while another machine's is under way: each has planned for the files as they are.
+    """
     file, is_done = journal_file(lake), bool(plan.get("is_lake_done"))
     if not is_done:
-        _mark(lake, True)
+        if journal(lake) is None:
+            _require_none_elsewhere(lake)
+        _mark(lake)
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     for unfinished in file.parent.glob(f".{JOURNAL}.*"):
         unfinished.unlink()
     with atomically(file, is_private=True) as beside:
         beside.write_text(json.dumps(plan, default=str))
     if is_done:
-        _mark(lake, False)
+        _unmark(lake)
 
 
 def end(lake: Location) -> None:
     """Nothing is under way any more."""
-    _mark(lake, False)
+    _unmark(lake)
     journal_file(lake).unlink(missing_ok=True)
 
 
-def _mark(lake: Location, is_under_way: bool) -> None:
+def is_marked(lake: Location) -> bool:
+    """Whether other machines are told that an erasure of this one is under way."""
+    return _is_ours(lake, _marker(lake))
+
+
+def _marker(lake: Location) -> dict[str, Any]:
+    """What is said in a bucket of an erasure that is under way; nothing where none is, and on a disk."""
+    try:
+        found: dict[str, Any] = json.loads(storage.read(lake / MARKER)) if storage.is_bucket(lake) else {}
+    except FileNotFoundError:
+        return {}
+    return found
+
+
+def _is_ours(lake: Location, said: dict[str, Any]) -> bool:
+    return (said.get("host"), said.get("journal")) == (socket.gethostname(), str(journal_file(lake)))
+
+
+def _mark(lake: Location) -> None:
     """Tell other machines, which do not see the journal, before it is there, until the lake is done."""
     if storage.is_bucket(lake):
-        if is_under_way:
-            said = {"host": socket.gethostname(), "at": datetime.now(UTC).isoformat(timespec="seconds")}
-            storage.write(lake / MARKER, json.dumps(said))
-        else:
-            storage.remove(lake / MARKER)
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        said = {"host": socket.gethostname(), "journal": str(journal_file(lake)), "at": at}
+        storage.write(lake / MARKER, json.dumps(said))
+
+
+def _unmark(lake: Location) -> None:
+    if is_marked(lake):
+        storage.remove(lake / MARKER)
 
 
 def require_none(lake: Location) -> None:
@@ -117,9 +143,13 @@ def require_none(lake: Location) -> None:
             "an erasure was interrupted, and the lake must not change before it is complete",
             "Run the same command again, or: larder forget --resume",
         )
-    if plan is None and storage.is_bucket(lake) and (lake / MARKER).exists():
-        host = json.loads(storage.read(lake / MARKER))["host"]
+    _require_none_elsewhere(lake)
+
+
+def _require_none_elsewhere(lake: Location) -> None:
+    said = _marker(lake)
+    if said and not _is_ours(lake, said):
         raise IngestionError(
-            f"an erasure was interrupted on {host}, and the lake must not change before it is complete",
-            "Run the same command there again, or there: larder forget --resume",
+            f"an erasure was interrupted on {said['host']}, and the lake must not change before it is complete",
+            f"There: larder forget --resume. Where that machine is lost, remove {lake / MARKER} and forget again.",
         )

@@ -13,7 +13,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ingestion.contracts.contract import contract, path
 from ingestion.core import storage
+from ingestion.core.errors import IngestionError
 from ingestion.core.files import atomically, sync_folder
 from ingestion.core.storage import Location
 from ingestion.lake.loads import DELETIONS, load_id, recorded_loads, table_files
@@ -36,6 +38,20 @@ class Restricted:
     def __init__(self, lake: Location, source: str) -> None:
         self.folder = root(lake) / source
         self.dataset = lake / "raw" / source
+
+    def require_here(self) -> None:
+        """Raise IngestionError where another machine has loaded the source into a bucket: who its households are lies there alone."""
+        if (
+            storage.is_bucket(self.dataset)
+            and not self.folder.exists()
+            and path(self.dataset.name).exists()
+            and any(table.restricted for table in contract(self.dataset.name).values())
+            and recorded_loads(self.dataset)
+        ):
+            raise IngestionError(
+                f"{self.dataset.name} was loaded on another machine, and who its households are lies there alone: {self.folder} is not here",
+                "Run it there, or name a folder that has a copy of that restricted zone in LARDER_RESTRICTED.",
+            )
 
     def write(self, load: str, table: str, rows: pa.Table) -> None:
         """Keep rows (source_number, pseudonym, identifiers, updated_at) for a load that is under way."""

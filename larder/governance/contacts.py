@@ -41,8 +41,10 @@ def run(paths: Paths, purpose: str, lines: Iterable[str], out: Path) -> None:
     if not purpose.strip():
         raise LarderError("contacts need a purpose", "Say what they are for: --purpose TEXT")
     asked = _pseudonyms(lines)
+    zone = Restricted(paths.lake, SOURCE)
+    zone.require_here()
     with source_lock(paths, SOURCE):
-        people = Restricted(paths.lake, SOURCE).rows(TABLE)
+        people = zone.rows(TABLE)
     if people.num_rows:
         people = people.filter(pc.is_in(people[COLUMNS[0]], pa.array(asked, pa.int64()))).select(COLUMNS)
     register = audit.record(

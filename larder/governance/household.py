@@ -28,9 +28,10 @@ def named(paths: Paths, number: int | None, pseudonym: int | None) -> int:
 
 
 def identifiers(paths: Paths, household: int) -> Iterator[tuple[pa.Table, dict[str, Any]]]:
-    """What the restricted zone has of it: each table, and the household's row."""
+    """What the restricted zone has of it: each table, and the household's row. Raises IngestionError where another machine has the zone."""
     for source in SOURCES:
         zone = Restricted(paths.lake, source)
+        zone.require_here()
         for table in zone.tables():
             rows = zone.rows(table)
             if rows.num_rows:

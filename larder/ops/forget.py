@@ -75,6 +75,10 @@ def resume(paths: Paths) -> None:
     """Carry out the plan that an interrupted erasure or retention has left."""
     plan = forgotten.journal(paths.lake)
     if plan is None:
+        if forgotten.is_marked(paths.lake):  # killed before it had written down what to do
+            with locked(paths):
+                if forgotten.journal(paths.lake) is None:
+                    forgotten.end(paths.lake)
         console.done("no erasure is under way")
         return
     use_demo_connections(paths)

@@ -24,6 +24,8 @@ from ingestion.core.errors import IngestionError, Taken
 from ingestion.core.storage import Location
 from ingestion.lake import loads as lake
 from ingestion.lake import visible
+from ingestion.privacy import forgotten
+from ingestion.privacy.restricted import Restricted
 
 _PROCESSES = multiprocessing.get_context("spawn")
 
@@ -243,6 +245,49 @@ def test_a_machine_whose_clock_is_behind_the_last_load_loads_nothing(
     loads = lake.recorded_loads(dataset)
     assert mine.ingest(tmp_path) == 1
     assert lake.recorded_loads(dataset) == loads
+
+
+# People
+
+
+def test_while_an_erasure_of_one_machine_is_under_way_no_other_begins_or_loads(
+    folder: Location, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def on(machine: str) -> None:
+        monkeypatch.setenv("LARDER_RESTRICTED", str(tmp_path / machine))
+
+    on("one")
+    forgotten.begin(folder, {"rows": 1})
+    on("other")
+    forgotten.end(folder)
+    for act in (lambda: forgotten.begin(folder, {}), lambda: forgotten.require_none(folder)):
+        with pytest.raises(IngestionError, match="an erasure was interrupted on"):
+            act()
+    on("one")
+    forgotten.begin(folder, {"is_lake_done": True})
+    on("other")
+    forgotten.begin(folder, {"rows": 2})
+    on("one")
+    forgotten.end(folder)
+    assert not forgotten.is_marked(folder)
+    on("other")
+    forgotten.journal_file(folder).unlink()  # as after a kill before it is there
+    forgotten.require_none(folder)
+    assert forgotten.is_marked(folder)
+
+
+def test_who_households_are_is_asked_for_on_the_machine_that_knows(
+    case: Callable[[str], Case], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = case("loyalty")
+    mine.room(tmp_path)
+    monkeypatch.setenv("LARDER_RESTRICTED", str(tmp_path / "restricted"))
+    assert mine.ingest(tmp_path) == 0
+    Restricted(mine.lake(tmp_path), "loyalty").require_here()
+    monkeypatch.setenv("LARDER_RESTRICTED", str(tmp_path / "elsewhere"))
+    with pytest.raises(IngestionError, match="loyalty was loaded on another machine"):
+        Restricted(mine.lake(tmp_path), "loyalty").require_here()
+    Restricted(mine.lake(tmp_path), "pos").require_here()
 
 
 # Stores
