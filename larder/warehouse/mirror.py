@@ -28,14 +28,18 @@ def show(target: Location, name: str, files: Mapping[str, Path], entry: str = ""
     version = f"{name}-{hashlib.sha256(json.dumps(hashes).encode()).hexdigest()[:12]}"
     with storage.exclusive(target):
         before = shown(target)
-        if before.get("folder") == version and all(before.get(word) == value for word, value in said.items()):
+        is_new = before.get("folder") != version
+        kept = before.get("folder" if is_new else "before")
+        if not is_new and all(before.get(word) == value for word, value in said.items()):
+            _remove_others(target, {version, kept})  # what an interrupted call has left
             return
-        if before.get("folder") != version:
+        if is_new:
             _upload(target, version, files, hashes, before)
         if entry:
             storage.write(target / "index.html", entry.format(version))
-        storage.write(target / POINTER, json.dumps({"folder": version, **said, "files": hashes}, indent=1))
-        _remove_others(target, {version, before.get("folder")})
+        pointer = {"folder": version, "before": kept, **said, "files": hashes}
+        storage.write(target / POINTER, json.dumps(pointer, indent=1))
+        _remove_others(target, {version, kept})
     console.done(f"{name} is in {target}: {len(files)} files")
 
 

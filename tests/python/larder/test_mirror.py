@@ -97,6 +97,24 @@ def test_a_death_at_every_write_leaves_one_version_whole(
     assert len(versions(target)) == 2
 
 
+def test_what_a_death_has_left_of_another_version_goes_when_nothing_is_new(
+    target: Location, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a share with a grant that was taken back before it was shown."""
+    for number in (1, 2):
+        mirror.show(target, "v", version(tmp_path / "files", number))
+    mirror.show(target, "v", version(tmp_path / "files", 2), granted="more")
+    whole = versions(target)
+    with monkeypatch.context() as patched:
+        patched.setattr(storage, "write", lambda *_: pytest.fail("died"))
+        with pytest.raises(pytest.fail.Exception):
+            mirror.show(target, "v", version(tmp_path / "files", 3))
+    assert len(versions(target)) == 3
+    mirror.show(target, "v", version(tmp_path / "files", 2), granted="more")
+    assert versions(target) == whole
+    assert len(whole) == 2
+
+
 def test_a_bucket_that_is_away_is_told_and_shows_what_it_did(
     target: Location, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
