@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from ingestion.contracts.contract import contract
 from ingestion.privacy import pseudonyms
+from ingestion.privacy.forgotten import forgotten
 from ingestion.privacy.restricted import Restricted
 from ingestion.sources import SOURCES
 from larder.core.errors import LarderError
@@ -28,10 +29,14 @@ def named(paths: Paths, number: int | None, pseudonym: int | None) -> int:
 
 
 def identifiers(paths: Paths, household: int) -> Iterator[tuple[pa.Table, dict[str, Any]]]:
-    """What the restricted zone has of it: each table, and the household's row. Raises IngestionError where another machine has the zone."""
+    """What the restricted zone has of it: each table, and the household's row. Raises IngestionError where another machine has the zone
+    and the household is not forgotten there.
+    """
+    is_forgotten = household in forgotten(paths.lake).to_pylist()
     for source in SOURCES:
         zone = Restricted(paths.lake, source)
-        zone.require_here()
+        if not is_forgotten:
+            zone.require_here()
         for table in zone.tables():
             rows = zone.rows(table)
             if rows.num_rows:

@@ -182,6 +182,19 @@ def test_a_dry_run_and_an_unknown_household_change_nothing(whole: Instance) -> N
     assert not forgotten.journal(whole.data / "lake") and KEY
 
 
+def test_what_another_machine_has_forgotten_is_found_in_the_generations_of_this_one(whole: Instance) -> None:
+    household = whole.query("select min(household_id) from marts.fct_baskets")[0][0]
+    asked = ("forget", "--pseudonym", str(household), "--reason", "a test", "--dry-run")
+    paths = Paths(whole.data)
+    plan = forget._plan(paths, household, None, "a test")
+    forget._erase(paths, plan)
+    assert "another one than it was built from" in whole.larder(*asked, code=1).stderr
+    forgotten.register(paths.lake, household)
+    assert "marts.fct_baskets" in whole.larder(*asked).stdout
+    plan = forget._plan(paths, household, None, "a test")
+    assert plan["total"] == sum(mart["rows"] for mart in plan["marts"].values()) > 0
+
+
 @pytest.mark.nightly
 def test_a_household_is_forgotten_and_stays_so(instance: Instance) -> None:
     instance.larder("demo", "start", "--to", "2017-01-04")
