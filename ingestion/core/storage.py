@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 from ingestion.core import files, sql
 from ingestion.core.errors import IngestionError
+from ingestion.core.text import first_line
 
 if TYPE_CHECKING:
     from typing_extensions import TypeIs
@@ -223,18 +224,29 @@ def _stand_in(folder: "UPath") -> Path:
 
 @contextmanager
 def parquet(file: Location) -> Iterator[pq.ParquetFile]:
-    """A Parquet file, opened: read what is needed of it."""
-    if not is_bucket(file):
-        with pq.ParquetFile(file) as opened:
+    """A Parquet file, opened: read what is needed of it. Raises IngestionError for one that is damaged."""
+    with file.open("rb") if is_bucket(file) else nullcontext(file) as source:
+        with _damage_of(file):
+            reader = pq.ParquetFile(source)
+        with reader as opened:
             yield opened
-        return
-    with file.open("rb") as stream, pq.ParquetFile(stream) as opened:
-        yield opened
+
+
+@contextmanager
+def _damage_of(file: Location) -> Iterator[None]:
+    """Name the file that Arrow cannot read."""
+    try:
+        yield
+    except pa.ArrowInvalid as error:
+        raise IngestionError(
+            f"{file} is damaged: {first_line(error)}", "Restore it from a copy of the lake."
+        ) from error
 
 
 def table(file: Location, **options: Any) -> pa.Table:
-    """The rows of a Parquet file, whole; `options` are those of Arrow's `read_table`."""
-    return pq.read_table(BytesIO(read(file)) if is_bucket(file) else file, **options)
+    """The rows of a Parquet file, whole; `options` are those of Arrow's `read_table`. Raises IngestionError for one that is damaged."""
+    with _damage_of(file):
+        return pq.read_table(BytesIO(read(file)) if is_bucket(file) else file, **options)
 
 
 def row_count(file: Location) -> int:

@@ -84,6 +84,15 @@ def test_more_names_than_one_answer_has(folder: Location) -> None:
     assert len(storage.found(folder, "*.csv")) == 1_050
 
 
+@pytest.mark.parametrize("content", ["", "PAR1 and no more"])
+def test_a_damaged_parquet_file_is_named(folder: Location, tmp_path: Path, content: str) -> None:
+    for place in (folder, tmp_path):
+        storage.write(place / "x.parquet", content)
+        for read in (storage.table, storage.schema, storage.row_count):
+            with pytest.raises(IngestionError, match=r"x\.parquet is damaged"):
+                read(place / "x.parquet")
+
+
 # Locks
 
 
