@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import fsspec
 from aiohttp import ClientError as ConnectionLost
@@ -62,7 +63,7 @@ CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def keys() -> dict[str, str]:
-    """What the environment says of the store. Raises IngestionError where a key is missing."""
+    """What the environment says of the store. Raises IngestionError where a key is missing, or the address is none."""
     missing = [name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if not os.environ.get(name)]
     if missing:
         raise IngestionError(
@@ -77,7 +78,20 @@ def keys() -> dict[str, str]:
         "region": "AWS_REGION",
     }
     found = {name: os.environ.get(variable, "") for name, variable in named.items()}
+    if found["endpoint_url"] and not _is_address(found["endpoint_url"]):
+        raise IngestionError(
+            f"AWS_ENDPOINT_URL={found['endpoint_url']} is no address of a store",
+            "Name it as https://HOST or http://HOST:PORT.",
+        )
     return {**found, "region": found["region"] or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"}
+
+
+def _is_address(url: str) -> bool:
+    try:
+        said = urlsplit(url)
+        return said.scheme in ("http", "https") and bool(said.hostname) and said.port != 0
+    except ValueError:
+        return False
 
 
 def options() -> dict[str, Any]:

@@ -39,6 +39,21 @@ def test_a_folder_of_a_bucket_needs_keys(tmp_path: Path, monkeypatch: pytest.Mon
     assert str(Paths(tmp_path).lake) == "s3://bucket/lake"
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:8333", "http://", "s3://host", "http://host:port", "host"])
+def test_an_address_of_a_store_that_is_none_is_told(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (
+        ("LARDER_LAKE", "s3://bucket/lake"),
+        ("AWS_ACCESS_KEY_ID", "one"),
+        ("AWS_SECRET_ACCESS_KEY", "another"),
+        ("AWS_ENDPOINT_URL", address),
+    ):
+        monkeypatch.setenv(name, value)
+    with pytest.raises(IngestionError, match="is no address of a store"):
+        _ = Paths(tmp_path).lake
+
+
 @pytest.mark.parametrize("odd", ["a&b", "o'clock", "back\\slash", "a*b", "a%20b"])
 def test_a_path_that_dlt_and_duckdb_read_in_two_ways_is_refused_in_a_bucket(
     odd: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
