@@ -12,7 +12,7 @@ from pathlib import Path
 
 import duckdb
 
-from ingestion.core import sql
+from ingestion.core import sql, storage
 from ingestion.core.files import write_atomically
 from ingestion.core.text import few
 from larder.build import candidate, failures, plan
@@ -87,7 +87,7 @@ def show(paths: Paths, model: str) -> None:
     if not _file(paths).exists():
         raise LarderError("the workspace is empty", "Build something first: larder dev MODEL")
     opener = _opener(paths).read_text()
-    with lock(paths.locks, "dev"), duckdb.connect() as connection:
+    with lock(paths.locks, "dev"), storage.let_read(duckdb.connect(), paths.lake) as connection:
         connection.execute(opener)
         try:
             found = connection.execute(f"select * from {quoted(model)} limit {SHOWN_ROWS}")

@@ -8,6 +8,7 @@ from conftest import Instance, connections
 from stores import BUCKET, Store, env_of, keys_in, use
 
 from ingestion.core import storage
+from larder.build import workspace
 from larder.core.settings import Paths
 from larder.project import dbt
 
@@ -42,6 +43,26 @@ def test_a_source_in_a_bucket_is_loaded_once_and_dbt_reads_it(
         counted = connection.execute("select count(*) from raw.promotions__placements").fetchone()
     assert counted == (said[0]["rows"],)
     assert not keys_in(instance.data)
+
+
+def test_a_view_over_the_lake_is_shown_in_a_workspace(
+    loaded: tuple[Instance, dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    instance, env = loaded
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    paths, files = Paths(instance.data), f"{env['LARDER_LAKE']}/raw/promotions/placements/*.parquet"
+    opener = paths.warehouse / "workspace/open.sql"
+    for file, content in (
+        (paths.warehouse / "dev/workspace.duckdb", ""),
+        (opener, f"create view placements as from read_parquet('{files}')"),
+    ):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+    workspace.show(paths, "placements")
+    assert "display_location" in capsys.readouterr().out
 
 
 def test_two_machines_do_not_load_a_source_at_once(
