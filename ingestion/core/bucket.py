@@ -147,7 +147,8 @@ class Store(S3FileSystem):
         while True:
             answer = await self._call_s3("list_objects_v2", **{k: v for k, v in asked.items() if v})
             found = [one["Prefix"] for one in answer.get("CommonPrefixes", [])]
-            found += [one["Key"] for one in answer.get("Contents", []) if one["Key"] != prefix]
+            keys = [one["Key"] for one in answer.get("Contents", [])]
+            found += [key for key in keys if not key.endswith("/")]  # a folder, as consoles make one
             names.update(name.removeprefix(f"{key}/") for name in found)
             if not answer.get("IsTruncated"):
                 break

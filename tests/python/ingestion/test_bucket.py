@@ -62,6 +62,8 @@ def test_a_bucket_finds_what_a_disk_finds(folder: Location, tmp_path: Path) -> N
     for name in names:
         storage.write(folder / name, name)
         storage.write(tmp_path / name, name)
+    made_by_a_console = f"{folder.path.partition('/')[2]}/tx/"
+    folder.fs.call_s3("put_object", Bucket=BUCKET, Key=made_by_a_console, Body=b"")
     for pattern in (
         "*",
         "*/*",
