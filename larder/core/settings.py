@@ -27,6 +27,9 @@ PATTERN = "[]{}*?%"
 IN_BUCKETS = PATTERN + "&'\\"
 """The same in a bucket, where a listing escapes some more and some stores take a backslash for a slash."""
 
+PLACES = ("LARDER_LAKE", "LARDER_EXPORT", "LARDER_SHARES", "LARDER_SITE")
+"""What may name a folder of a bucket."""
+
 
 @dataclass(frozen=True)
 class Paths:
@@ -47,7 +50,16 @@ class Paths:
         """Where the export, the shares or the site are shown besides: `LARDER_EXPORT`, `LARDER_SHARES`, `LARDER_SITE`, each a folder of a bucket."""
         variable = f"LARDER_{name.upper()}"
         named = os.environ.get(variable)
-        return _in_bucket(variable, named) if named else None
+        if not named:
+            return None
+        place = _in_bucket(variable, named)
+        for other in PLACES:
+            there = os.environ.get(other, "").rstrip("/")
+            if other != variable and there and _is_in(str(place), there):
+                raise LarderError(
+                    f"{variable}={named} and {other}={there} are not apart", "Give each a folder of its own."
+                )
+        return place
 
     @property
     def warehouse(self) -> Path:
@@ -139,6 +151,11 @@ def _in_bucket(name: str, named: str) -> "Location":
         )
     _require_plain(name, "/".join(parts), IN_BUCKETS)
     return storage.location(f"{storage.SCHEME}{'/'.join(parts)}")
+
+
+def _is_in(one: str, other: str) -> bool:
+    """Whether of two folders one is in the other, or both are the same."""
+    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
 
 
 def _usable(name: str, folder: Path) -> Path:

@@ -7,6 +7,7 @@ from ingestion.core.storage import Location
 from ingestion.privacy.restricted import root
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
+from larder.warehouse import mirror
 
 REWRITTEN, REMOVED, BUILT, KEPT = "rewritten", "removed", "built again", "kept"
 
@@ -132,5 +133,5 @@ def remove(paths: Paths) -> None:
             storage.remove_all(path)
     for name in ("export", "shares", "site"):
         if target := paths.bucket(name):
-            for path in storage.found(target, "*"):
-                storage.remove_all(path)
+            for shown in [target, *(storage.found(target, "*/") if name == "shares" else ())]:
+                mirror.withdraw(shown)

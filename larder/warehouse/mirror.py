@@ -7,6 +7,7 @@ whole; so does who is still at the one that was replaced.
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from ingestion.core.storage import Location
 from larder.core import console
 
 POINTER = "current.json"
+ENTRY = "index.html"
+VERSION = re.compile(r"[a-z]+-[0-9a-f]{12}")
+"""How the folder of a version is called. Nothing else is ever removed: a folder of a bucket may have other things in it."""
 
 
 def show(target: Location, name: str, files: Mapping[str, Path], entry: str = "", **said: Any) -> None:
@@ -36,7 +40,7 @@ def show(target: Location, name: str, files: Mapping[str, Path], entry: str = ""
         if is_new:
             _upload(target, version, files, hashes, before)
         if entry:
-            storage.write(target / "index.html", entry.format(version))
+            storage.write(target / ENTRY, entry.format(version))
         pointer = {"folder": version, "before": kept, **said, "files": hashes}
         storage.write(target / POINTER, json.dumps(pointer, indent=1))
         _remove_others(target, {version, kept})
@@ -53,10 +57,11 @@ def shown(target: Location) -> dict[str, Any]:
 
 
 def withdraw(target: Location) -> None:
-    """Take away all versions, the pointer first."""
-    for file in [target / POINTER, *storage.found(target, "*")]:
-        if file.name != storage.LOCKS and file.exists():
-            storage.remove_all(file)
+    """Take away all versions, what leads to them first."""
+    for file in (target / ENTRY, target / POINTER) if "folder" in shown(target) else ():
+        if file.exists():
+            storage.remove(file)
+    _remove_others(target, set())
 
 
 def _upload(
@@ -76,7 +81,7 @@ def _upload(
 
 def _remove_others(target: Location, kept: set[str | None]) -> None:
     for folder in storage.found(target, "*/"):
-        if folder.name not in kept and folder.name != storage.LOCKS:
+        if folder.name not in kept and VERSION.fullmatch(folder.name):
             storage.remove_all(folder)
 
 

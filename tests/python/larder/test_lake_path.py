@@ -39,6 +39,24 @@ def test_a_folder_of_a_bucket_needs_keys(tmp_path: Path, monkeypatch: pytest.Mon
     assert str(Paths(tmp_path).lake) == "s3://bucket/lake"
 
 
+@pytest.mark.parametrize("lake", ["s3://bucket/a", "s3://bucket/a/b/", "s3://bucket/a/b/lake"])
+def test_folders_of_a_bucket_that_are_not_apart_are_refused(
+    lake: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (
+        ("LARDER_LAKE", lake),
+        ("LARDER_EXPORT", "s3://bucket/a/b"),
+        ("LARDER_SITE", "s3://bucket/a/bc"),
+        ("AWS_ACCESS_KEY_ID", "one"),
+        ("AWS_SECRET_ACCESS_KEY", "another"),
+    ):
+        monkeypatch.setenv(name, value)
+    with pytest.raises(LarderError, match=r"LARDER_EXPORT=.* and LARDER_LAKE=.* are not apart"):
+        Paths(tmp_path).bucket("export")
+    monkeypatch.setenv("LARDER_LAKE", "s3://bucket/lake")
+    assert str(Paths(tmp_path).bucket("export")) == "s3://bucket/a/b"
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1:8333", "http://", "s3://host", "http://host:port", "host"])
 def test_an_address_of_a_store_that_is_none_is_told(
     address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

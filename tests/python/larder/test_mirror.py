@@ -115,6 +115,18 @@ def test_what_a_death_has_left_of_another_version_goes_when_nothing_is_new(
     assert len(whole) == 2
 
 
+def test_what_else_lies_in_the_folder_stays(target: Location, tmp_path: Path) -> None:
+    others = {target / name for name in ("lake/raw/x.parquet", "photos-2016/index.html", "notes.txt")}
+    for other in others:
+        storage.write(other, "not of Larder")
+    for number in range(3):
+        mirror.show(target, "v", version(tmp_path / "files", number), "see {0}")
+    mirror.withdraw(target)
+    mirror.withdraw(target / "photos-2016")
+    left = {path for path in target.rglob("*") if path.is_file()}
+    assert {path for path in left if path.parent.name != storage.LOCKS} == others
+
+
 def test_a_bucket_that_is_away_is_told_and_shows_what_it_did(
     target: Location, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
