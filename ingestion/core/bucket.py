@@ -245,9 +245,8 @@ def replace(file: UPath, before: bytes | None, content: bytes) -> bool:
 
 def require_conditions(file: UPath) -> None:
     """Raise IngestionError for a store that writes whatever the condition: two machines would take the same lock."""
-    probe = (
-        file.parent / f"{file.name}.{secrets.token_hex(8)}.probe"
-    )  # nobody else's: who removes it does so between our two
+    # nobody else's: who removes it does so between our two
+    probe = file.parent / f"{file.name}.{secrets.token_hex(8)}.probe"
     bucket = probe.path.partition("/")[0]
     if bucket in _CONDITIONAL:
         return

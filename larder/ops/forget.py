@@ -137,10 +137,8 @@ def _plan(paths: Paths, household: int, number: int | None, reason: str) -> Plan
         "total": plan["total"] + len(people),
     }
     built = sum(mart["rows"] for mart in plan["marts"].values())
-    if (
-        household in forgotten.forgotten(paths.lake).to_pylist()
-    ):  # by another machine, which has its own generations
-        plan["total"] += built
+    if household in forgotten.forgotten(paths.lake).to_pylist():
+        plan["total"] += built  # another machine has erased the rest, and has generations of its own
     elif built and not sum(sum(one["rows"].values()) for one in plan["sources"].values()):
         raise LarderError(
             f"the published generation has {built:,} rows of this household, and the lake has none that they come from",

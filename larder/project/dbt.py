@@ -172,10 +172,8 @@ def _outcome(paths: Paths, command: str, artifacts: Path, ended: "_Ended") -> Ou
 def _arguments(artifacts: Path, paths: Paths, target: str, arguments: list[str]) -> list[str]:
     options = ["--target", target, "--target-path", str(artifacts), "--project-dir", str(paths.project)]
     logs = ["--log-format", "json", "--log-level-file", "none", "--log-path", str(paths.dbt / "logs")]
-    place = [
-        "--vars",
-        json.dumps({"project": str(paths.project)}),
-    ]  # what dbt keeps of a parse names it: after a move it parses again
+    # what dbt keeps of a parse names it: after a move it parses again
+    place = ["--vars", json.dumps({"project": str(paths.project)})]
     return [*logs, *arguments, *options, *place, *ALWAYS, "--profiles-dir", str(paths.project)]
 
 
