@@ -145,7 +145,13 @@ class Store(S3FileSystem):
         asked = {"Bucket": bucket, "Prefix": prefix, "Delimiter": "/" if known == len(parts) - 1 else ""}
         names: set[str] = set()
         while True:
-            answer = await self._call_s3("list_objects_v2", **{k: v for k, v in asked.items() if v})
+            try:
+                answer = await self._call_s3("list_objects_v2", **{k: v for k, v in asked.items() if v})
+            except FileNotFoundError as error:
+                raise IngestionError(
+                    f"{self.endpoint_url or 'AWS'} knows no bucket {bucket}",
+                    "Check AWS_ENDPOINT_URL and the name of the bucket, then run again.",
+                ) from error
             found = [one["Prefix"] for one in answer.get("CommonPrefixes", [])]
             keys = [one["Key"] for one in answer.get("Contents", [])]
             found += [key for key in keys if not key.endswith("/")]  # a folder, as consoles make one

@@ -42,7 +42,7 @@ class Paths:
     def lake(self) -> "Location":
         """`LARDER_LAKE`, a folder of the disk or of a bucket, or `lake` below the data root, as dbt takes it too (macro `lake_path`)."""
         named = os.environ.get("LARDER_LAKE")
-        if named and "://" in named:
+        if named and (named.startswith("s3:") or "://" in named):
             return _in_bucket("LARDER_LAKE", named)
         return _usable("LARDER_LAKE", Path(named).resolve()) if named else self.data / "lake"
 

@@ -10,6 +10,8 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
@@ -364,6 +366,18 @@ def test_who_may_only_read_reads_and_writes_nothing(
             write()
     assert storage.read(mine / "there") == b"x"
     assert [path.name for path in storage.found(mine, "*")] == ["there"]
+
+
+def test_a_server_that_is_no_store_is_told(
+    folder: Location, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    with ThreadingHTTPServer(("127.0.0.1", 0), site) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+        with pytest.raises(IngestionError, match="knows no bucket"):
+            storage.found(storage.location(str(folder)), "*")
+        server.shutdown()
 
 
 def test_a_store_that_is_away_is_told_within_a_minute(

@@ -20,7 +20,7 @@ def test_the_lake_is_where_the_environment_says(tmp_path: Path, monkeypatch: pyt
     "named",
     [
         *("http://bucket/lake", "S3://bucket/lake", "s3://", "s3://bucket", "s3://bucket/", "s3:///lake"),
-        *("s3://bucket//lake", "s3://bucket/../lake", "s3://bucket/./lake"),
+        *("s3://bucket//lake", "s3://bucket/../lake", "s3://bucket/./lake", "s3:/bucket/lake"),
     ],
 )
 def test_what_is_no_folder_is_refused(named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
