@@ -21,8 +21,8 @@ from larder.warehouse.store import Manifest, Store
 VIEWS = "config.materialized:view"
 STORED = {"table", "incremental", "seed"}
 """How what leaves files is materialized."""
-UNUSABLE = set("'\"`\\;,*?[]{}")
-"""Characters of a path that mean something else in Spark's SQL, in its patterns of files or in the address of its catalog."""
+UNUSABLE = set("'\"`\\;,")
+"""Characters of a path that mean something else in Spark's SQL, in its lists of files or in the address of its catalog."""
 
 
 def build(

@@ -55,7 +55,7 @@ def test_a_ratio_is_the_exact_fraction(division: tuple[Decimal, str, Decimal, st
     right = exact(numerator, denominator, 6)
     if right is not None and abs(right) >= 10**12:
         return  # wider than the column that takes it
-    sql = render("duckdb__ratio", "numerator", "denominator")
+    sql = render("ratio", "numerator", "denominator")
     values = f"select cast({numerator:f} as {its_type}) as numerator, cast({denominator:f} as {other_type}) as denominator"
     found = duckdb.sql(f"select {sql} from ({values})").fetchone()
     assert found == (right,)
@@ -64,7 +64,7 @@ def test_a_ratio_is_the_exact_fraction(division: tuple[Decimal, str, Decimal, st
 @settings(max_examples=200, deadline=None)
 @given(amounts(2), st.integers(-(10**6), 10**6))
 def test_money_per_unit_is_the_exact_fraction(money: Decimal, quantity: int) -> None:
-    sql = render("duckdb__money_per_unit", "money", "quantity")
+    sql = render("money_per_unit", "money", "quantity")
     values = f"select cast({money:f} as decimal(18, 2)) as money, cast({quantity} as bigint) as quantity"
     assert duckdb.sql(f"select {sql} from ({values})").fetchone() == (exact(money, Decimal(quantity), 4),)
 
@@ -72,14 +72,14 @@ def test_money_per_unit_is_the_exact_fraction(money: Decimal, quantity: int) -> 
 @pytest.mark.parametrize(
     ("macro", "numerator", "denominator"),
     [
-        ("duckdb__ratio", "cast(1 as double)", "2"),
-        ("duckdb__ratio", "1", "cast(2 as float)"),
-        ("duckdb__ratio", "cast(1 as decimal(18, 13))", "2"),
-        ("duckdb__ratio", "'1'", "2"),
-        ("duckdb__ratio", "cast(1e20 as decimal(38, 12))", "2"),
-        ("duckdb__money_per_unit", "cast(1.2345 as decimal(18, 4))", "2"),
-        ("duckdb__money_per_unit", "cast(1 as double)", "2"),
-        ("duckdb__money_per_unit", "cast(1 as decimal(18, 2))", "cast(1.5 as decimal(9, 1))"),
+        ("ratio", "cast(1 as double)", "2"),
+        ("ratio", "1", "cast(2 as float)"),
+        ("ratio", "cast(1 as decimal(18, 13))", "2"),
+        ("ratio", "'1'", "2"),
+        ("ratio", "cast(1e20 as decimal(38, 12))", "2"),
+        ("money_per_unit", "cast(1.2345 as decimal(18, 4))", "2"),
+        ("money_per_unit", "cast(1 as double)", "2"),
+        ("money_per_unit", "cast(1 as decimal(18, 2))", "cast(1.5 as decimal(9, 1))"),
     ],
 )
 def test_what_cannot_be_carried_is_an_error(macro: str, numerator: str, denominator: str) -> None:
