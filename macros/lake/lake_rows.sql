@@ -16,13 +16,16 @@
 {%- endmacro %}
 
 
-{# A table of the declared columns over one pattern that names each file: Spark's SQL takes no list of files. Buckets have another scheme there. #}
+{#
+  A table of the declared columns over one pattern that names each file: Spark's SQL takes no list of files. Buckets have another
+  scheme there. What Hive is not told of, it makes no folder for: the lake is only read.
+#}
 {% macro spark__lake_rows(table, paths) -%}
     {%- set columns = [] -%}
     {%- for column in table.columns.values() %}{% do columns.append(column.name ~ ' ' ~ engine_type(column.data_type)) %}{% endfor -%}
     {%- set relation = 'raw.' ~ table.identifier ~ '__files' -%}
     {%- do run_query('drop table if exists ' ~ relation) -%}
     {%- do run_query('create table ' ~ relation ~ ' (' ~ columns | join(', ') ~ ") using parquet options (path '"
-        ~ lake_path() | replace('s3://', 's3a://') ~ '/raw/{' ~ paths | join(',') ~ "}')") -%}
+        ~ lake_path() | replace('s3://', 's3a://') ~ '/raw/{' ~ paths | join(',') ~ "}', skipHiveMetadata 'true')") -%}
     {{ relation }}
 {%- endmacro %}

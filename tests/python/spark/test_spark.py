@@ -62,9 +62,10 @@ def shop(published: Instance, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def test_both_engines_build_the_same(shop: Instance) -> None:
-    on_duckdb = newest(shop)
+    on_duckdb, lake = newest(shop), {*(shop.data / "lake").rglob("*")}
     on_spark = build_on_spark(shop)
     assert differing(shop, on_duckdb, on_spark) == {}
+    assert {*(shop.data / "lake").rglob("*")} == lake, "the lake is only read"
 
 
 def test_who_reads_need_not_know_the_engine(shop: Instance) -> None:
