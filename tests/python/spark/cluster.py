@@ -1,7 +1,6 @@
 """A standalone cluster of Spark on this machine: a master and workers, each a process of its own."""
 
 import os
-import socket
 import subprocess
 import time
 import urllib.request
@@ -9,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from stores import free_ports
 
 from larder.project import spark
 
@@ -24,7 +25,7 @@ class Cluster:
 @contextmanager
 def cluster(folder: Path, workers: int = 2) -> Iterator[Cluster]:
     """Start a master and workers of one core each; their logs lie in `folder`."""
-    port, page = _free_port(), _free_port()
+    port, page = free_ports(2)
     run = folder / "logs"
     run.mkdir(parents=True)
     at = ["--host", "127.0.0.1"]
@@ -63,9 +64,3 @@ def _await_workers(page: int, wanted: int) -> None:
             pass
         time.sleep(0.5)
     raise AssertionError("the workers did not come")
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
