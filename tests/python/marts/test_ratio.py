@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from fractions import Fraction
+from functools import cache
 from types import SimpleNamespace
 
 import duckdb
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 MONEY = PROJECT / "macros" / "money"
 
 
+@cache
 def render(macro: str, *arguments: str | int) -> str:
     """SQL of a macro of macros/money, as dbt renders it for DuckDB."""
     environment = jinja2.Environment(extensions=["jinja2.ext.do"])
