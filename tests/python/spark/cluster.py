@@ -48,7 +48,8 @@ def cluster(folder: Path, workers: int = 2) -> Iterator[Cluster]:
 def _start(log: Path, kind: str, *arguments: str) -> subprocess.Popen[bytes]:
     home = next(spark.ENVIRONMENT.glob("lib/python3*/site-packages/pyspark"))
     command = [str(home / "bin/spark-class"), f"org.apache.spark.deploy.{kind}", *arguments]
-    env = {**os.environ, **spark.environment(home), "SPARK_HOME": str(home), "SPARK_LOCAL_IP": "127.0.0.1"}
+    own = {"SPARK_HOME": str(home), "SPARK_LOCAL_IP": "127.0.0.1", "SPARK_LOCAL_DIRS": str(log.parent)}
+    env = {**os.environ, **spark.environment(home), **own}
     with log.open("wb") as said:
         return subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, env=env)
 

@@ -66,6 +66,7 @@ def test_both_engines_build_the_same(shop: Instance) -> None:
     on_spark = build_on_spark(shop)
     assert differing(shop, on_duckdb, on_spark) == {}
     assert {*(shop.data / "lake").rglob("*")} == lake, "the lake is only read"
+    assert not spilled(shop)
 
 
 def test_who_reads_need_not_know_the_engine(shop: Instance) -> None:
@@ -117,8 +118,9 @@ def test_a_killed_build_leaves_what_is_published(shop: Instance) -> None:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         assert (newest(shop), shop.marts()) == (was, marts)
+    assert spilled(shop)
     shop.larder("clean")
-    assert files(shop) == kept
+    assert (files(shop), spilled(shop)) == (kept, [])
 
 
 def test_a_cluster_reads_a_bucket_and_survives_a_worker(
@@ -149,6 +151,11 @@ def newest(instance: Instance) -> str:
 
 def files(instance: Instance) -> set[Path]:
     return {*(instance.data / "warehouse" / spark.TABLES).rglob("*.parquet")}
+
+
+def spilled(instance: Instance) -> list[Path]:
+    """Where processes of Spark have temporary files, rows among them."""
+    return [*(instance.data / "warehouse").glob("spill-spark-*")]
 
 
 def wait_for_models(instance: Instance, count: int) -> None:
