@@ -2,7 +2,9 @@
 
 import importlib.util
 
+import duckdb
 import pytest
+import yaml
 from conftest import PROJECT
 
 FILE = PROJECT / ".ci/house_rules/manifest/check_engines.py"
@@ -54,3 +56,21 @@ def test_what_is_the_same_is_not(sql: str) -> None:
 def test_every_rule_has_an_example() -> None:
     found = {why for sql in WRONG.values() for why in RULES.differing(sql)}
     assert {why for pattern, why in RULES.DIFFERS.items() if not any(why in one for one in found)} == set()
+
+
+def test_nulls_come_where_spark_has_them() -> None:
+    """A setting, as no text tells which columns may be null."""
+    profile = yaml.safe_load((PROJECT / "profiles.yml").read_text())["larder"]["outputs"]
+    connection = duckdb.connect()
+    for name, value in profile["candidate"]["settings"].items():
+        connection.execute(f"set {name} = '{value}'")
+
+    def ordered(how: str) -> list[int | None]:
+        return [
+            row[0]
+            for row in connection.execute(
+                f"from (values (2), (null), (1)) as t(a) order by a {how}"
+            ).fetchall()
+        ]
+
+    assert (ordered("asc"), ordered("desc")) == ([None, 1, 2], [2, 1, None])
