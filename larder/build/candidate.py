@@ -48,7 +48,7 @@ def run(paths: Paths, everything: bool, live: bool = False, engine: str = ENGINE
         _require_loads(loads, published)
         if live:
             _require_live(store, published, project)
-        if published and published.engine != version:
+        if published and _elsewhere(paths, published, version):
             everything = True
         if published and not everything:
             todo, wanted = _compare(paths, published, project, loads, "compile", reason="")
@@ -67,7 +67,7 @@ def run(paths: Paths, everything: bool, live: bool = False, engine: str = ENGINE
             # Its SQL is another: what a node depends on is told by that on DuckDB.
             wanted = fingerprint.nodes(compiled.compiled(paths).manifest)
         manifest = store.begin(fresh=not todo.nodes("reuse", *RELATIONS))
-        manifest.engine = version
+        manifest.engine, manifest.lake = version, _lake(paths)
         # Those that the plan was made for: a load that came since is new to the next build.
         manifest.project, manifest.loads, manifest.nodes = project, loads, wanted
         manifest.as_of = freshness.as_of(paths)
@@ -98,14 +98,28 @@ def engine_version(paths: Paths, engine: str) -> str:
     return spark.version(paths) if engine == spark.TARGET else engine
 
 
+def _elsewhere(paths: Paths, published: Manifest, version: str) -> str:
+    """Why nothing can be taken over from what is published; empty where something can."""
+    if published.engine != version:
+        return f"what is published was built on {published.engine}"
+    if published.lake != _lake(paths):  # its views name the lake's files
+        return f"what is published was built from {published.lake or 'the lake in the data folder'}"
+    return ""
+
+
+def _lake(paths: Paths) -> str:
+    """Where the lake is; empty where it is in the data folder, with which it moves."""
+    return "" if paths.lake == paths.data / "lake" else str(paths.lake)
+
+
 def plan_now(paths: Paths, engine: str = ENGINES[0]) -> Plan:
     """What a build would do now. May run during a build."""
     store = Store(paths.warehouse)
     published, loads = store.published(), loads_of(paths)
     _require_loads(loads, published)
     reason = "" if published else "nothing is published yet"
-    if published and published.engine != engine_version(paths, engine):
-        reason = f"what is published was built on {published.engine}"
+    if published:
+        reason = _elsewhere(paths, published, engine_version(paths, engine))
     project = fingerprint.project(paths.project)
     found, _ = _compare(paths, published, project, loads, "plan", reason)
     if reason or published is None:

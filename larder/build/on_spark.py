@@ -4,8 +4,11 @@ Each generation has a catalog of its own, a copy of its parent's, so that what f
 """
 
 import json
+import re
+import time
 from collections.abc import Callable
 
+from ingestion.core import storage
 from ingestion.lake.visible import copy_record
 from larder.build import compiled
 from larder.build.plan import Plan
@@ -21,7 +24,12 @@ from larder.warehouse.store import Manifest, Store
 VIEWS = "config.materialized:view"
 STORED = {"table", "incremental", "seed"}
 """How what leaves files is materialized."""
-UNUSABLE = set("'\"`\\;,")
+PATIENCE = 30
+"""Seconds between two looks at the store, while Spark builds from a bucket."""
+GONE = re.compile(r"\[Errno 111\]|Answer from Java side is empty|Error while sending or receiving")
+"""What py4j says when there is no Java to talk to."""
+
+UNUSABLE = set("'\"`\\;,:")
 """Characters of a path that mean something else in Spark's SQL, in its lists of files or in the address of its catalog."""
 
 
@@ -33,7 +41,7 @@ def build(
     run: Callable[[dbt.Command, Callable[[str], None]], dbt.Outcome],
 ) -> dbt.Outcome:
     """Run dbt's commands of a build (`run`) on Spark, then take what they built into DuckDB's file. Broken nodes are in the outcome."""
-    if unusable := UNUSABLE & set(f"{paths.data}{paths.lake}"):
+    if unusable := UNUSABLE & set(f"{paths.data}{paths.lake}".replace(storage.SCHEME, "")):
         raise LarderError(
             f"Spark cannot use {paths.data} with {paths.lake}: a path has {' '.join(sorted(unusable))}",
             "Put LARDER_DATA and LARDER_LAKE at another path, or build with DuckDB: larder build",
@@ -47,12 +55,36 @@ def build(
         ) as command,
     ):
         _operate(command, report, "drop_relations", relations=_outdated(store, manifest, todo))
-        outcome = run(command, report)
+        outcome = run(command, _asking(paths, report))
         if outcome.broken:
+            require_alive(outcome)
             return outcome
         _operate(command, report, "record_files", folder=str(record / "tables"))
     _take(paths, store, manifest, todo)
     return outcome
+
+
+def _asking(paths: Paths, report: Callable[[str], None]) -> Callable[[str], None]:
+    """`report`, which asks the store now and then: without an answer, the build ends with what the store's client says of it."""
+    asked = time.monotonic()
+
+    def told(text: str) -> None:
+        nonlocal asked
+        if time.monotonic() - asked > PATIENCE:
+            storage.found(paths.lake, "*.json")
+            asked = time.monotonic()
+        report(text)
+
+    return told
+
+
+def require_alive(outcome: dbt.Outcome) -> None:
+    """Raise LarderError where Java ended before dbt: each node after it has failed, for nothing of its own."""
+    if any(GONE.search(node.message) for node in outcome.broken):
+        raise LarderError(
+            "Spark's Java ended before the build did: it was killed, or had too little memory",
+            "Give it more by LARDER_SPARK_MEMORY, or leave it more of this machine, then build again. What is published stays.",
+        )
 
 
 def _operate(command: dbt.Command, report: Callable[[str], None], macro: str, **arguments: object) -> None:

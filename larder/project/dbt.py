@@ -279,6 +279,8 @@ def _follow(running: _Running, report: Callable[[str], None]) -> _Ended:
             break
         data, info = event.get("data", {}), event.get("info", {})
         running.said.append(f"{info.get('ts', '')} {info.get('msg', line)}".strip())
+        if line.startswith(spark.SAID):
+            report(line.strip())
         invocation = info.get("invocation_id", invocation)
         if node_info := data.get("node_info"):
             _emit(str(info.get("name")), data, node_info)

@@ -2,7 +2,9 @@
 
 import hashlib
 import os
+import re
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +17,19 @@ TARGET = "spark"
 """Its target in profiles.yml, and the name of the engine."""
 
 ENVIRONMENT = PROJECT / ".venv-spark"
+MASTER = "LARDER_SPARK_MASTER"
+SETTINGS = {
+    MASTER: (
+        r"spark://[^/,\s]+:\d+(,[^/,\s]+:\d+)*",
+        "spark://HOST:PORT, the master of a standalone cluster",
+    ),
+    "LARDER_SPARK_MEMORY": (r"[1-9]\d*[mgMG]", "a size such as 4g"),
+    "LARDER_SPARK_PARTITIONS": (r"[1-9]\d*", "a whole number"),
+}
+"""Larder's own settings of Spark: what they may be, and how that is said."""
+
 PASSED_ON = (
-    "LARDER_SPARK_MASTER",
-    "LARDER_SPARK_MEMORY",
-    "LARDER_SPARK_PARTITIONS",
+    *SETTINGS,
     "SPARK_CONF_DIR",
     "SPARK_LOCAL_IP",
     "PATH",
@@ -39,12 +50,35 @@ def python() -> Path:
     return found
 
 
+LOG = """
+appender.console.type = Console
+appender.console.name = console
+appender.console.layout.type = PatternLayout
+appender.console.layout.alwaysWriteExceptions = false
+appender.console.layout.pattern = {said}%m%n
+rootLogger.level = off
+rootLogger.appenderRef.console.ref = console
+logger.gateway.name = org.apache.spark.api.python.PythonGatewayServer
+logger.gateway.level = off
+logger.scheduler.name = org.apache.spark.scheduler.TaskSchedulerImpl
+logger.scheduler.level = warn
+logger.master.name = org.apache.spark.deploy.client
+logger.master.level = warn
+"""
+SAID = "Spark: "
+"""How lines begin by which Spark says what it waits for; all else is left unsaid, as it has values of rows."""
+
+
 @contextmanager
 def process(paths: Paths) -> Iterator[dict[str, str]]:
     """The environment of one process. What it spills are rows: they lie in a folder of its own, which goes with it, or by `larder clean`."""
     given = environment(paths.lake)
+    require_settings()
     spilled = paths.warehouse / f"spill-{TARGET}-{os.getpid()}"
     spilled.mkdir(parents=True, exist_ok=True)
+    log = paths.warehouse / "spark/log4j2.properties"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text(LOG.format(said=SAID))
     try:
         yield given | {
             "TMPDIR": str(spilled),
@@ -78,15 +112,42 @@ def environment(lake: storage.Location) -> dict[str, str]:
         "LARDER_SPARK_JARS": ",".join(map(str, jars.values())),
     }
     passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    if MASTER not in passed:  # nobody else's business
+        own["SPARK_LOCAL_IP"] = "127.0.0.1"
     return own | passed | storage.environment(lake)
 
 
+def require_settings() -> None:
+    """Raise LarderError where a setting cannot be, or no master answers: Spark would wait, and then say something else."""
+    for name, (pattern, what) in SETTINGS.items():
+        if name in os.environ and not re.fullmatch(pattern, os.environ[name]):
+            raise LarderError(
+                f"{name}={os.environ[name]} cannot be", f"Set it to {what}, or leave it out: docs/spark.md"
+            )
+    named = os.environ.get(MASTER, "")
+    if named and not any(map(_answers, named.removeprefix("spark://").split(","))):
+        raise LarderError(
+            f"{MASTER}={named} does not answer",
+            "Start the cluster, or name another; without it, Spark runs on this machine.",
+        )
+
+
+def _answers(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    except (OSError, OverflowError):
+        return False
+    return True
+
+
 def version(paths: Paths) -> str:
-    """What a build on Spark depends on besides the nodes: what is dispatched to it, how it is configured, what is installed.
+    """What a build on Spark depends on besides the nodes: what is dispatched to it, how it is configured, what is installed, where it lies.
 
     Fingerprints of nodes are those of their SQL on DuckDB; where this differs, nothing is taken over from an earlier build.
     """
+    place = str(paths.warehouse).encode()  # the catalog names files by their full paths
     files = [*sorted((paths.project / "macros").rglob("*.sql")), paths.project / "profiles.yml"]
     content = b"".join(file.read_bytes() for file in files)
     locked = (PROJECT / "requirements/spark.txt").read_bytes()
-    return f"{TARGET} {hashlib.sha256(content + locked).hexdigest()[:12]}"
+    return f"{TARGET} {hashlib.sha256(content + locked + place).hexdigest()[:12]}"

@@ -62,7 +62,8 @@ class Manifest:
     `loads` are the last load of each source and its position in the log, `marts` the rows and the content hash of each mart by `<schema>.<name>`, `nodes`
     the fingerprints of everything that was built into it or tested on it, `times` the seconds that each last took, `as_of` how
     old each source's data were when they were taken, `behind` what a live build has left older than the rest: such a generation is
-    called live. `engine` is what built it: with another one, or another version of its macros, nothing of it can be taken over.
+    called live. `engine` is what built it: with another one, or another version of its macros, nothing of it can be taken over; nor from another `lake`, whose files its views name (empty: that
+    in the data folder).
     """
 
     id: str
@@ -80,6 +81,7 @@ class Manifest:
     as_of: dict[str, str] = field(default_factory=dict)
     behind: list[str] = field(default_factory=list)
     engine: str = ENGINES[0]
+    lake: str = ""
     seconds: float = 0.0
     published_at: str | None = None
     published_by: str | None = None

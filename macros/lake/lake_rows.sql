@@ -17,15 +17,19 @@
 
 
 {#
-  A table of the declared columns over one pattern that names each file: Spark's SQL takes no list of files. Buckets have another
-  scheme there. What Hive is not told of, it makes no folder for: the lake is only read.
+  Tables of the declared columns, each over one pattern that names its files: Spark's SQL takes no list of files, and its catalog no long
+  text. Buckets have another scheme there. What Hive is not told of, it makes no folder for: the lake is only read.
 #}
 {% macro spark__lake_rows(table, paths) -%}
     {%- set columns = [] -%}
     {%- for column in table.columns.values() %}{% do columns.append(column.name ~ ' ' ~ engine_type(column.data_type)) %}{% endfor -%}
-    {%- set relation = 'raw.' ~ table.identifier ~ '__files' -%}
-    {%- do run_query('drop table if exists ' ~ relation) -%}
-    {%- do run_query('create table ' ~ relation ~ ' (' ~ columns | join(', ') ~ ") using parquet options (path '"
-        ~ lake_path() | replace('s3://', 's3a://') ~ '/raw/{' ~ paths | join(',') ~ "}', skipHiveMetadata 'true')") -%}
-    {{ relation }}
+    {%- set rows = [] -%}
+    {%- for files in paths | batch(300) -%}
+        {%- set relation = 'raw.' ~ table.identifier ~ '__files_' ~ loop.index -%}
+        {%- do run_query('drop table if exists ' ~ relation) -%}
+        {%- do run_query('create table ' ~ relation ~ ' (' ~ columns | join(', ') ~ ") using parquet options (path '"
+            ~ lake_path() | replace('s3://', 's3a://') ~ '/raw/{' ~ files | join(',') ~ "}', skipHiveMetadata 'true')") -%}
+        {%- do rows.append('select * from ' ~ relation) -%}
+    {%- endfor -%}
+    ({{ rows | join(' union all ') }})
 {%- endmacro %}

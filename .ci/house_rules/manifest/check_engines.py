@@ -30,6 +30,8 @@ DIFFERS = {
     r"\binterval\b": "a date and an interval make a timestamp on one engine and a date on the other: use dbt.dateadd",
     r"\bcollate\b": "text is ordered by its bytes on both engines, unless a collation is named",
     r"\b(?:quantile_cont|quantile_disc|quantile|approx_\w+)\s*\(": "quantiles are the engine's own: use median, or quantile_before",
+    r"\bany_value\s*\(": "a null may be the value on Spark, not on DuckDB: use min or max",
+    r"\b(?:left|right)\s*\([^()]*,\s*-": "a negative length is none on Spark, and the rest of the text on DuckDB: use substr",
     r"::": "`::` hides a cast that engines do differently: write cast(… as …)",
 }
 """Patterns of what differs, each with why and what to write."""

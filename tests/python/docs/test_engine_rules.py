@@ -31,6 +31,8 @@ WRONG = {
     "date and interval": "select business_date + interval 1 day from t",
     "collation": "select name from t order by name collate nocase",
     "quantile": "select quantile_cont(sales_usd, 0.9) from t",
+    "any value": "select any_value(name) from t",
+    "a part of a text from its end": "select left(name, -1) from t",
     "cast by colons": "select sales_usd::bigint from t",
 }
 

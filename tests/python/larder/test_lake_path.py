@@ -1,8 +1,10 @@
 """`LARDER_LAKE` moves the lake for Python as it does for dbt."""
 
+import json
 from pathlib import Path
 
 import pytest
+from conftest import Instance, copy_of
 
 from ingestion.core import storage
 from ingestion.core.errors import IngestionError
@@ -15,6 +17,17 @@ def test_the_lake_is_where_the_environment_says(tmp_path: Path, monkeypatch: pyt
     assert Paths(tmp_path).lake == tmp_path / "lake"
     monkeypatch.setenv("LARDER_LAKE", str(tmp_path / "elsewhere"))
     assert Paths(tmp_path).lake == tmp_path / "elsewhere"
+
+
+def test_a_lake_that_has_moved_is_read_again(published: Instance, tmp_path: Path) -> None:
+    """Views of what is published name its files."""
+    moved, elsewhere = Instance(tmp_path / "data"), tmp_path / "elsewhere"
+    copy_of(published, moved.data)
+    (moved.data / "lake").rename(elsewhere)
+    steps = json.loads(moved.larder("plan", "--json", LARDER_LAKE=str(elsewhere)).stdout)["steps"]
+    assert {(step["action"], step["reason"]) for step in steps} == {
+        ("build", "what is published was built from the lake in the data folder")
+    }
 
 
 @pytest.mark.parametrize(

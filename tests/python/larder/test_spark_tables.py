@@ -1,6 +1,7 @@
 """What a generation takes of Spark's tables, and which of their files are kept. Spark itself is in tests/python/spark."""
 
 import json
+import socket
 from pathlib import Path
 
 import duckdb
@@ -10,6 +11,7 @@ from larder.build import on_spark
 from larder.build.plan import Plan
 from larder.core.errors import LarderError
 from larder.core.settings import Paths
+from larder.project import dbt, spark
 from larder.project.spark import TABLES
 from larder.warehouse import tables
 from larder.warehouse.store import Store
@@ -90,3 +92,41 @@ def test_a_place_that_spark_cannot_use_is_refused(
     store = Store(paths.warehouse)
     with pytest.raises(LarderError, match="Spark cannot"):
         on_spark.build(paths, store, store.begin(fresh=True), Plan([]), pytest.fail)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("LARDER_SPARK_MEMORY", "abc", "cannot be"),
+        ("LARDER_SPARK_PARTITIONS", "0", "cannot be"),
+        ("LARDER_SPARK_MASTER", "yarn", "cannot be"),
+        ("LARDER_SPARK_MASTER", "spark://127.0.0.1:1", "does not answer"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_told_before_spark_starts(
+    name: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(LarderError, match=f"{name}={value} {message}"):
+        spark.require_settings()
+
+
+def test_one_master_of_several_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as master:
+        port = master.getsockname()[1]
+        monkeypatch.setenv("LARDER_SPARK_MASTER", f"spark://127.0.0.1:1,127.0.0.1:{port}")
+        spark.require_settings()
+
+
+def test_java_that_has_gone_is_no_fault_of_a_node(tmp_path: Path) -> None:
+    def outcome(message: str) -> dbt.Outcome:
+        return dbt.Outcome([dbt.Node("model.larder.a", "error", 0, message, 1.0)], tmp_path, 1)
+
+    on_spark.require_alive(outcome("[CAST_INVALID_INPUT] ***"))
+    with pytest.raises(LarderError, match="Java ended"):
+        on_spark.require_alive(outcome("Runtime Error in model a\n  [Errno 111] Connection refused"))
+
+
+def test_what_another_place_has_is_not_taken_over(tmp_path: Path) -> None:
+    """Spark's catalog names files by their full paths."""
+    assert spark.version(Paths(tmp_path / "one")) != spark.version(Paths(tmp_path / "other"))

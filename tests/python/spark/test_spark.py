@@ -141,6 +141,8 @@ def test_a_cluster_reads_a_bucket_and_survives_a_worker(
     assert process.returncode == 0, out + err
     shop.larder("publish")
     assert differing(shop, was, newest(shop)) == {}
+    logs = [file.read_text() for file in tmp_path.glob("work*/*/*/stderr")]
+    assert logs and not any(level in log for log in logs for level in ("INFO", "WARN", "ERROR")), "no values"
 
 
 def newest(instance: Instance) -> str:
