@@ -65,6 +65,17 @@ def copy_record(lake_folder: Location, folder: Path) -> None:
         storage.write(folder / f"{name}.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
 
 
+def gone(lake_folder: Location, folder: Path) -> list[str]:
+    """Files of a copied record that are in the lake no more. Their names are not used again: a reader that met one has less than all."""
+    named = [json.loads(line) for line in (folder / "files.jsonl").read_text().splitlines()]
+    there = {
+        f"{source}/{file.parent.name}/{file.name}"
+        for source in {line["source"] for line in named}
+        for file in storage.found(lake_folder / "raw" / source, "*/*.parquet")
+    }
+    return sorted({f"{line['source']}/{line['file']}" for line in named} - there)
+
+
 def last_filled_load(dataset: Location) -> tuple[str, int] | None:
     """The last load that brought anything that readers see, and its position; None before there is one.
 

@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable
 
 from ingestion.core import storage
-from ingestion.lake.visible import copy_record
+from ingestion.core.text import few
+from ingestion.lake.visible import copy_record, gone
 from larder.build import compiled
 from larder.build.plan import Plan
 from larder.core import console
@@ -55,16 +56,21 @@ def build(
         ) as command,
     ):
         _operate(command, report, "drop_relations", relations=_outdated(store, manifest, todo))
-        outcome = run(command, _asking(paths, report))
+        outcome = run(command, asking(paths, report))
         if outcome.broken:
             require_alive(outcome)
             return outcome
+        if lost := gone(paths.lake, record):  # Spark passes over them
+            raise LarderError(
+                f"files of the lake went while Spark built from it: {few(lost)}",
+                "Build again. What is published stays.",
+            )
         _operate(command, report, "record_files", folder=str(record / "tables"))
     _take(paths, store, manifest, todo)
     return outcome
 
 
-def _asking(paths: Paths, report: Callable[[str], None]) -> Callable[[str], None]:
+def asking(paths: Paths, report: Callable[[str], None]) -> Callable[[str], None]:
     """`report`, which asks the store now and then: without an answer, the build ends with what the store's client says of it."""
     asked = time.monotonic()
 

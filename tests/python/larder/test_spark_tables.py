@@ -7,6 +7,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from ingestion.core.errors import IngestionError
+from ingestion.lake import visible
 from larder.build import on_spark
 from larder.build.plan import Plan
 from larder.core.errors import LarderError
@@ -116,6 +118,40 @@ def test_one_master_of_several_is_enough(monkeypatch: pytest.MonkeyPatch) -> Non
         port = master.getsockname()[1]
         monkeypatch.setenv("LARDER_SPARK_MASTER", f"spark://127.0.0.1:1,127.0.0.1:{port}")
         spark.require_settings()
+
+
+def test_a_store_that_went_away_ends_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    for name, value in (
+        ("LARDER_LAKE", "s3://bucket/lake"),
+        ("AWS_ACCESS_KEY_ID", "one"),
+        ("AWS_SECRET_ACCESS_KEY", "another"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+    ):
+        monkeypatch.setenv(name, value)
+    told = on_spark.asking(Paths(tmp_path), said.append)
+    told("1 of 2")
+    assert said == ["1 of 2"], "it is not asked at each node"
+    monkeypatch.setattr(on_spark, "PATIENCE", 0)
+    with pytest.raises(IngestionError, match="does not answer"):
+        told("2 of 2")
+
+
+def test_a_file_that_went_is_named(tmp_path: Path) -> None:
+    """The others are found, and so are those that came since."""
+    raw, record = tmp_path / "lake/raw", tmp_path / "record"
+    kept = parquet(raw / "pos/lines/1.parquet", "select 1 as a")
+    went = Path(parquet(raw / "pos/lines/2.parquet", "select 2 as a"))
+    record.mkdir()
+    (record / "files.jsonl").write_text(
+        "".join(
+            json.dumps({"source": "pos", "table_name": "lines", "file": f"lines/{Path(file).name}"}) + "\n"
+            for file in (kept, went)
+        )
+    )
+    assert visible.gone(tmp_path / "lake", record) == []
+    went.rename(raw / "pos/lines/3.parquet")
+    assert visible.gone(tmp_path / "lake", record) == ["pos/lines/2.parquet"]
 
 
 def test_java_that_has_gone_is_no_fault_of_a_node(tmp_path: Path) -> None:
