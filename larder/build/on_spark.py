@@ -25,6 +25,8 @@ from larder.warehouse.store import Manifest, Store
 VIEWS = "config.materialized:view"
 STORED = {"table", "incremental", "seed"}
 """How what leaves files is materialized."""
+KEPT = "pseudonyms.json"
+"""What a lake has, by which a store is asked whether it is there."""
 PATIENCE = 30
 """Seconds between two looks at the store, while Spark builds from a bucket."""
 GONE = re.compile(r"\[Errno 111\]|Answer from Java side is empty|Error while sending or receiving")
@@ -59,6 +61,7 @@ def build(
         outcome = run(command, asking(paths, report))
         if outcome.broken:
             require_alive(outcome)
+            storage.found(paths.lake, KEPT)
             return outcome
         if lost := gone(paths.lake, record):  # Spark passes over them
             raise LarderError(
@@ -77,7 +80,7 @@ def asking(paths: Paths, report: Callable[[str], None]) -> Callable[[str], None]
     def told(text: str) -> None:
         nonlocal asked
         if time.monotonic() - asked > PATIENCE:
-            storage.found(paths.lake, "*.json")
+            storage.found(paths.lake, KEPT)
             asked = time.monotonic()
         report(text)
 
@@ -112,13 +115,13 @@ def _outdated(store: Store, manifest: Manifest, todo: Plan) -> list[str]:
     parent = store.parent(manifest)
     if parent is None or not store.catalog(manifest).exists():
         return []
-    gone = {node.relation for node in parent.nodes.values()} - {
+    removed = {node.relation for node in parent.nodes.values()} - {
         node.relation for node in manifest.nodes.values()
     }
     anew = {
         manifest.nodes[node].relation for node in todo.nodes("build", *RELATIONS) if node in todo.backfills
     }
-    return sorted((gone | anew) - {""})
+    return sorted((removed | anew) - {""})
 
 
 def _take(paths: Paths, store: Store, manifest: Manifest, todo: Plan) -> None:

@@ -38,18 +38,6 @@ ICEBERG = ("iceberg-spark-runtime-*_2.12-*.jar",)
 CONNECTOR = ("hadoop-aws-*.jar", "aws-java-sdk-bundle-*.jar")
 """What Spark needs to read a bucket."""
 
-TABLES = "spark/tables"
-"""Where below the warehouse the files of all generations' tables lie."""
-
-
-def python() -> Path:
-    """The interpreter whose environment has Spark. Raises LarderError where there is none."""
-    found = ENVIRONMENT / "bin/python"
-    if not found.exists():
-        raise LarderError("Spark is not installed", "Install it, once: make setup-spark")
-    return found
-
-
 LOG = """
 appender.console.type = Console
 appender.console.name = console
@@ -67,6 +55,17 @@ logger.master.level = warn
 """
 SAID = "Spark: "
 """How lines begin by which Spark says what it waits for; all else is left unsaid, as it has values of rows."""
+
+TABLES = "spark/tables"
+"""Where below the warehouse the files of all generations' tables lie."""
+
+
+def python() -> Path:
+    """The interpreter whose environment has Spark. Raises LarderError where there is none."""
+    found = ENVIRONMENT / "bin/python"
+    if not found.exists():
+        raise LarderError("Spark is not installed", "Install it, once: make setup-spark")
+    return found
 
 
 @contextmanager
