@@ -25,7 +25,7 @@
     {%- for column in table.columns.values() %}{% do columns.append(column.name ~ ' ' ~ engine_type(column.data_type)) %}{% endfor -%}
     {%- set rows = [] -%}
     {%- for files in paths | batch(300) -%}
-        {%- set relation = 'raw.' ~ table.identifier ~ '__files_' ~ loop.index -%}
+        {%- set relation = 'raw.' ~ table.identifier ~ '__' ~ loop.index ~ '__files' -%}
         {%- do run_query('drop table if exists ' ~ relation) -%}
         {%- do run_query('create table ' ~ relation ~ ' (' ~ columns | join(', ') ~ ") using parquet options (path '"
             ~ lake_path() | replace('s3://', 's3a://') ~ '/raw/{' ~ files | join(',') ~ "}', skipHiveMetadata 'true')") -%}
