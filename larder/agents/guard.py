@@ -24,10 +24,10 @@ from ingestion.core.text import first_line
 from larder.agents import lookup
 from larder.catalog.metadata import rows
 from larder.core.errors import LarderError
-from larder.core.settings import Paths
+from larder.core.settings import Paths, spill_folder
 from larder.governance.shares import SAID
 from larder.queries.guard import require_select
-from larder.warehouse.connection import AGENT, SPILL, attach
+from larder.warehouse.connection import AGENT, attach
 from larder.warehouse.store import FILE, Store
 
 ROWS = 200
@@ -170,7 +170,7 @@ def in_time(paths: Paths, work: Callable[..., Any], *args: Any, **kwargs: Any) -
             )
     child.join()
     here.close()
-    shutil.rmtree(paths.warehouse / f"{SPILL}{AGENT.name}-{child.pid}", ignore_errors=True)
+    shutil.rmtree(spill_folder(paths.warehouse, AGENT.name, child.pid), ignore_errors=True)
     if said:
         raise LarderError(*said)
     return found

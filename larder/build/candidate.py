@@ -117,9 +117,8 @@ def plan_now(paths: Paths, engine: str = ENGINES[0]) -> Plan:
     store = Store(paths.warehouse)
     published, loads = store.published(), loads_of(paths)
     _require_loads(loads, published)
-    reason = "" if published else "nothing is published yet"
-    if published:
-        reason = _elsewhere(paths, published, engine_version(paths, engine))
+    version = engine_version(paths, engine)
+    reason = _elsewhere(paths, published, version) if published else "nothing is published yet"
     project = fingerprint.project(paths.project)
     found, _ = _compare(paths, published, project, loads, "plan", reason)
     if reason or published is None:

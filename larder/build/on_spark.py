@@ -25,8 +25,7 @@ from larder.warehouse.store import Manifest, Store
 VIEWS = "config.materialized:view"
 STORED = {"table", "incremental", "seed"}
 """How what leaves files is materialized."""
-KEPT = "pseudonyms.json"
-"""What a lake has, by which a store is asked whether it is there."""
+
 PATIENCE = 30
 """Seconds between two looks at the store, while Spark builds from a bucket."""
 GONE = re.compile(r"\[Errno 111\]|Answer from Java side is empty|Error while sending or receiving")
@@ -61,7 +60,7 @@ def build(
         outcome = run(command, asking(paths, report))
         if outcome.broken:
             require_alive(outcome)
-            storage.found(paths.lake, KEPT)
+            _require_store(paths)
             return outcome
         if lost := gone(paths.lake, record):  # Spark passes over them
             raise LarderError(
@@ -80,11 +79,16 @@ def asking(paths: Paths, report: Callable[[str], None]) -> Callable[[str], None]
     def told(text: str) -> None:
         nonlocal asked
         if time.monotonic() - asked > PATIENCE:
-            storage.found(paths.lake, KEPT)
+            _require_store(paths)
             asked = time.monotonic()
         report(text)
 
     return told
+
+
+def _require_store(paths: Paths) -> None:
+    """Raise IngestionError where the lake's store does not answer: Spark's words for it would blame a node."""
+    storage.found(paths.lake, "*")
 
 
 def require_alive(outcome: dbt.Outcome) -> None:

@@ -21,6 +21,9 @@ EVERYBODY = "staff"
 ENGINES = ("duckdb", "spark")
 """What can build the models. Readers take what any of them has built."""
 
+SPILL = "spill-"
+"""How the folders of a warehouse begin to which an engine spills: one a process, since two that share one crash each other."""
+
 PATTERN = "[]{}*?%"
 """Characters that stand for something else where files are named by a pattern or an address."""
 
@@ -171,6 +174,11 @@ def _require_plain(name: str, folder: str, refused: str) -> None:
             f"{name} cannot be {folder!a}: with {odd!a} in it, a path is read as a pattern, or as another one",
             f"Set {name} to a folder without any of {' '.join(refused)} in its path.",
         )
+
+
+def spill_folder(warehouse: Path, name: str, pid: int | None) -> Path:
+    """Where a process spills what it does for `name`; what a killed one leaves goes by `larder clean`."""
+    return warehouse / f"{SPILL}{name}-{pid}"
 
 
 def use_demo_connections(paths: Paths) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ingestion.core import storage
 from larder.core.errors import LarderError
-from larder.core.settings import PROJECT, Paths
+from larder.core.settings import PROJECT, Paths, spill_folder
 
 TARGET = "spark"
 """Its target in profiles.yml, and the name of the engine."""
@@ -53,8 +53,10 @@ logger.scheduler.level = warn
 logger.master.name = org.apache.spark.deploy.client
 logger.master.level = warn
 """
+"""What Spark logs, here and on workers: what it waits for. All else is left unsaid, as it has values of rows."""
+
 SAID = "Spark: "
-"""How lines begin by which Spark says what it waits for; all else is left unsaid, as it has values of rows."""
+"""How such a line begins."""
 
 TABLES = "spark/tables"
 """Where below the warehouse the files of all generations' tables lie."""
@@ -73,7 +75,7 @@ def process(paths: Paths) -> Iterator[dict[str, str]]:
     """The environment of one process. What it spills are rows: they lie in a folder of its own, which goes with it, or by `larder clean`."""
     given = environment(paths.lake)
     require_settings()
-    spilled = paths.warehouse / f"spill-{TARGET}-{os.getpid()}"
+    spilled = spill_folder(paths.warehouse, TARGET, os.getpid())
     spilled.mkdir(parents=True, exist_ok=True)
     log = paths.warehouse / "spark/log4j2.properties"
     log.parent.mkdir(parents=True, exist_ok=True)

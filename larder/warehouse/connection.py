@@ -13,11 +13,7 @@ from ingestion.core import sql, storage
 from ingestion.core.text import first_line
 from larder.core import machine
 from larder.core.errors import Busy, LarderError
-from larder.core.settings import Paths
-
-SPILL = "spill-"
-"""How the folders begin that DuckDB spills to: one a process, since two that share one crash each other."""
-
+from larder.core.settings import SPILL, Paths, spill_folder
 
 CLOSED = {"enable_external_access": False, "python_enable_replacements": False, "lock_configuration": True}
 """Settings after which SQL reaches no file, no variable of Python's, and no setting. Their order matters."""
@@ -113,7 +109,7 @@ def _config(purpose: Purpose, warehouse: Path) -> dict[str, Any]:
         "memory_limit": purpose.memory or limits["LARDER_MEMORY_LIMIT"],
         "threads": purpose.threads or int(limits["LARDER_THREADS"]),
         "max_temp_directory_size": limits["LARDER_TEMP_LIMIT"],
-        "temp_directory": str(warehouse / f"{SPILL}{purpose.name}-{os.getpid()}"),
+        "temp_directory": str(spill_folder(warehouse, purpose.name, os.getpid())),
         "preserve_insertion_order": purpose.keeps_order,
     }
 

@@ -85,7 +85,9 @@ def test_files_that_no_generation_names_go_unless_one_is_being_built(tmp_path: P
     assert kept.exists() and view.exists() and not left.exists()
 
 
-@pytest.mark.parametrize(("data", "lake"), [("it's", "lake"), ("data", "a;b"), ("a,b", "lake")])
+@pytest.mark.parametrize(
+    ("data", "lake"), [("it's", "lake"), ("data", "a;b"), ("a,b", "lake"), ("data", "a:b")]
+)
 def test_a_place_that_spark_cannot_use_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: str, lake: str
 ) -> None:
